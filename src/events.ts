@@ -1,0 +1,236 @@
+/**
+ * Everything that happens in a job, as plain data.
+ *
+ * The loop emits these events; the terminal UI, the plain log, the JSON lines and the HTML report only consume them.
+ * Events cross worker boundaries and go to `events.jsonl`, so they hold ids and numbers, never objects with methods.
+ */
+
+/** One model call of a rollout. Log-probabilities are natural logs under the distribution that was really sampled. */
+export interface Turn {
+  promptTokenIds: number[];
+  outputTokenIds: number[];
+  outputLogprobs: number[];
+}
+
+/** A named part of a reward. `value` is the grader's own number, `weight` its share in the reward. */
+export interface Subscore {
+  name: string;
+  value: number;
+  weight: number;
+  children?: Subscore[];
+  info?: Record<string, unknown>;
+}
+
+export type RolloutStatus = 'completed' | 'error' | 'cancelled';
+export type StopReason = 'done' | 'length' | 'max_steps' | 'timeout' | 'malformed_tool_call';
+
+/** Where in its life a rollout failed, and how. A failing rollout is data, never a crash. */
+export interface RolloutError {
+  phase: 'setup' | 'agent' | 'scoring';
+  type: 'timeout' | 'exception' | 'exit' | 'memory' | 'invalid_reward' | 'context_overflow' | 'protocol';
+  message: string;
+}
+
+/** One attempt at one task. `reward` is null when there is no verdict (which is not the same as 0). */
+export interface Rollout {
+  id: string;
+  taskId: string;
+  groupId: string;
+  /** What the model saw and what it answered, as text, for people and graders. Token ids in `turns` are the record. */
+  prompt: string;
+  completion: string;
+  turns: Turn[];
+  status: RolloutStatus;
+  stopReason: StopReason;
+  reward: number | null;
+  subscores: Subscore[];
+  /** Filled in once the whole group is scored. */
+  advantage?: number;
+  error?: RolloutError;
+}
+
+/** Metric name (facts of the field: TRL's names where it has one) → value. Non-finite values never appear here. */
+export type Metrics = Record<string, number>;
+
+/** Milliseconds spent in each phase of a step. */
+export interface PhaseTimes {
+  rollout: number;
+  reward: number;
+  step: number;
+  promote: number;
+  eval: number;
+}
+export type Phase = keyof PhaseTimes;
+
+/** What became of the rollouts of a step: generated → errored → truncated → no spread → trained. */
+export interface Accounting {
+  generated: number;
+  /** Rollouts without a verdict. */
+  errored: number;
+  /** Healthy rollouts dropped because another one of their group had no verdict. */
+  droppedWithGroup: number;
+  /** Rollouts that hit the token limit (they are trained on all the same). */
+  truncated: number;
+  /** Rollouts in groups whose rewards were all equal, split into those at the top and those at the bottom. */
+  noSpreadGood: number;
+  noSpreadBad: number;
+  trained: number;
+  trainedTokens: number;
+}
+
+export interface TaskSummary {
+  id: string;
+  groupId: string;
+  prompt: string;
+}
+
+/** A node of the checkpoint tree, as people see it. */
+export interface CheckpointSummary {
+  id: string;
+  name: string;
+  parent: string | null;
+  step: number;
+  meanReward: number | null;
+  evalReward: number | null;
+}
+
+export type JobStatus = 'completed' | 'stopped' | 'failed';
+export type StageKind = 'sft' | 'grpo' | 'eval' | 'export';
+
+/** A changed value of the resolved pipeline or a changed file, as the watcher reports it. */
+export interface Change {
+  path: string;
+  before: string | null;
+  after: string | null;
+}
+
+/** A stored rollout that was scored again by an edited reward: no generation, only the new number. */
+export interface RescoredRollout {
+  rolloutId: string;
+  taskId: string;
+  groupId: string;
+  prompt: string;
+  completion: string;
+  before: number | null;
+  after: number | null;
+  advantageBefore: number | null;
+  advantageAfter: number | null;
+}
+
+/** Every event with its data. The key is the event's `type`; times are added on emission. */
+export interface EventData {
+  /** The pipeline is resolved, the model is open, nothing has been sampled yet. */
+  'job-started': {
+    jobId: string;
+    pipeline: string;
+    file: string;
+    model: string;
+    base: string;
+    device: string;
+    seed: number;
+    loss: string;
+    stages: { name: string; kind: StageKind; steps: number }[];
+    totalSteps: number;
+    parameters: number;
+    trainableParameters: number;
+    threads: number;
+    parentJob: string | null;
+    /** The step after which an interrupted job goes on; null for a fresh one. */
+    resumedFrom: number | null;
+    head: string | null;
+    directory: string;
+  };
+  'stage-started': { index: number; name: string; kind: StageKind; steps: number };
+  'stage-finished': { index: number; name: string; kind: StageKind };
+  /** The tasks of a step are chosen; `group` rollouts of each will arrive. */
+  'step-started': { step: number; stage: string; tasks: TaskSummary[]; group: number };
+  /** The loop moved on to another of its four (five) parts. */
+  'phase-started': { step: number; phase: Phase };
+  /** Sampling goes on: how far this step's rollouts are. */
+  'rollout-progress': { step: number; finished: number; total: number; tokens: number; tokensPerSecond: number };
+  /** One rollout is scored (or has failed). Carries the text, for the eye; token ids are in the rollouts file. */
+  'rollout-finished': {
+    step: number;
+    id: string;
+    taskId: string;
+    groupId: string;
+    index: number;
+    completion: string;
+    status: RolloutStatus;
+    stopReason: StopReason;
+    reward: number | null;
+    subscores: Subscore[];
+    tokens: number;
+    error: RolloutError | null;
+  };
+  /** All rollouts of a group have a verdict, or the group is dropped (`advantages` null). */
+  'group-finished': {
+    step: number;
+    groupId: string;
+    taskId: string;
+    mean: number | null;
+    std: number | null;
+    spread: 'mixed' | 'all-good' | 'all-bad' | 'dropped';
+    advantages: number[] | null;
+  };
+  'step-finished': { step: number; stage: string; metrics: Metrics; times: PhaseTimes; accounting: Accounting };
+  /** Nothing to learn from this batch, or its update was refused; the head stays where it was. */
+  'step-skipped': { step: number; reason: 'no_spread' | 'all_errored' | 'non_finite_gradient'; message: string };
+  'eval-started': { step: number; tasks: number };
+  'eval-finished': { step: number; metrics: Metrics; tasks: number; interval: [low: number, high: number]; baseline: boolean };
+  'checkpoint-saved': { step: number; checkpoint: CheckpointSummary };
+  /** The head moved: the next batch samples this checkpoint. */
+  'promoted': { step: number; checkpoint: string; previous: string | null; reason: string };
+  /** A gate held the head back although a checkpoint was saved. */
+  'promotion-held': { step: number; checkpoint: string; head: string | null; reason: string };
+  'rolled-back': { step: number; from: string; to: string | null; reason: string };
+  'exported': { directory: string; format: string };
+  /** Something is not as it should be: in words, with the fix. */
+  'warning': { step: number | null; code: string; message: string; fix: string };
+  'log': { level: 'info' | 'debug'; message: string };
+  'job-paused': { step: number };
+  'job-continued': { step: number };
+  /** Someone asked the job to end after this step (`finish`) or at once (`stop`). */
+  'stop-requested': { mode: 'finish' | 'stop' };
+  'job-finished': {
+    status: JobStatus;
+    /** In words: all steps done, early stop, Ctrl-C, a non-finite loss … */
+    reason: string;
+    steps: number;
+    head: string | null;
+    before: Metrics | null;
+    after: Metrics | null;
+    durationMs: number;
+    resumeCommand: string | null;
+  };
+  'watch-started': { files: string[] };
+  /** A watched file was edited. `kind: none` means that only comments or spaces changed. */
+  'watch-changed': { file: string; kind: 'none' | 'config' | 'taskset' | 'reward' | 'invalid'; changes: Change[]; message: string };
+  'rescored': { step: number; file: string; rollouts: RescoredRollout[]; durationMs: number };
+  'watch-decision': { action: 'nothing' | 'drain' | 'rerun' | 'continue'; from: string | null; reason: string };
+}
+
+export type EventType = keyof EventData;
+
+/** One event: its type, its time (milliseconds since the epoch) and its data. */
+export type JobEvent<K extends EventType = EventType> = {
+  [P in K]: { type: P; time: number } & EventData[P];
+}[K];
+
+/** How the loop tells the world. A consumer may never slow or break it. */
+export type Emit = <K extends EventType>(type: K, data: EventData[K]) => void;
+
+/** What a person at the screen may ask a running job to do. All of it takes effect at the next step boundary, except `stop`. */
+export interface JobControls {
+  pause(): void;
+  resume(): void;
+  evaluateNow(): void;
+  checkpointNow(): void;
+  /** Move the head to this checkpoint before the next step. */
+  rollbackTo(checkpointId: string): void;
+  setWatch(on: boolean): void;
+  /** End after this step; the job can be resumed. */
+  finish(): void;
+  /** End now; the step in flight is lost. */
+  stop(): void;
+}

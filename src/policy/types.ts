@@ -1,0 +1,186 @@
+/**
+ * The seam between the loop and whatever holds the weights. The local engine implements it over ONNX Runtime;
+ * a remote engine can implement the same two interfaces. Nothing above may know which it is.
+ */
+import type { Metrics } from '../events.ts';
+
+/** Coordinates of one random stream: (seed, step, task, sample). The position in the text is added by the sampler. */
+export type RandomKey = readonly [seed: number, step: number, task: number, sample: number];
+
+/** One completion to draw. Requests with the same prompt share its computation. */
+export interface SampleRequest {
+  id: string;
+  promptTokenIds: readonly number[];
+  maxTokens: number;
+  /** 0 is greedy. */
+  temperature: number;
+  /** 1 keeps everything. */
+  topP: number;
+  /** 0 keeps everything. */
+  topK: number;
+  /** Sampling ends after any of these; the stop token belongs to the output. */
+  stopTokenIds: readonly number[];
+  /** Sampling ends once the decoded output contains any of these. */
+  stopStrings: readonly string[];
+  key: RandomKey;
+}
+
+/** A finished completion. Logprobs are those of the distribution really sampled (temperature, top-k, top-p applied). */
+export interface Sample {
+  id: string;
+  outputTokenIds: number[];
+  outputLogprobs: number[];
+  stopReason: 'stop' | 'length' | 'cancelled';
+}
+
+export interface SampleOptions {
+  signal?: AbortSignal;
+  /** Called as tokens are drawn, for streaming to a person. */
+  onToken?: (id: string, tokenId: number, logprob: number) => void;
+}
+
+export interface Sampler {
+  /** Draws every request; samples arrive as they finish, in any order. Ragged prompts are fine. */
+  sample(requests: readonly SampleRequest[], options?: SampleOptions): AsyncIterable<Sample>;
+}
+
+/** One merged trajectory. All arrays are as long as `tokenIds`; index 0 is never an action. */
+export interface TrainingSequence {
+  tokenIds: readonly number[];
+  /** 1 where the token was drawn by the policy (the stop token too), 0 for prompt, environment and tool tokens. */
+  actionMask: readonly number[];
+  /** Natural log under the sampler; 0 where the mask is 0. */
+  samplingLogprobs: readonly number[];
+  /** Per token; usually the rollout's advantage wherever the mask is 1. For cross_entropy: the token's weight. */
+  advantages: readonly number[];
+  /** The sampling temperature: training logits are divided by it. */
+  temperature: number;
+}
+
+/** Sequences plus the denominators of the *whole* optimiser batch, so that a split never changes the gradient. */
+export interface TrainingBatch {
+  sequences: readonly TrainingSequence[];
+  /** Rollouts in the whole batch, counting those that were dropped on purpose (constant denominator). Default: sequences.length. */
+  sequenceCount?: number;
+  /** Action tokens of the whole batch. Default: the mask's sum. */
+  tokenCount?: number;
+}
+
+export type Reduction = 'sum' | 'token_mean' | 'sequence_mean' | 'constant';
+
+interface LossShape {
+  reduction: Reduction;
+  /** L_max of the `constant` reduction (Dr.GRPO): the token limit. */
+  constantLength?: number;
+  kl?: { coefficient: number; estimator: 'k1' | 'k2' | 'k3' };
+  entropyBonus?: number;
+}
+
+/** A loss with every field explicit; presets (grpo, dapo, …) are expanded by `config/` before they get here. */
+export type Loss = LossShape &
+  (
+    | { kind: 'cross_entropy' }
+    | { kind: 'importance_sampling' }
+    | {
+        kind: 'ppo';
+        ratio: 'token' | 'sequence';
+        /** Absolute bounds of the ratio: 1 − ε_low and 1 + ε_high. */
+        clipLowThreshold: number;
+        clipHighThreshold: number;
+        /** Dual clip: the loss is capped at c·|A| for A < 0. */
+        dualClip?: number;
+      }
+    | { kind: 'cispo'; clipLowThreshold: number; clipHighThreshold: number }
+    | { kind: 'dro'; beta: number }
+    | { kind: 'module'; path: string }
+  );
+
+export interface AdamParams {
+  learningRate: number;
+  beta1: number;
+  beta2: number;
+  eps: number;
+  weightDecay: number;
+  /** Global-norm clipping; 0 is off. */
+  maxGradNorm: number;
+}
+
+/** `loss:sum` and the metrics of the field (entropy, kl, clip_ratio/…, sampling/logp_difference/…). */
+export interface LossMetrics {
+  metrics: Metrics;
+  sequences: number;
+  tokens: number;
+}
+
+/** HUD's compound step: update, save, promote. The five keys are HUD's. */
+export interface OptimStepResult {
+  step: number;
+  checkpointId: string;
+  samplerPath: string;
+  statePath: string;
+  model: string;
+  metrics: Metrics;
+}
+
+/** An update that must not happen: the gradient is not finite. Weights and moments are untouched. */
+export interface RefusedUpdate {
+  refused: true;
+  /** The first parameter whose gradient is not finite. */
+  parameter: string;
+  message: string;
+}
+
+export interface Trainer {
+  /** Accumulates gradients; nothing changes until `optimStep`. */
+  forwardBackward(batch: TrainingBatch, loss: Loss, signal?: AbortSignal): Promise<LossMetrics>;
+  /** Drops accumulated gradients. */
+  zeroGrad(): Promise<void>;
+  /** Log-probabilities of the action tokens under the current weights, one array per sequence (0 where masked). */
+  forward(batch: TrainingBatch, signal?: AbortSignal): Promise<{ logprobs: number[][]; metrics: Metrics }>;
+  /** AdamW on the accumulated gradients, which are then dropped. */
+  update(adam: AdamParams): Promise<{ metrics: Metrics } | RefusedUpdate>;
+}
+
+export type TrainMethod =
+  | { method: 'full' }
+  | { method: 'lora'; rank: number; alpha: number; targets: readonly string[]; seed: number };
+
+export type Device = 'cpu' | 'webgpu' | 'cuda';
+
+export interface EngineOptions {
+  /** A transformers.js directory: config.json, tokenizer files, onnx/model.onnx. */
+  modelDirectory: string;
+  device: Device;
+  /** Threads of ONNX Runtime; 0 lets it choose. */
+  threads: number;
+  train: TrainMethod;
+  /** Tokens (padded) that one forward+backward may hold. */
+  microBatchTokens: number;
+  /** Rows that the sampler decodes side by side. */
+  maxRows: number;
+  /** Keep the weights as they are when the engine opens, for the KL term. */
+  reference: boolean;
+}
+
+export interface EngineInfo {
+  parameters: number;
+  trainableParameters: number;
+  contextLength: number;
+  vocabularySize: number;
+  /** Trainable names and shapes, in the order of the state files. */
+  parameterShapes: { name: string; shape: number[] }[];
+}
+
+/** The weights in use. One engine owns one worker thread, in which ONNX Runtime runs. */
+export interface Engine extends AsyncDisposable {
+  readonly info: EngineInfo;
+  readonly sampler: Sampler;
+  readonly trainer: Trainer;
+  /** Writes `weights.safetensors` and `optimizer.safetensors` (moments, step) into an existing directory; fsyncs, does not rename. */
+  writeState(directory: string): Promise<void>;
+  /** Reads what `writeState` wrote; sampling and training go on from there. Without `optimizer.safetensors` the moments start at zero. */
+  readState(directory: string): Promise<void>;
+  /** Back to the weights of the model directory (and, for LoRA, the initial adapters). */
+  reset(): Promise<void>;
+  close(): Promise<void>;
+}

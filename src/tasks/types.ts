@@ -1,0 +1,26 @@
+/** One thing to attempt. `answer` is the gold answer that built-in rewards compare with. */
+export interface Task {
+  /** Unique inside the taskset; HUD's slug rule when the source gives none. */
+  id: string;
+  prompt: string | ChatMessage[];
+  answer: string | null;
+  args: Record<string, unknown>;
+  /** Set when the task came from a two-yield template: the runtime grades it by resuming that template. */
+  template?: { id: string; source: string };
+}
+
+export interface ChatMessage {
+  role: 'system' | 'user' | 'assistant' | 'tool';
+  content: string;
+}
+
+/** Train and eval are disjoint. */
+export interface Taskset {
+  name: string;
+  train: readonly Task[];
+  eval: readonly Task[];
+  /** Hash of everything that made the tasks: stored on checkpoints. */
+  hash: string;
+  /** Files that were really read, for the watcher. */
+  files: readonly string[];
+}
