@@ -52,6 +52,25 @@ export interface Rollout {
 /** Metric name (facts of the field: TRL's names where it has one) → value. Non-finite values never appear here. */
 export type Metrics = Record<string, number>;
 
+/**
+ * One line of a job's `metrics.jsonl`: the only truth for plots and for resuming. Step 0 is the model before the first step.
+ * The line of a step is on disk before its checkpoint is, so a `step` line beyond the last checkpoint is a step that was lost.
+ */
+export interface MetricsRow {
+  step: number;
+  /** Milliseconds since the epoch. */
+  time: number;
+  stage: string;
+  kind: 'baseline' | 'step' | 'skipped' | 'evaluation' | 'rollback';
+  metrics: Metrics;
+  /** Of skipped steps and rollbacks: the reason, in words. */
+  reason?: string;
+  /** Of steps: did the head move to the step's checkpoint? */
+  promoted?: boolean;
+  /** Of rollbacks: the checkpoint whose weights came back; null for those the job began with. */
+  checkpoint?: string | null;
+}
+
 /** Milliseconds spent in each phase of a step. */
 export interface PhaseTimes {
   rollout: number;
