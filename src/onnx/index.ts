@@ -1,0 +1,10 @@
+/**
+ * @file `rlrun/onnx`: read a model's graph, rewrite it, derive its gradient graph, run it in ONNX Runtime.
+ *
+ * Knows nothing of reinforcement learning; stands as a library of its own.
+ */
+export * from './ir.ts';
+export { readModel, writeModel, writeModelExternal, writeModelPlaced, type ExternalBuffer } from './proto.ts';
+export { byteLength, elementCount, float32Tensor, floatValues, numberValues, tensorBytes, tensorFrom } from './tensor.ts';
+export { Builder, OPSET, dimsOf, rankOf, type Operand, type Value } from './builder.ts';
+export { inferTypes, type Types } from './shapes/infer.ts';

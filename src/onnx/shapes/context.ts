@@ -1,0 +1,121 @@
+/** @file What a shape rule sees, and the few things that most rules need. */
+import { addDims, divideDims, multiplyDims, opaqueDim, productOf } from '../dims.ts';
+import { OnnxError, describeNode, describeType, intAttribute, intsAttribute, type Dim, type Node, type Shape, type ValueType } from '../ir.ts';
+
+/**
+ * The type of a value, and for small integer tensors (shapes, axes) its content as far as it is known: this is what carries
+ * symbols through the Shape → Gather → Concat → Reshape arithmetic that exporters emit.
+ */
+export interface Inferred extends ValueType {
+  readonly content?: readonly (Dim | null)[] | undefined;
+}
+
+export interface ShapeContext {
+  readonly node: Node;
+  readonly opset: number;
+  /** undefined: an absent optional input, or one whose type is not known. */
+  readonly inputs: readonly (Inferred | undefined)[];
+}
+
+export function fail({ node, inputs }: ShapeContext, problem: string): never {
+  const types = inputs.map((input) => (input === undefined ? '–' : describeType(input))).join(', ');
+  throw new OnnxError(`${describeNode(node)}: ${problem}; inputs: ${types}`);
+}
+
+export function input(context: ShapeContext, index: number): Inferred {
+  return context.inputs[index] ?? fail(context, `input ${index} is missing`);
+}
+
+/** Shape of an input whose rank must be known. */
+export function shapeOf(context: ShapeContext, index: number): Shape {
+  return input(context, index).shape ?? fail(context, `the rank of input ${index} is not known`);
+}
+
+export const like = ({ dataType, shape }: ValueType): Inferred => ({ dataType, shape });
+
+export function normalizeAxis(context: ShapeContext, axis: number, rank: number): number {
+  if (!Number.isInteger(axis) || axis < -rank || axis >= Math.max(rank, 1)) fail(context, `axis ${axis} does not exist in rank ${rank}`);
+  return axis < 0 ? axis + rank : axis;
+}
+
+/** Integers given as an input (new opsets) or as an attribute (old ones); undefined when absent or not constant. */
+export function integers(context: ShapeContext, index: number, attribute: string): readonly number[] | undefined {
+  const content = context.inputs[index]?.content;
+  if (content !== undefined) return content.every((value) => typeof value === 'number') ? (content as number[]) : undefined;
+  return context.node.inputs[index] ? undefined : intsAttribute(context.node, attribute);
+}
+
+/** Is the optional input there at all? */
+export const has = (context: ShapeContext, index: number): boolean => (context.node.inputs[index] ?? '') !== '';
+
+export function broadcastDim(a: Dim, b: Dim): Dim | null {
+  if (a === b || b === 1) return a;
+  if (a === 1) return b;
+  if (typeof a === 'number') return typeof b === 'number' ? null : a;
+  if (typeof b === 'number') return b;
+  return opaqueDim('broadcast', ...[a, b].toSorted());
+}
+
+/** NumPy broadcasting of two shapes; null when they cannot be combined. */
+export function broadcastShapes(a: Shape, b: Shape): Shape | null {
+  const rank = Math.max(a.length, b.length);
+  const result: Dim[] = [];
+  for (let axis = 0; axis < rank; axis++) {
+    const dim = broadcastDim(a[axis - rank + a.length] ?? 1, b[axis - rank + b.length] ?? 1);
+    if (dim === null) return null;
+    result.push(dim);
+  }
+  return result;
+}
+
+export function broadcastAll(context: ShapeContext, shapes: readonly (Shape | null)[]): Shape | null {
+  let result: Shape = [];
+  for (const shape of shapes) {
+    if (shape === null) return null;
+    result = broadcastShapes(result, shape) ?? fail(context, `shapes [${result.join(', ')}] and [${shape.join(', ')}] do not broadcast`);
+  }
+  return result;
+}
+
+/** The output shape of Reshape: 0 copies a dimension, −1 takes what is left. */
+export function reshaped(context: ShapeContext, from: Shape | null, target: readonly (Dim | null)[], { allowZero }: { allowZero: boolean }): Shape {
+  const dims = target.map((dim, axis) => (dim === 0 && !allowZero ? (from?.[axis] ?? null) : dim));
+  const free = dims.indexOf(-1);
+  if (free < 0) return dims.map((dim, axis) => dim ?? opaqueDim('reshape', context.node.outputs[0] ?? '', axis));
+  const rest = dims.filter((_, axis) => axis !== free);
+  const left = from !== null && rest.every((dim) => dim !== null) ? divideDims(productOf(from), productOf(rest)) : null;
+  return dims.map((dim, axis) => (axis === free ? left : dim) ?? opaqueDim('reshape', context.node.outputs[0] ?? '', axis));
+}
+
+/** Content of an elementwise integer operation with broadcasting of one element. */
+export function zipContent(a: Inferred | undefined, b: Inferred | undefined, combine: (x: Dim, y: Dim) => Dim | null): readonly (Dim | null)[] | undefined {
+  const x = a?.content, y = b?.content;
+  if (x === undefined || y === undefined) return undefined;
+  if (x.length !== y.length && x.length !== 1 && y.length !== 1) return undefined;
+  return Array.from({ length: Math.max(x.length, y.length) }, (_, index) => {
+    const left = x[x.length === 1 ? 0 : index] ?? null, right = y[y.length === 1 ? 0 : index] ?? null;
+    return left === null || right === null ? null : combine(left, right);
+  });
+}
+
+/** Output length of a convolution-like or slicing walk from `start` to `end`. */
+export function sliceLength(dim: Dim, start: Dim | null, end: Dim | null, step: number): Dim | null {
+  if (start === null || end === null || step === 0) return null;
+  if (typeof dim === 'number' && typeof start === 'number' && typeof end === 'number') {
+    const clamp = (value: number, low: number, high: number): number => Math.min(Math.max(value < 0 ? value + dim : value, low), high);
+    const [from, to] = step > 0 ? [clamp(start, 0, dim), clamp(end, 0, dim)] : [clamp(start, 0, dim - 1), end < -dim ? -1 : clamp(end, -1, dim - 1)];
+    return Math.max(0, Math.ceil((to - from) / step));
+  }
+  if (step !== 1) return start === 0 && typeof end === 'number' && end > 2 ** 31 ? opaqueDim('ceil', dim, step) : null;
+  if (start === 0) {
+    if (typeof end === 'number') return end >= 2 ** 31 - 1 ? dim : end < 0 ? addDims(dim, end) : opaqueDim('min', dim, end);
+    // The exporters' own slices never run past the end: `x[:, :length]`.
+    return end;
+  }
+  const from = typeof start === 'number' && start < 0 ? addDims(dim, start) : start;
+  const to = typeof end === 'number' ? (end >= 2 ** 31 - 1 ? dim : end < 0 ? addDims(dim, end) : end) : end;
+  return addDims(to, multiplyDims(from, -1));
+}
+
+export const attributeAxis = (context: ShapeContext, fallback: number, rank: number): number =>
+  normalizeAxis(context, intAttribute(context.node, 'axis', fallback), rank);
