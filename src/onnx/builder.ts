@@ -92,6 +92,10 @@ export class Builder {
   /** A weight or another constant under its own name. */
   initializer(name: string, tensor: Tensor): Value {
     this.#claim(name);
+    return this.#hold(name, tensor);
+  }
+
+  #hold(name: string, tensor: Tensor): Value {
     this.#initializers.set(name, tensor);
     const type = inferredTensor(tensor);
     this.#types.set(name, type);
@@ -103,7 +107,7 @@ export class Builder {
     const key = `${dataType}[${dims.join()}]${values.join()}`;
     const known = this.#constants.get(key);
     if (known !== undefined) return known;
-    const value = this.initializer(this.#fresh(`constant_${dataType}`, ''), tensorFrom(dataType, dims, values));
+    const value = this.#hold(this.#fresh(`constant_${dataType}`, ''), tensorFrom(dataType, dims, values));
     this.#constants.set(key, value);
     return value;
   }
@@ -137,6 +141,11 @@ export class Builder {
       metadata: this.#base?.metadata ?? new Map(),
       functions: this.#base?.functions ?? [],
     };
+  }
+
+  /** Keeps names free that nodes still to come will use. */
+  reserve(names: Iterable<string>): void {
+    for (const name of names) this.#names.add(name);
   }
 
   /** Appends a finished node, as passes do with the nodes they keep. Types follow the shape rules. */

@@ -1,0 +1,60 @@
+/** @file What passes are made of: replacing nodes by others, and removing what nothing uses. */
+import { Builder, type Value } from '../builder.ts';
+import { OnnxError, usesOf, type Model, type Node } from '../ir.ts';
+
+/** A pass is a function from model to model. */
+export type Pass = (model: Model) => Model;
+
+/**
+ * What stands in for a node: one value per output (null for an output that nothing may use), or null to keep the node.
+ * `inputs` are the node's inputs as they are by now; absent optional ones are null.
+ */
+export type Replacement = (context: { node: Node; inputs: readonly (Value | null)[]; b: Builder; model: Model }) => readonly (Value | null)[] | null;
+
+/**
+ * Walks the nodes in order and replaces those that `choose` has a replacement for. New nodes are named after the node they
+ * replace (`/layers.0/norm/Mul`), inputs and outputs of the model keep their names.
+ */
+export function rewriteNodes(model: Model, choose: (node: Node) => Replacement | undefined): Model {
+  const b = new Builder({ ...model, nodes: [] });
+  b.reserve(model.nodes.flatMap((node) => [node.name, ...node.outputs]));
+  const aliases = new Map<string, Value | null>();
+  const current = (name: string): string => {
+    const alias = aliases.get(name);
+    if (alias === null) throw new OnnxError(`"${name}" is used, but the pass that replaced its node does not make it`);
+    return alias?.name ?? name;
+  };
+  for (const node of model.nodes) {
+    const moved: Node = aliases.size === 0 ? node : { ...node, inputs: node.inputs.map(current) };
+    const inputs = (): (Value | null)[] => moved.inputs.map((name) => (name === '' ? null : b.value(name)));
+    const replacement = choose(node);
+    const values = replacement && b.within(node.name || node.op, () => replacement({ node: moved, inputs: inputs(), b, model }));
+    if (values == null) b.append(moved);
+    else node.outputs.forEach((name, index) => { if (name !== '') aliases.set(name, values[index] ?? null); });
+  }
+  for (const { name } of model.outputs) b.output(name, b.value(current(name)));
+  return { ...b.build(), outputs: model.outputs.map((output, index) => ({ ...output, ...typeOfOutput(b, model.outputs[index]!.name, output) })) };
+}
+
+/** Passes may learn a shape; they never forget one. */
+function typeOfOutput(b: Builder, name: string, declared: Model['outputs'][number]): Partial<Model['outputs'][number]> {
+  const { dataType, shape } = b.value(name);
+  return declared.shape === null ? { dataType, shape } : {};
+}
+
+/** Drops nodes and initializers that no output needs. Inputs stay, used or not: they are the graph's contract. */
+export function removeDeadNodes(model: Model): Model {
+  const live = new Set(model.outputs.map(({ name }) => name));
+  const kept: Node[] = [];
+  for (const node of model.nodes.toReversed()) {
+    if (!node.outputs.some((name) => live.has(name))) continue;
+    for (const name of usesOf(node)) live.add(name);
+    kept.push(node);
+  }
+  return {
+    ...model,
+    nodes: kept.reverse(),
+    initializers: new Map([...model.initializers].filter(([name]) => live.has(name))),
+    valueInfo: new Map([...model.valueInfo].filter(([name]) => live.has(name))),
+  };
+}

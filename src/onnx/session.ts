@@ -1,0 +1,119 @@
+/**
+ * @file ONNX Runtime for the whole project: one small wrapper that knows its traps.
+ *
+ * `run` blocks its thread inside native code, so sessions belong in a worker. Import this module before anything that
+ * loads onnxruntime-node: telemetry is decided when the native library loads.
+ */
+process.env['ORT_DISABLE_TELEMETRY'] ??= '1';
+import type * as Ort from 'onnxruntime-node';
+import { OnnxError, type DataType, type Model } from './ir.ts';
+import { writeModelExternal } from './proto.ts';
+
+export type Device = 'cpu' | 'webgpu' | 'cuda';
+
+/** float16 as its bit patterns: ONNX Runtime 1.30 mishandles Float16Array. */
+export type TensorArray = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array | Int8Array | Uint16Array;
+
+/** A tensor outside the graph: row-major data, not copied on the way in. */
+export interface HostTensor {
+  readonly dataType: DataType;
+  readonly dims: readonly number[];
+  readonly data: TensorArray;
+}
+
+export interface SessionOptions {
+  readonly device?: Device;
+  /** Threads inside one operator; 0 (default): as many as cores. */
+  readonly threads?: number;
+  /** Writes ONNX Runtime's own profile (JSON) to files that begin with this. */
+  readonly profilePrefix?: string;
+  /** Refuses to fall back to the CPU for single operators: for probing a device. */
+  readonly strictDevice?: boolean;
+  /** Memory patterns help when every run has the same shapes, and cost memory when shapes vary. */
+  readonly memoryPattern?: boolean;
+}
+
+/** A compiled graph. */
+export interface Session {
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  /** Blocks until done. Outputs are fresh arrays; each costs a copy, so keep them small. */
+  run(feeds: Readonly<Record<string, HostTensor>>): Promise<Record<string, HostTensor>>;
+  /** Frees the native memory and finishes a profile. */
+  dispose(): Promise<void>;
+}
+
+let loaded: Promise<typeof Ort> | undefined;
+const ort = (): Promise<typeof Ort> => (loaded ??= import('onnxruntime-node').then((module) => module.default as unknown as typeof Ort));
+
+const advice: Readonly<Record<Device, string>> = {
+  cpu: '',
+  webgpu: 'WebGPU needs a Vulkan, Metal or Direct3D 12 driver; use device: cpu on this machine',
+  cuda: 'CUDA needs an NVIDIA driver, CUDA 12, cuDNN 9 and onnxruntime-node installed with its install script allowed; use device: cpu or webgpu',
+};
+
+/**
+ * Compiles a graph for a device.
+ *
+ * @throws OnnxError when the device is not there (with what it needs), or when ONNX Runtime refuses the graph.
+ */
+export async function createSession(model: Model, { device = 'cpu', threads = 0, profilePrefix, strictDevice = false, memoryPattern = true }: SessionOptions = {}): Promise<Session> {
+  const runtime = await ort();
+  if (!runtime.listSupportedBackends().some(({ name }) => name === device)) {
+    throw new OnnxError(`device ${device} is not part of this build of ONNX Runtime. ${advice[device]}`);
+  }
+  const { bytes, buffers } = writeModelExternal(model);
+  const options: Ort.InferenceSession.SessionOptions = {
+    executionProviders: [device],
+    intraOpNumThreads: threads,
+    enableMemPattern: memoryPattern,
+    // Native messages go straight to the terminal and would tear the screen; failures reach us as errors anyway.
+    logSeverityLevel: 4,
+    externalData: buffers,
+    ...(profilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
+    ...(strictDevice ? { extra: { session: { disable_cpu_ep_fallback: '1' } } } : {}),
+  };
+  let session: Ort.InferenceSession;
+  try {
+    session = await runtime.InferenceSession.create(bytes, options);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    const missing = device !== 'cpu' && /adapter|shared library|provider|device/i.test(message);
+    throw new OnnxError(missing ? `device ${device} does not work here: ${message}. ${advice[device]}` : `ONNX Runtime refuses the graph: ${message}`, { cause: error });
+  }
+  return {
+    inputNames: session.inputNames,
+    outputNames: session.outputNames,
+    async run(feeds) {
+      const inputs: Record<string, Ort.Tensor> = {};
+      for (const name of session.inputNames) {
+        const feed = feeds[name];
+        if (feed === undefined) throw new OnnxError(`the graph's input "${name}" was not fed`);
+        inputs[name] = ortTensor(runtime, feed);
+      }
+      const outputs = await session.run(inputs);
+      return Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, hostTensor(tensor)]));
+    },
+    async dispose() {
+      if (profilePrefix !== undefined) session.endProfiling();
+      await session.release();
+    },
+  };
+}
+
+function ortTensor(runtime: typeof Ort, { dataType, dims, data }: HostTensor): Ort.Tensor {
+  const tensor = new runtime.Tensor(dataType as Ort.Tensor.Type, data as never, dims);
+  // On Node 24 a float16 tensor holds a Float16Array, which the native side takes for zero bytes.
+  if (dataType === 'float16' && data instanceof Uint16Array) (tensor as unknown as { cpuData: Uint16Array }).cpuData = data;
+  return tensor;
+}
+
+function hostTensor(tensor: Ort.Tensor): HostTensor {
+  const data = tensor.data as unknown as TensorArray | Float16Array;
+  const bits = tensor.type === 'float16' && !(data instanceof Uint16Array) ? new Uint16Array(data.buffer as ArrayBuffer, data.byteOffset, data.length) : data;
+  return { dataType: tensor.type as DataType, dims: tensor.dims, data: bits as TensorArray };
+}
+
+export const f32 = (data: Float32Array, dims: readonly number[]): HostTensor => ({ dataType: 'float32', dims, data });
+export const i32 = (data: Int32Array, dims: readonly number[]): HostTensor => ({ dataType: 'int32', dims, data });
+export const i64 = (data: BigInt64Array, dims: readonly number[]): HostTensor => ({ dataType: 'int64', dims, data });
