@@ -69,7 +69,7 @@ export const tensorBytes = (tensor: Tensor): Uint8Array =>
 /** Protobuf gives no alignment, typed arrays want it: copy only where the view would be unaligned. */
 function aligned(bytes: Uint8Array, size: number): { buffer: ArrayBufferLike; byteOffset: number } {
   if (bytes.byteOffset % size === 0) return bytes;
-  return bytes.slice();
+  return new Uint8Array(bytes); // not slice(): a Buffer's is a view
 }
 
 /** float32 values: a view where alignment allows, widened from float16 / bfloat16 where needed. */
