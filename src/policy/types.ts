@@ -4,6 +4,18 @@
  */
 import type { Metrics } from '../events.ts';
 
+/** The model's own tokenizer. Ids are the record; text is for people and graders. */
+export interface Tokenizer {
+  /** `addSpecialTokens` lets the tokenizer put its own marks around the text (a beginning-of-sequence id, for most). */
+  encode(text: string, options: { addSpecialTokens: boolean }): number[];
+  /** The text of some ids, special tokens left out and spaces left as they are. No ids are no text. */
+  decode(ids: readonly number[]): string;
+  /** One conversation through the model's chat template, opened for the assistant's answer. Null: the model has no template. */
+  applyChatTemplate: ((messages: readonly { role: string; content: string }[]) => { text: string; ids: number[] }) | null;
+  /** Ids that end an answer: `eos_token_id` of generation_config.json, else of config.json, else of the tokenizer. */
+  readonly endTokenIds: readonly number[];
+}
+
 /** Coordinates of one random stream: (seed, step, task, sample). The position in the text is added by the sampler. */
 export type RandomKey = readonly [seed: number, step: number, task: number, sample: number];
 

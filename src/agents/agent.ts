@@ -1,0 +1,88 @@
+import type { AgentSettings } from '../config/types.ts';
+import type { RolloutError } from '../events.ts';
+import type { Tokenizer } from '../policy/types.ts';
+import type { ChatMessage, Task } from '../tasks/types.ts';
+
+/** A task as the model gets it: text for people and graders, ids for the model. */
+export type Prepared = { ok: true; prompt: string; tokenIds: number[] } | { ok: false; error: RolloutError };
+
+/** How the model acts on a task: which ids it is given, and what its output means as text. Holds no state between rollouts. */
+export interface Agent {
+  prepare(task: Task): Prepared;
+  /** The completion: output ids as text, without the stop token, ending before the first stop string. */
+  decode(outputTokenIds: readonly number[]): string;
+  readonly stopTokenIds: readonly number[];
+}
+
+export interface AgentOptions {
+  settings: AgentSettings;
+  tokenizer: Tokenizer;
+  /** Tokens that prompt and completion may have together. */
+  contextLength: number;
+}
+
+interface Prompt {
+  text: string;
+  ids: number[];
+}
+
+/** Why a task cannot be put to the model this way, in one sentence. */
+class Unsuited extends Error {}
+
+/** Turning a task into ids, by `agent.kind`. */
+const promptRules: { [K in AgentSettings['kind']]: (task: Task, options: AgentOptions) => Prompt } = { completion: completionPrompt, chat: chatPrompt };
+
+export function createAgent(options: AgentOptions): Agent {
+  const { settings, tokenizer } = options;
+  const stopTokens = new Set(tokenizer.endTokenIds);
+  return {
+    stopTokenIds: tokenizer.endTokenIds,
+    prepare(task) {
+      try {
+        const { text, ids } = promptRules[settings.kind](task, options);
+        const error = overflow(task, ids.length, options);
+        return error ? { ok: false, error } : { ok: true, prompt: text, tokenIds: ids };
+      } catch (error) {
+        if (!(error instanceof Unsuited)) throw error;
+        return { ok: false, error: { phase: 'setup', type: 'exception', message: `task ${task.id}: ${error.message}` } };
+      }
+    },
+    decode(outputTokenIds) {
+      const ended = stopTokens.has(outputTokenIds.at(-1) ?? -1);
+      const text = tokenizer.decode(ended ? outputTokenIds.slice(0, -1) : outputTokenIds);
+      const cuts = settings.stop.map((stop) => text.indexOf(stop)).filter((index) => index >= 0);
+      return cuts.length === 0 ? text : text.slice(0, Math.min(...cuts));
+    },
+  };
+}
+
+/** The prompt is the text, after `agent.system` if there is one. */
+function completionPrompt(task: Task, { settings, tokenizer }: AgentOptions): Prompt {
+  if (typeof task.prompt !== 'string') throw new Unsuited('its prompt is a list of messages, which a completion agent cannot send; write agent: { kind: chat }');
+  const text = (settings.system ?? '') + task.prompt;
+  const ids = tokenizer.encode(text, { addSpecialTokens: true });
+  // Some tokenizers also close what they encode; a closed prompt would ask the model to go on after its end.
+  while (tokenizer.endTokenIds.includes(ids.at(-1) ?? -1) && !endsByItself(text, tokenizer)) ids.pop();
+  if (ids.length === 0) throw new Unsuited('its prompt is empty: there is no token to start from');
+  return { text, ids };
+}
+
+const endsByItself = (text: string, tokenizer: Tokenizer): boolean =>
+  tokenizer.endTokenIds.includes(tokenizer.encode(text, { addSpecialTokens: false }).at(-1) ?? -1);
+
+/** The messages through the model's own template; `agent.system` goes first unless the task brings a system message of its own. */
+function chatPrompt(task: Task, { settings, tokenizer }: AgentOptions): Prompt {
+  if (!tokenizer.applyChatTemplate) throw new Unsuited('the model has no chat template; write agent: { kind: completion }');
+  const messages: ChatMessage[] = typeof task.prompt === 'string' ? [{ role: 'user', content: task.prompt }] : [...task.prompt];
+  if (settings.system !== null && messages[0]?.role !== 'system') messages.unshift({ role: 'system', content: settings.system });
+  return tokenizer.applyChatTemplate(messages);
+}
+
+function overflow(task: Task, promptTokens: number, { settings, contextLength }: AgentOptions): RolloutError | null {
+  if (promptTokens + settings.maxTokens <= contextLength) return null;
+  const room = contextLength - promptTokens;
+  const message =
+    `task ${task.id}: the prompt has ${promptTokens} tokens and max_tokens allows ${settings.maxTokens} more, ` +
+    `but the model's context holds ${contextLength}; ${room > 0 ? `lower max_tokens to ${room} or shorten the prompt` : 'shorten the prompt'}`;
+  return { phase: 'setup', type: 'context_overflow', message };
+}
