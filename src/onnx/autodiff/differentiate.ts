@@ -1,0 +1,160 @@
+/**
+ * @file Reverse-mode automatic differentiation of an ONNX graph, as a graph.
+ *
+ * Three walks: forward from `wrt` to find what depends on it, backward from `output` to find what it depends on, and backward
+ * again over the nodes on both walks, asking each operator's rule for the gradients of just those inputs that lie on a path.
+ */
+import { Builder, type Value } from '../builder.ts';
+import { OnnxError, describeNode, describeType, isFloat, type Model, type Node } from '../ir.ts';
+import { removeDeadNodes } from '../passes/rewrite.ts';
+import { sumAll, sumToShape } from './context.ts';
+import { gradientRule, stopsGradient } from './rules/index.ts';
+
+export interface DifferentiateOptions {
+  /** The value to differentiate: a scalar, unless `cotangent` is given. */
+  readonly output: string;
+  /** Float values whose gradients are wanted: graph inputs, or any value of the graph. */
+  readonly wrt: readonly string[];
+  /** Name of a new graph input with the output's shape: the gradients are then those of Σ cotangent · output. */
+  readonly cotangent?: string;
+  /** The output's index in the model's outputs stays; gradients follow as `grad.<name>`, in the order of `wrt`. */
+  readonly prefix?: string;
+}
+
+/**
+ * Adds the outputs `grad.<name>` to a model: ∂output/∂name, with the shape and type of `name`.
+ *
+ * Only what lies on a path from `wrt` to `output` is differentiated, and nothing is computed that no gradient needs.
+ *
+ * @throws OnnxError when an operator on the path has no rule (naming the operator, the node and the path), when a `wrt` name is
+ * no float value, or when the output does not depend on it. Never returns a silent zero.
+ */
+export function differentiate(model: Model, { output, wrt, cotangent, prefix = 'grad.' }: DifferentiateOptions): Model {
+  const b = new Builder(model);
+  const made = new Set(model.nodes.flatMap((node) => node.outputs));
+  if (!b.has(output) && !made.has(output)) throw new OnnxError(`there is no value "${output}" to differentiate${suggest(output, model)}`);
+  for (const name of wrt) checkVariable(b, made, name);
+  if (wrt.length === 0) throw new OnnxError('differentiate needs at least one name in wrt');
+
+  const paths = activePaths(model, b, wrt, output);
+  const gradients = new Map<string, Value[]>([[output, [seed(b, output, cotangent)]]]);
+  /** All contributions to a value, added up once. */
+  const gradientOf = (name: string): Value | null => {
+    const parts = gradients.get(name);
+    if (parts === undefined) return null;
+    const sum = sumAll(b, parts);
+    gradients.set(name, [sum]);
+    return sum;
+  };
+
+  b.within('grad', () => {
+    for (const node of paths.nodes.toReversed()) {
+      const dys = node.outputs.map((name) => (name === '' ? null : gradientOf(name)));
+      const dy = dys.find((value) => value !== null);
+      if (dy === undefined) continue;
+      if (node.op !== 'Split' && dys.some((value, index) => index > 0 && value !== null)) {
+        throw new OnnxError(`${describeNode(node)}: only its first output can be differentiated, but "${output}" also depends on another one`);
+      }
+      b.within(node.name || node.op, () => {
+        const inputs = node.inputs.map((name) => (name === '' ? null : b.value(name)));
+        const thunks = ruleFor(node, paths)({ b, node, inputs, outputs: node.outputs.map((name) => valueOrBlank(b, name)), dys }, dy);
+        node.inputs.forEach((name, index) => {
+          if (!paths.active.has(name)) return;
+          const thunk = thunks[index];
+          if (thunk == null) throw new OnnxError(`${describeNode(node)}: no gradient flows into its input ${index} ("${name}"), which depends on ${paths.trail(name)}`);
+          const gradient = sumToShape(b, thunk(), inputs[index]!);
+          const parts = gradients.get(name);
+          if (parts === undefined) gradients.set(name, [gradient]);
+          else parts.push(gradient);
+        });
+      });
+    }
+  });
+
+  for (const { name } of model.outputs) b.output(name, b.value(name));
+  for (const name of wrt) {
+    const gradient = gradientOf(name);
+    if (gradient === null) throw new OnnxError(`"${output}" does not depend on "${name}" through anything differentiable`);
+    b.output(`${prefix}${name}`, gradient);
+  }
+  return removeDeadNodes(b.build());
+}
+
+const valueOrBlank = (b: Builder, name: string): Value => (b.has(name) ? b.value(name) : { name, dataType: 'float32', shape: null });
+
+function suggest(name: string, model: Model): string {
+  return `; the model's outputs are ${model.outputs.map((info) => `"${info.name}"`).join(', ')}`.replace(/^; the model's outputs are $/, '') || ` (${name})`;
+}
+
+function checkVariable(b: Builder, made: ReadonlySet<string>, name: string): void {
+  if (!b.has(name)) {
+    throw new OnnxError(made.has(name) ? `the type of "${name}" is not known: its operator has no shape rule` : `there is no value "${name}" to differentiate with respect to`);
+  }
+  const value = b.value(name);
+  if (!isFloat(value.dataType)) throw new OnnxError(`"${name}" is ${describeType(value)}: gradients exist only for float values`);
+}
+
+function seed(b: Builder, output: string, cotangent: string | undefined): Value {
+  const value = b.value(output);
+  if (!isFloat(value.dataType)) throw new OnnxError(`the output "${output}" is ${describeType(value)}: only float values have gradients`);
+  if (value.shape === null) throw new OnnxError(`the shape of the output "${output}" is not known`);
+  if (cotangent !== undefined) return b.input(cotangent, value.dataType, value.shape);
+  if (!value.shape.every((dim) => dim === 1)) {
+    throw new OnnxError(`the output "${output}" is ${describeType(value)}: differentiate a scalar (reduce it), or name a cotangent`);
+  }
+  return b.constant(value.dataType, value.shape as number[], [1]);
+}
+
+interface Paths {
+  /** Nodes through which a gradient flows, in the model's order. */
+  readonly nodes: readonly Node[];
+  /** Values that depend on `wrt` and that the output depends on. */
+  readonly active: ReadonlySet<string>;
+  /** `"w" → MatMul "m" → Foo "f"`: how a value hangs on a variable, for messages. */
+  trail(name: string): string;
+}
+
+/** Which nodes and values lie between `wrt` and `output`. */
+function activePaths(model: Model, b: Builder, wrt: readonly string[], output: string): Paths {
+  const parents = new Map<string, { node: Node; from: string } | null>(wrt.map((name) => [name, null]));
+  for (const node of model.nodes) {
+    const from = node.inputs.find((name) => parents.has(name));
+    if (from === undefined || (node.domain === '' && stopsGradient(node.op))) continue;
+    for (const name of node.outputs) {
+      // An integer carries no derivative: casts to int64 and indices end the path.
+      if (name === '' || (b.has(name) && !isFloat(b.value(name).dataType))) continue;
+      if (!parents.has(name)) parents.set(name, { node, from });
+    }
+  }
+  const trail = (name: string): string => {
+    const steps: string[] = [];
+    let at = name;
+    for (let parent = parents.get(at); parent != null; parent = parents.get(at)) {
+      steps.unshift(describeNode(parent.node));
+      at = parent.from;
+    }
+    const shown = steps.length <= 6 ? steps : [...steps.slice(0, 2), `… ${steps.length - 4} more …`, ...steps.slice(-2)];
+    return [`"${at}"`, ...shown].join(' → ');
+  };
+  const needed = new Set([output]);
+  const nodes: Node[] = [];
+  for (const node of model.nodes.toReversed()) {
+    if (!node.outputs.some((name) => needed.has(name) && parents.has(name))) continue;
+    const captures = Object.values(node.attributes).some((attribute) => attribute.kind === 'graph');
+    if (captures) throw new OnnxError(`${describeNode(node)} is control flow, which cannot be differentiated; path: ${trail(node.outputs.find((name) => parents.has(name))!)}`);
+    if (!node.inputs.some((name) => parents.has(name))) continue;
+    nodes.push(node);
+    for (const name of node.inputs) if (parents.has(name)) needed.add(name);
+  }
+  for (const name of wrt) {
+    if (!needed.has(name)) throw new OnnxError(`"${output}" does not depend on "${name}"`);
+  }
+  return { nodes: nodes.reverse(), active: new Set([...parents.keys()].filter((name) => needed.has(name))), trail };
+}
+
+function ruleFor(node: Node, paths: Paths): NonNullable<ReturnType<typeof gradientRule>> {
+  const rule = node.domain === '' ? gradientRule(node.op) : undefined;
+  if (rule !== undefined) return rule;
+  const path = paths.trail(node.inputs.find((name) => paths.active.has(name))!);
+  throw new OnnxError(`${describeNode(node)} has no gradient rule; path: ${path} → ${describeNode(node)}. If it is a fused operator, run decompose first`);
+}

@@ -1,0 +1,25 @@
+/** @file The table of gradient rules, one per operator of the ONNX domain. */
+import type { GradientRule } from '../context.ts';
+import { contractionRules } from './contraction.ts';
+import { elementwiseRules } from './elementwise.ts';
+import { indexingRules } from './indexing.ts';
+import { layoutRules } from './layout.ts';
+import { normalizationRules } from './normalization.ts';
+import { reductionRules } from './reduction.ts';
+
+export const gradientRules = {
+  ...contractionRules, ...elementwiseRules, ...indexingRules, ...layoutRules, ...normalizationRules, ...reductionRules,
+} satisfies Record<string, GradientRule>;
+
+/** Operators with a gradient rule. */
+export type Differentiable = keyof typeof gradientRules;
+
+/** Piecewise constant, or about shapes and indices: their derivative is zero wherever it exists, so gradients stop here. */
+const stops: ReadonlySet<string> = new Set([
+  'Equal', 'Less', 'LessOrEqual', 'Greater', 'GreaterOrEqual', 'And', 'Or', 'Xor', 'Not', 'IsNaN', 'IsInf',
+  'ArgMax', 'ArgMin', 'Shape', 'Size', 'Range', 'Round', 'Sign', 'Floor', 'Ceil', 'NonZero', 'OneHot', 'EyeLike', 'ConstantOfShape', 'Constant', 'CastLike',
+]);
+
+export const stopsGradient = (op: string): boolean => stops.has(op);
+export const gradientRule = (op: string): GradientRule | undefined =>
+  Object.hasOwn(gradientRules, op) ? gradientRules[op as Differentiable] : undefined;
