@@ -1,0 +1,23 @@
+/**
+ * @file Colours that stay apart for every kind of colour vision, on dark and on light ground. Colour is never the only
+ * sign: a shape, a height or a word says the same.
+ */
+
+/** Okabe & Ito's set (jfly.uni-koeln.de/color), brightened where it must be read on black. */
+export const palette = {
+  blue: '#56b4e9',
+  orange: '#e69f00',
+  green: '#2cb98f',
+  vermilion: '#f0743e',
+  purple: '#cc79a7',
+  yellow: '#e8d64a',
+  grey: '#8b949e',
+} as const;
+
+/** From low to high reward: hue and lightness both rise, as in viridis (Smith & van der Walt), so it survives in grey. */
+export const rewardRamp = ['#7a5fb0', '#5476b8', '#3a93a8', '#37ae8a', '#86c95a', '#f2dc3e'] as const;
+
+/** The ramp's colour for a share of the reward range, 0…1. */
+export function rewardColor(share: number): string {
+  return rewardRamp[Math.max(0, Math.min(rewardRamp.length - 1, Math.floor(share * rewardRamp.length)))]!;
+}
