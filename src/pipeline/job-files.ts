@@ -1,0 +1,156 @@
+/**
+ * The directory of one job, `.rlrun/jobs/<id>/`. Lines are appended whole, everything else is written beside and renamed, so a reader (or
+ * a restart) finds either the old file or the new one.
+ */
+import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs';
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import writeFileAtomic from 'write-file-atomic';
+import type { JobEvent, JobStatus, MetricsRow, Rollout } from '../events.ts';
+
+/** `meta.json`: what somebody needs to know about a job without reading its events. */
+export interface JobMeta {
+  id: string;
+  pipeline: string;
+  file: string;
+  model: string;
+  /** The checkpoint the job began with and its step: null and 0 for the model as it was forked. */
+  start: { checkpoint: string | null; step: number };
+  seed: number;
+  device: string;
+  /** The job that this one follows, in watch mode. */
+  parent: string | null;
+  hashes: { config: string; taskset: string; reward: string };
+  argv: readonly string[];
+  cwd: string;
+  versions: Readonly<Record<string, string>>;
+  git: { commit: string; dirty: boolean } | null;
+  host: { platform: string; cpus: number; memoryGb: number };
+  startedAt: string;
+  endedAt: string | null;
+  status: JobStatus | 'running';
+  reason: string | null;
+  steps: number;
+  totalSteps: number;
+}
+
+export interface JobFiles {
+  readonly directory: string;
+  readMeta(): Promise<JobMeta>;
+  writeMeta(meta: JobMeta): Promise<void>;
+  writeText(name: string, text: string): Promise<void>;
+  /** Lines written in one tick go out in one write. */
+  appendEvent(event: JobEvent): void;
+  appendLog(line: string): void;
+  /** Durable when it returns: a checkpoint may follow. */
+  appendMetrics(row: MetricsRow): void;
+  readMetrics(): Promise<MetricsRow[]>;
+  replaceMetrics(rows: readonly MetricsRow[]): Promise<void>;
+  writeRollouts(step: number, rollouts: readonly Rollout[]): Promise<void>;
+  readRollouts(step: number): Promise<Rollout[]>;
+  /** Steps whose rollouts are on disk, in order. */
+  rolloutSteps(): Promise<number[]>;
+  close(): void;
+}
+
+export const rolloutsName = (step: number): string => join('rollouts', `step-${String(step).padStart(6, '0')}.jsonl`);
+
+/** `<name>-<yyyymmdd-hhmmss>-<4 hex>`, in UTC: ids of one pipeline sort by time. */
+export function jobId(name: string, time: number, suffix: number): string {
+  const stamp = new Date(time).toISOString().replaceAll(/[-:]/g, '').replace('T', '-').slice(0, 15);
+  return `${name}-${stamp}-${(suffix & 0xffff).toString(16).padStart(4, '0')}`;
+}
+
+/** Opens (and makes, if need be) the directory of a job. */
+export function openJobFiles(directory: string): JobFiles {
+  mkdirSync(join(directory, 'rollouts'), { recursive: true });
+  const path = (name: string) => join(directory, name);
+  const events = lineWriter(path('events.jsonl'));
+  const log = lineWriter(path('log.txt'));
+  const metrics = lineWriter(path('metrics.jsonl'));
+  const write = (name: string, text: string) => writeFileAtomic(path(name), text);
+  return {
+    directory,
+    readMeta: async () => JSON.parse(await readFile(path('meta.json'), 'utf8')) as JobMeta,
+    writeMeta: (meta) => write('meta.json', `${JSON.stringify(meta, null, 2)}\n`),
+    writeText: write,
+    appendEvent: (event) => events.append(JSON.stringify(event)),
+    appendLog: (line) => log.append(line),
+    appendMetrics(row) {
+      metrics.append(JSON.stringify(row));
+      metrics.flush({ durable: true });
+    },
+    readMetrics: () => readJsonLines<MetricsRow>(path('metrics.jsonl')),
+    async replaceMetrics(rows) {
+      metrics.close();
+      await write('metrics.jsonl', jsonLines(rows));
+    },
+    writeRollouts: (step, rollouts) => write(rolloutsName(step), jsonLines(rollouts)),
+    readRollouts: (step) => readJsonLines<Rollout>(path(rolloutsName(step))),
+    async rolloutSteps() {
+      const names = await readdir(path('rollouts'));
+      return names.flatMap((name) => /^step-(\d+)\.jsonl$/.exec(name)?.[1] ?? []).map(Number).sort((a, b) => a - b);
+    },
+    close() {
+      for (const writer of [events, log, metrics]) writer.close();
+    },
+  };
+}
+
+const jsonLines = (rows: readonly unknown[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+
+/** The lines of a file that is appended to; a line that was torn by a sudden end (or no file at all) is not there. */
+export async function readJsonLines<T>(path: string): Promise<T[]> {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return '';
+    throw error;
+  });
+  return text.split('\n').flatMap((line) => {
+    try {
+      return line === '' ? [] : [JSON.parse(line) as T];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** Appends lines; opens its file when the first one comes. What a tick appends is one write. */
+function lineWriter(path: string) {
+  let file: number | null = null;
+  let waiting: string[] = [];
+  const flush = ({ durable = false } = {}) => {
+    if (waiting.length === 0) return;
+    const text = waiting.join('');
+    waiting = [];
+    file ??= openToAppend(path);
+    writeSync(file, text);
+    if (durable) fsyncSync(file);
+  };
+  // Events and log lines are for readers: when the disk is full they get lost, and what the job needs fails by itself.
+  const flushQuietly = () => {
+    try {
+      flush();
+    } catch {}
+  };
+  return {
+    append(line: string) {
+      if (waiting.length === 0) setImmediate(flushQuietly);
+      waiting.push(`${line}\n`);
+    },
+    flush,
+    close() {
+      flushQuietly();
+      if (file !== null) closeSync(file);
+      file = null;
+    },
+  };
+}
+
+/** A line that was torn when its writer was killed is ended here, so that it spoils no other. */
+function openToAppend(path: string): number {
+  const file = openSync(path, 'a+');
+  const { size } = fstatSync(file);
+  const last = Buffer.alloc(1);
+  if (size > 0 && readSync(file, last, 0, 1, size - 1) === 1 && last.toString() !== '\n') writeSync(file, '\n');
+  return file;
+}

@@ -1,0 +1,90 @@
+/** One run of a pipeline, from its first event to its last. */
+import type { EventData, JobStatus, Metrics } from '../events.ts';
+import type { Session } from './session.ts';
+import { stageRunners } from './stages/index.ts';
+
+export interface JobResult {
+  status: JobStatus;
+  /** In words. */
+  reason: string;
+  /** Steps that are over. */
+  steps: number;
+  head: string | null;
+  before: Metrics | null;
+  after: Metrics | null;
+  /** What made the job fail, when that was an exception. */
+  error: unknown;
+}
+
+export interface JobIntroduction extends Omit<EventData['job-started'], 'resumedFrom' | 'head' | 'stages' | 'totalSteps'> {
+  resumeCommand: string;
+  resume: boolean;
+}
+
+/** Runs every stage that is not done yet. Never throws: what goes wrong is in the result, and in the last event. */
+export async function runJob(session: Session, introduction: JobIntroduction): Promise<JobResult> {
+  const { emit, clock, pipeline, model } = session.options;
+  const began = clock();
+  const end = await runStages(session, introduction).catch((error: unknown) => endOfFailure(error, session));
+  const measured = session.rows.filter((row) => row.metrics['eval/reward'] !== undefined);
+  const before = measured.find((row) => row.kind === 'baseline')?.metrics ?? null;
+  const after = measured.findLast((row) => row.kind !== 'baseline')?.metrics ?? null;
+  const head = (await model.head().catch(() => null))?.id ?? null;
+  const result = { ...end, steps: session.step, head, before, after };
+  const resumeCommand = result.status === 'completed' ? null : introduction.resumeCommand;
+  const { error: _, ...told } = result;
+  emit('job-finished', { ...told, durationMs: Math.round(clock() - began), resumeCommand });
+  return result;
+}
+
+type End = Pick<JobResult, 'status' | 'reason' | 'error'>;
+
+async function runStages(session: Session, { resume, resumeCommand, ...introduction }: JobIntroduction): Promise<End> {
+  const { pipeline, emit, model, panel } = session.options;
+  const { stages } = pipeline;
+  const resumedFrom = resume ? await session.recover() : null;
+  emit('job-started', {
+    ...introduction,
+    stages: stages.map(({ name, kind, steps }) => ({ name, kind, steps: isTraining(kind) ? steps : 0 })),
+    totalSteps: totalSteps(stages),
+    resumedFrom,
+    head: (await model.head())?.id ?? null,
+  });
+  await session.restore();
+  await measureBaseline(session);
+
+  const reasons: string[] = [];
+  for (const [index, { name, kind, steps }] of stages.entries()) {
+    if (session.isBehind(index)) continue;
+    emit('stage-started', { index, name, kind, steps: isTraining(kind) ? steps : 0 });
+    const result = await stageRunners[kind](session, index);
+    if (result.end === 'leave') return { status: 'stopped', reason: `stopped after step ${session.step}, as asked`, error: null };
+    if (result.end === 'failed') return { status: 'failed', reason: result.reason, error: null };
+    emit('stage-finished', { index, name, kind });
+    if (result.reason) reasons.push(stages.length > 1 ? `${name}: ${result.reason}` : result.reason);
+    if (panel.finishing && index < stages.length - 1) return { status: 'stopped', reason: `stopped after ${name}, as asked`, error: null };
+  }
+  return { status: 'completed', reason: reasons.join('; ') || 'all steps done', error: null };
+}
+
+/** Step 0: the model before the job, on the held-out tasks of the first stage that has any. */
+async function measureBaseline(session: Session): Promise<void> {
+  const { pipeline, materials } = session.options;
+  const index = pipeline.stages.findIndex((stage, at) => isTraining(stage.kind) && stage.eval.baseline && materials[at]!.taskset.eval.length > 0);
+  if (index === -1 || session.rows.length > 0) return;
+  const metrics = await session.evaluate(index, { step: 0, baseline: true });
+  session.write({ step: 0, stage: pipeline.stages[index]!.name, kind: 'baseline', metrics });
+}
+
+const isTraining = (kind: EventData['stage-started']['kind']): boolean => kind === 'sft' || kind === 'grpo';
+
+export const totalSteps = (stages: Session['options']['pipeline']['stages']): number =>
+  stages.reduce((total, { kind, steps }) => total + (isTraining(kind) ? steps : 0), 0);
+
+function endOfFailure(error: unknown, session: Session): End {
+  if (session.options.signal.aborted) {
+    return { status: 'stopped', reason: `stopped at once; the step after ${session.step} is lost`, error: null };
+  }
+  session.options.files.appendLog(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  return { status: 'failed', reason: error instanceof Error ? error.message : String(error), error };
+}

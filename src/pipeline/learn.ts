@@ -1,0 +1,73 @@
+/** The "step" of a step: gradients from scored groups, then optimizer updates. */
+import type { EventData, Metrics } from '../events.ts';
+import type { AdamParams, Loss, TrainingBatch } from '../policy/types.ts';
+import { sum } from '../util/statistics.ts';
+import { shareOut, trainingBatch } from './batch.ts';
+import type { Group } from './groups.ts';
+import type { Loop } from './loop.ts';
+import { finite, mergeMetrics } from './metrics.ts';
+
+export type Learnt =
+  | { updated: true; metrics: Metrics; sequences: number; tokens: number }
+  /** The weights are what they were. */
+  | { updated: false; metrics: Metrics; reason: EventData['step-skipped']['reason']; message: string };
+
+export interface LearnOptions {
+  learningRate: number;
+  /** Puts back the weights that the step began with: an update was refused after others had gone through. */
+  restore: () => Promise<void>;
+}
+
+/** Learns from the groups that have spread, in `train.updates` optimizer updates over equal shares of the batch. */
+export async function learnFromGroups(groups: readonly Group[], options: LearnOptions, loop: Loop): Promise<Learnt> {
+  const { train, agent } = loop.stage;
+  if (!groups.some((group) => group.spread === 'mixed')) return nothingToLearn(groups);
+  const batches = shareOut(groups, train.updates).map((share) => trainingBatch(share, agent.temperature));
+  return learn(batches, train.loss, options, loop);
+}
+
+/** One optimizer update per batch. A refused update undoes the ones before it, so that a step happens whole or not at all. */
+export async function learn(
+  batches: readonly TrainingBatch[],
+  loss: Loss,
+  { learningRate, restore }: LearnOptions,
+  { engine, stage, emit, signal }: Loop,
+): Promise<Learnt> {
+  const { beta1, beta2, eps, weightDecay, maxGradNorm } = stage.train;
+  const adam: AdamParams = { learningRate, beta1, beta2, eps, weightDecay, maxGradNorm };
+  const parts: { metrics: Metrics; tokens: number; sequences: number }[] = [];
+  for (const batch of batches.filter(({ sequences }) => sequences.length > 0)) {
+    signal.throwIfAborted();
+    const { metrics, tokens, sequences } = await engine.trainer.forwardBackward(batch, loss, signal);
+    const update = await engine.trainer.update(adam);
+    if ('refused' in update) {
+      if (parts.length > 0) await restore();
+      return { updated: false, reason: 'non_finite_gradient', message: update.message, metrics: { 'update/refused': 1 } };
+    }
+    parts.push({ metrics: { ...metrics, ...update.metrics }, tokens, sequences });
+  }
+  const { metrics, dropped } = finite(mergeMetrics(parts));
+  if (dropped.length > 0) {
+    const message = `Not finite and left out of the metrics: ${dropped.join(', ')}.`;
+    emit('warning', { step: null, code: 'non_finite_metric', message, fix: 'Lower train.learning_rate, or set train.max_grad_norm.' });
+  }
+  const policyLoss = metrics['policy_loss'] ?? metrics['loss:sum'];
+  return {
+    updated: true,
+    metrics: policyLoss === undefined ? metrics : { ...metrics, policy_loss: policyLoss },
+    sequences: sum(parts.map((part) => part.sequences)),
+    tokens: sum(parts.map((part) => part.tokens)),
+  };
+}
+
+function nothingToLearn(groups: readonly Group[]): Learnt {
+  const count = (spread: Group['spread']) => groups.filter((group) => group.spread === spread).length;
+  const [good, bad, dropped] = [count('all-good'), count('all-bad'), count('dropped')];
+  if (dropped === groups.length) {
+    const example = groups.flatMap((group) => group.rollouts).find((rollout) => rollout.error)?.error;
+    const message = `every group has a rollout without a verdict${example ? `, for example: ${example.message}` : ''}`;
+    return { updated: false, reason: 'all_errored', message, metrics: {} };
+  }
+  const parts = [good && `${good} all good`, bad && `${bad} all bad`, dropped && `${dropped} dropped`].filter(Boolean);
+  return { updated: false, reason: 'no_spread', message: `no group has rewards that differ (${parts.join(', ')})`, metrics: {} };
+}

@@ -1,0 +1,102 @@
+/** The end of a step: measure if it is time to, write down what happened, save the weights, move the head. */
+import type { Accounting, CheckpointSummary, Metrics, MetricsRow } from '../events.ts';
+import type { Checkpoint } from '../models/types.ts';
+import type { Learnt } from './learn.ts';
+import type { Loop, StepPlace, Stopwatch } from './loop.ts';
+import { timeMetrics } from './metrics.ts';
+
+/** What the job decides about a step. */
+export interface StepOptions {
+  learningRate: number;
+  /** The checkpoint that the weights are before the step: the parent of what it makes. Null: as the model was forked. */
+  parent: string | null;
+  /** Measures the weights as they are now; null when no evaluation is due. */
+  evaluate: (() => Promise<Metrics>) | null;
+  /** Should the head move to what this step makes? */
+  gate: (metrics: Metrics) => { promote: boolean; reason: string };
+  restore: () => Promise<void>;
+}
+
+export interface StepResult {
+  row: MetricsRow;
+  /** Null when nothing was learnt. */
+  checkpoint: Checkpoint | null;
+}
+
+export interface StepFindings {
+  /** Of the rollouts. */
+  metrics: Metrics;
+  accounting: Accounting;
+  learnt: Learnt;
+  stopwatch: Stopwatch;
+}
+
+/**
+ * The metrics line is on disk before the checkpoint is: a restart finds a checkpoint with its line, or a line whose checkpoint is missing,
+ * which is a step to do again.
+ */
+export async function promote(place: StepPlace, findings: StepFindings, options: StepOptions, loop: Loop): Promise<StepResult> {
+  const { stage, emit, clock, files } = loop;
+  const { step } = place;
+  const { learnt, stopwatch, accounting } = findings;
+  if (!learnt.updated) emit('step-skipped', { step, reason: learnt.reason, message: learnt.message });
+
+  if (options.evaluate) stopwatch.begin('eval');
+  const evaluation = (await options.evaluate?.()) ?? {};
+
+  const before: Metrics = { ...findings.metrics, ...learnt.metrics, ...evaluation, learning_rate: options.learningRate };
+  stopwatch.begin('promote');
+  const metrics = { ...before, ...timeMetrics(stopwatch.read(), before['num_tokens'] ?? 0) };
+  const gate = learnt.updated ? options.gate(metrics) : null;
+  const outcome = learnt.updated ? { kind: 'step', promoted: gate!.promote } as const : { kind: 'skipped', reason: learnt.message } as const;
+  const row: MetricsRow = { step, time: Math.round(clock()), stage: stage.name, ...outcome, metrics };
+
+  stopwatch.begin('promote');
+  files.appendMetrics(row);
+  const checkpoint = learnt.updated && gate ? await save(place, { metrics, learnt, accounting, gate, options }, loop) : null;
+  emit('step-finished', { step, stage: stage.name, metrics, times: stopwatch.read(), accounting });
+  return { row, checkpoint };
+}
+
+interface Save {
+  metrics: Metrics;
+  learnt: Learnt & { updated: true };
+  accounting: Accounting;
+  gate: { promote: boolean; reason: string };
+  options: StepOptions;
+}
+
+async function save(place: StepPlace, { metrics, learnt, accounting, gate, options }: Save, loop: Loop): Promise<Checkpoint> {
+  const { stage, model, engine, emit } = loop;
+  const { step } = place;
+  const previous = (await model.head())?.id ?? null;
+  const checkpoint = await model.commit(
+    {
+      parent: options.parent,
+      step: place.ofModel,
+      traces: accounting.generated,
+      datums: learnt.sequences,
+      tokens: learnt.tokens,
+      meanReward: metrics['reward'] ?? null,
+      learningRate: options.learningRate,
+      loss: stage.train.lossName,
+      metrics,
+      jobId: loop.jobId,
+      hashes: { config: loop.configHash, taskset: loop.taskset.hash, reward: loop.scorer.hash },
+    },
+    { promote: gate.promote, write: (directory) => engine.writeState(directory) },
+  );
+  emit('checkpoint-saved', { step, checkpoint: summarize(checkpoint) });
+  if (gate.promote) emit('promoted', { step, checkpoint: checkpoint.id, previous, reason: gate.reason });
+  else if (metrics['eval/reward'] !== undefined) emit('promotion-held', { step, checkpoint: checkpoint.id, head: previous, reason: gate.reason });
+  return checkpoint;
+}
+
+export const summarize = ({ id, name, parent, step, meanReward, metrics }: Checkpoint): CheckpointSummary => ({
+  id,
+  name,
+  parent,
+  step,
+  meanReward,
+  evalReward: metrics['eval/reward'] ?? null,
+});

@@ -1,0 +1,124 @@
+/** Rolling out and scoring: from tasks to rollouts with a verdict. Scoring begins while the rest is still being sampled. */
+import pLimit from 'p-limit';
+import type { Agent } from '../agents/index.ts';
+import type { AgentSettings, RuntimeSettings } from '../config/types.ts';
+import type { Rollout } from '../events.ts';
+import type { RandomKey, Sample, SampleRequest, Sampler } from '../policy/types.ts';
+import type { Scorer } from '../rewards/types.ts';
+import type { Task } from '../tasks/types.ts';
+
+/** One try at one task, before it happens. */
+export interface Attempt {
+  id: string;
+  groupId: string;
+  task: Task;
+  key: RandomKey;
+  /** 0 is greedy. */
+  temperature: number;
+}
+
+export interface RolloutContext {
+  sampler: Sampler;
+  agent: Agent;
+  settings: AgentSettings;
+  signal: AbortSignal;
+  onToken?: () => void;
+}
+
+/** A rollout that nobody has judged yet, with the task that the judge needs. */
+export interface Unscored {
+  rollout: Rollout;
+  task: Task;
+}
+
+/** Attempts everything at once; rollouts arrive as they end. A task that cannot be put to the model is a failed rollout. */
+export async function* rollOut(attempts: readonly Attempt[], context: RolloutContext): AsyncGenerator<Unscored> {
+  const { agent, sampler, signal, onToken } = context;
+  const pending = new Map<string, { attempt: Attempt; prompt: string; request: SampleRequest }>();
+  for (const attempt of attempts) {
+    const prepared = agent.prepare(attempt.task);
+    if (prepared.ok) {
+      pending.set(attempt.id, { attempt, prompt: prepared.prompt, request: sampleRequest(attempt, prepared.tokenIds, context) });
+    } else {
+      yield { task: attempt.task, rollout: { ...unscored(attempt), prompt: '', status: 'error', error: prepared.error } };
+    }
+  }
+  const requests = [...pending.values()].map(({ request }) => request);
+  const samples = sampler.sample(requests, { signal, ...(onToken ? { onToken } : {}) });
+  for await (const sample of samples) {
+    signal.throwIfAborted();
+    const { attempt, prompt, request } = pending.get(sample.id)!;
+    yield { task: attempt.task, rollout: { ...unscored(attempt), prompt, ...completionOf(sample, request, agent) } };
+  }
+  signal.throwIfAborted();
+}
+
+function sampleRequest(attempt: Attempt, promptTokenIds: number[], { agent, settings }: RolloutContext): SampleRequest {
+  return {
+    id: attempt.id,
+    promptTokenIds,
+    maxTokens: settings.maxTokens,
+    temperature: attempt.temperature,
+    topP: attempt.temperature === 0 ? 1 : settings.topP,
+    topK: attempt.temperature === 0 ? 0 : settings.topK,
+    stopTokenIds: agent.stopTokenIds,
+    stopStrings: settings.stop,
+    key: attempt.key,
+  };
+}
+
+function unscored({ id, groupId, task }: Attempt): Omit<Rollout, 'prompt'> {
+  return { id, groupId, taskId: task.id, completion: '', turns: [], status: 'completed', stopReason: 'done', reward: null, subscores: [] };
+}
+
+function completionOf(sample: Sample, request: SampleRequest, agent: Agent): Pick<Rollout, 'completion' | 'turns' | 'status' | 'stopReason'> {
+  return {
+    completion: agent.decode(sample.outputTokenIds),
+    turns: [
+      { promptTokenIds: [...request.promptTokenIds], outputTokenIds: sample.outputTokenIds, outputLogprobs: sample.outputLogprobs },
+    ],
+    status: sample.stopReason === 'cancelled' ? 'cancelled' : 'completed',
+    stopReason: sample.stopReason === 'length' ? 'length' : 'done',
+  };
+}
+
+export interface ScoreContext {
+  scorer: Scorer;
+  runtime: RuntimeSettings;
+  signal: AbortSignal;
+  onScored?: (rollout: Rollout) => void;
+  /** The last rollout has been sampled; only verdicts are still missing. */
+  onSampled?: () => void;
+}
+
+/**
+ * Judges rollouts as they arrive, `runtime.concurrency` at a time, and returns them in the order of their ids, so that the order in
+ * which they ended leaves no trace. A grader that fails gives no verdict: `reward` stays null.
+ */
+export async function score(drawn: AsyncIterable<Unscored>, context: ScoreContext): Promise<Rollout[]> {
+  const limit = pLimit(Math.max(1, context.runtime.concurrency));
+  const verdicts: Promise<Rollout>[] = [];
+  try {
+    for await (const { rollout, task } of drawn) {
+      verdicts.push(limit(() => judge(rollout, task, context)));
+    }
+    context.onSampled?.();
+    return (await Promise.all(verdicts)).sort((a, b) => (a.id < b.id ? -1 : 1));
+  } finally {
+    await Promise.allSettled(verdicts);
+  }
+}
+
+async function judge(rollout: Rollout, task: Task, { scorer, signal, onScored }: ScoreContext): Promise<Rollout> {
+  signal.throwIfAborted();
+  if (rollout.status === 'completed') {
+    const completionTokens = rollout.turns.at(-1)?.outputTokenIds.length ?? 0;
+    const request = { task, completion: rollout.completion, completionTokens, truncated: rollout.stopReason === 'length' };
+    const verdict = await scorer.score(request, signal);
+    signal.throwIfAborted();
+    if (verdict.ok) Object.assign(rollout, { reward: verdict.score.reward, subscores: verdict.score.subscores });
+    else Object.assign(rollout, { status: 'error', error: verdict.error });
+  }
+  onScored?.(rollout);
+  return rollout;
+}

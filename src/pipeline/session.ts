@@ -1,0 +1,170 @@
+/**
+ * A job under way: its rows, where the weights are, and the moves between steps. All of it can be read back from the disk: a session that
+ * is recovered knows what the interrupted one knew.
+ */
+import type { Emit, Metrics, MetricsRow } from '../events.ts';
+import type { Engine, Tokenizer } from '../policy/types.ts';
+import type { ResolvedPipeline, StageSettings } from '../config/types.ts';
+import type { Checkpoint } from '../models/types.ts';
+import type { ControlPanel } from './controls.ts';
+import { evaluate } from './evaluate.ts';
+import { bestRow } from './guards.ts';
+import { type Start, checkpointsOfJob, keptRows, weightsAfter } from './history.ts';
+import type { JobFiles } from './job-files.ts';
+import type { Clock, Loop, ModelLine, StageMaterials } from './loop.ts';
+
+export interface SessionOptions {
+  jobId: string;
+  pipeline: ResolvedPipeline;
+  /** One entry per stage. */
+  materials: readonly StageMaterials[];
+  configHash: string;
+  start: Start;
+  files: JobFiles;
+  model: ModelLine;
+  engine: Engine;
+  tokenizer: Tokenizer;
+  panel: ControlPanel;
+  /** Bakes the weights of the session's model into a directory. */
+  exportModel: (settings: NonNullable<StageSettings['export']>) => Promise<{ ok: true } | { ok: false; message: string }>;
+  emit: Emit;
+  clock: Clock;
+  signal: AbortSignal;
+}
+
+export class Session {
+  readonly rows: MetricsRow[] = [];
+  /** The checkpoint that the weights are now; null: as the model was forked. */
+  weights: string | null;
+  private readonly made = new Map<number, Checkpoint>();
+  readonly options: SessionOptions;
+
+  constructor(options: SessionOptions) {
+    this.options = options;
+    this.weights = options.start.checkpoint;
+  }
+
+  /** Takes up a job where its files say that it was; drops the rows of a step that was lost. Returns the step it stands at. */
+  async recover(): Promise<number> {
+    const { files, model, jobId, start } = this.options;
+    const rows = await files.readMetrics();
+    for (const [step, checkpoint] of checkpointsOfJob(await model.checkpoints(), jobId, start)) this.made.set(step, checkpoint);
+    this.rows.push(...keptRows(rows, this.made));
+    if (this.rows.length < rows.length) await files.replaceMetrics(this.rows);
+    this.weights = weightsAfter(this.rows, this.made, start).at(-1) ?? start.checkpoint;
+    const promoted = this.rows.findLast((row) => row.promoted || (row.kind === 'rollback' && row.promoted !== false));
+    if (promoted) await this.moveHead(promoted.kind === 'rollback' ? (promoted.checkpoint ?? null) : this.made.get(promoted.step)!.id);
+    return this.step;
+  }
+
+  /** The last step that is over. */
+  get step(): number {
+    return this.rows.at(-1)?.step ?? 0;
+  }
+
+  /** The rows of a stage, after the baseline if there is one: what its guards look at. */
+  rowsOf(stage: StageSettings): MetricsRow[] {
+    return this.rows.filter((row) => row.stage === stage.name || row.kind === 'baseline');
+  }
+
+  stepsDone(stage: StageSettings): number {
+    return this.rows.filter((row) => row.stage === stage.name && (row.kind === 'step' || row.kind === 'skipped')).length;
+  }
+
+  /** Has the job gone past this stage already, before it was interrupted? */
+  isBehind(index: number): boolean {
+    const later = this.options.pipeline.stages.slice(index + 1).map((stage) => stage.name);
+    return this.rows.some((row) => row.kind !== 'baseline' && later.includes(row.stage));
+  }
+
+  loopOf(index: number): Loop {
+    const { pipeline, materials } = this.options;
+    return { ...this.options, ...materials[index]!, stage: pipeline.stages[index]!, seed: pipeline.seed };
+  }
+
+  /** Keeps what a step left; its row is on disk already. */
+  keep({ row, checkpoint }: { row: MetricsRow; checkpoint: Checkpoint | null }): void {
+    this.rows.push(row);
+    if (!checkpoint) return;
+    this.made.set(row.step, checkpoint);
+    this.weights = checkpoint.id;
+  }
+
+  write(row: Omit<MetricsRow, 'time'>): void {
+    const complete = { ...row, time: Math.round(this.options.clock()) };
+    this.options.files.appendMetrics(complete);
+    this.rows.push(complete);
+  }
+
+  /** Loads the weights that the session stands at. */
+  async restore(): Promise<void> {
+    const { engine, model } = this.options;
+    if (this.weights === null) await engine.reset();
+    else await engine.readState(model.stateDirectory(this.weights));
+  }
+
+  /** Measures the weights as they are now on a stage's held-out tasks. */
+  async evaluate(index: number, { step, baseline = false }: { step: number; baseline?: boolean }): Promise<Metrics> {
+    const loop = this.loopOf(index);
+    const { stage, taskset, engine, emit } = loop;
+    emit('eval-started', { step, tasks: Math.min(stage.eval.tasks, taskset.eval.length) });
+    const { metrics, tasks, interval } = await evaluate({
+      ...loop,
+      tasks: taskset.eval,
+      settings: stage.eval,
+      confidence: stage.promote.confidence,
+      sampler: engine.sampler,
+      agentSettings: stage.agent,
+      runtime: stage.runtime,
+    });
+    emit('eval-finished', { step, metrics, tasks, interval, baseline });
+    return metrics;
+  }
+
+  /** Puts earlier weights back and, if they are to be what others see, moves the head there too. */
+  async rollBack(stage: StageSettings, to: string | null, reason: string): Promise<void> {
+    const { emit } = this.options;
+    const from = this.weights;
+    const promoted = stage.promote.when === 'always';
+    this.write({ step: this.step, stage: stage.name, kind: 'rollback', metrics: {}, checkpoint: to, promoted, reason });
+    this.weights = to;
+    await this.restore();
+    if (promoted) await this.moveHead(to);
+    emit('rolled-back', { step: this.step, from: from ?? 'base', to, reason });
+  }
+
+  /** The weights with the best held-out score so far; without any evaluation, those that drew the best-rewarded rollouts. */
+  bestWeights(): string | null {
+    const after = weightsAfter(this.rows, this.made, this.options.start);
+    const measured = bestRow(this.rows);
+    if (measured) return after[this.rows.indexOf(measured)]!;
+    const rewarded = bestRow(this.rows, 'reward');
+    return (rewarded && after[this.rows.indexOf(rewarded) - 1]) ?? this.options.start.checkpoint;
+  }
+
+  private async moveHead(to: string | null): Promise<void> {
+    const { model } = this.options;
+    if (((await model.head())?.id ?? null) !== to) await model.setHead(to);
+  }
+
+  /** Between two steps: waits while paused, then does what people asked for. */
+  async atBoundary(index: number): Promise<void> {
+    const { panel, emit, pipeline, signal } = this.options;
+    const stage = pipeline.stages[index]!;
+    if (panel.paused) {
+      emit('job-paused', { step: this.step });
+      await panel.whenResumed();
+      signal.throwIfAborted();
+      emit('job-continued', { step: this.step });
+    }
+    const requested = panel.takeRequests();
+    if (requested.rollbackTo !== null) await this.rollBack(stage, requested.rollbackTo, 'asked for at the screen');
+    if (requested.evaluate) {
+      const metrics = await this.evaluate(index, { step: this.step });
+      this.write({ step: this.step, stage: stage.name, kind: 'evaluation', metrics });
+    }
+    if (requested.checkpoint) {
+      emit('log', { level: 'info', message: `Every step is saved; the weights are ${this.weights ?? 'those of the base'}.` });
+    }
+  }
+}

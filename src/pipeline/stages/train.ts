@@ -1,0 +1,53 @@
+/** The steps of a stage that learns: what each of them may do, and when there should be no more of them. */
+import type { Loop, StepPlace } from '../loop.ts';
+import { gateAfter } from '../gate.ts';
+import { judge } from '../guards.ts';
+import type { StepOptions, StepResult } from '../promote.ts';
+import { learningRate } from '../schedule.ts';
+import type { Session } from '../session.ts';
+import { createWarner } from '../warnings.ts';
+import type { StageEnd } from './index.ts';
+
+export type TrainingStep = (place: StepPlace, options: StepOptions, loop: Loop) => Promise<StepResult>;
+
+/** A rollback that goes on at the same speed falls into the same hole. */
+const RATE_AFTER_ROLLBACK = 0.5;
+
+export async function runTrainingStage(session: Session, index: number, runStep: TrainingStep): Promise<StageEnd> {
+  const loop = session.loopOf(index);
+  const { stage, signal, emit } = loop;
+  const { panel, start } = session.options;
+  const warn = createWarner(stage, emit);
+
+  for (;;) {
+    const rows = session.rowsOf(stage);
+    const verdict = judge(rows, stage.guard);
+    if (verdict.action === 'stop') return verdict.failed ? { end: 'failed', reason: verdict.reason } : { end: 'done', reason: verdict.reason };
+    if (verdict.action === 'rollback') await session.rollBack(stage, session.bestWeights(), verdict.reason);
+
+    const ofStage = session.stepsDone(stage) + 1;
+    if (ofStage > stage.steps) return { end: 'done', reason: null };
+    if (panel.finishing) return { end: 'leave' };
+    await session.atBoundary(index);
+    if (panel.finishing) return { end: 'leave' };
+    signal.throwIfAborted();
+
+    const step = session.step + 1;
+    const rollbacks = session.rowsOf(stage).filter((row) => row.kind === 'rollback').length;
+    const due = ofStage === stage.steps || (stage.eval.every > 0 && ofStage % stage.eval.every === 0);
+    const evaluable = loop.taskset.eval.length > 0 && stage.eval.tasks > 0;
+    const result = await runStep(
+      { step, ofStage, ofModel: start.step + step },
+      {
+        learningRate: learningRate(stage.train, ofStage, stage.steps) * RATE_AFTER_ROLLBACK ** rollbacks,
+        parent: session.weights,
+        evaluate: due && evaluable ? () => session.evaluate(index, { step }) : null,
+        gate: gateAfter(session.rows, stage.promote),
+        restore: () => session.restore(),
+      },
+      loop,
+    );
+    session.keep(result);
+    warn(session.rowsOf(stage));
+  }
+}

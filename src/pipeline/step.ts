@@ -1,0 +1,59 @@
+/**
+ * One step of the loop: roll out, score, step, promote.
+ *
+ * Nothing is remembered between steps but the weights and the files on disk: tasks, random streams and the learning rate follow from the
+ * step's number, so a step that was interrupted is simply done again.
+ */
+import type { StepPlace } from './loop.ts';
+import { type Loop, startStopwatch } from './loop.ts';
+import { account, formGroups } from './groups.ts';
+import { learnFromGroups } from './learn.ts';
+import { rolloutMetrics } from './metrics.ts';
+import { type StepOptions, type StepResult, promote } from './promote.ts';
+import { type Attempt, rollOut, score } from './rollout.ts';
+import { reportGroups, reportRollouts, reportTasks } from './progress.ts';
+import { tasksOfStep } from './schedule.ts';
+
+export async function runStep(place: StepPlace, options: StepOptions, loop: Loop): Promise<StepResult> {
+  const { stage, engine, agent, scorer, signal, files } = loop;
+  const stopwatch = startStopwatch(place.step, loop);
+
+  // Roll out: `group` attempts at each task of the batch, with the weights as they are now.
+  stopwatch.begin('rollout');
+  const attempts = attemptsOfStep(place, loop);
+  reportTasks(place.step, attempts, loop);
+  const report = reportRollouts(place.step, attempts, loop);
+  const drawn = rollOut(attempts, { sampler: engine.sampler, agent, settings: stage.agent, signal, onToken: report.token });
+
+  // Score: every rollout as soon as it ends, then each against the others of its group.
+  const onSampled = () => stopwatch.begin('reward');
+  const rollouts = await score(drawn, { scorer, runtime: stage.runtime, signal, onScored: report.scored, onSampled });
+  const groups = formGroups(rollouts, stage.train);
+  reportGroups(place.step, groups, loop);
+  await files.writeRollouts(place.step, rollouts);
+
+  // Step: nudge the weights toward the rollouts that scored above their group.
+  stopwatch.begin('step');
+  const learnt = await learnFromGroups(groups, options, loop);
+
+  // Promote: save the weights and move the head, so that the next step samples what this one learnt.
+  const findings = { metrics: rolloutMetrics(groups), accounting: account(groups), learnt, stopwatch };
+  return promote(place, findings, options, loop);
+}
+
+/** Every attempt of a step, task by task. Ids and random streams come from the places in the step. */
+export function attemptsOfStep({ step, ofModel }: StepPlace, { stage, seed, taskset }: Pick<Loop, 'stage' | 'seed' | 'taskset'>): Attempt[] {
+  const indices = tasksOfStep(ofModel, { seed, count: taskset.train.length, batch: stage.batch });
+  return indices.flatMap((index, slot) => {
+    const groupId = `${padded(step, 6)}-${padded(slot, 4)}`;
+    return Array.from({ length: stage.group }, (_, sample) => ({
+      id: `${groupId}-${padded(sample, 3)}`,
+      groupId,
+      task: taskset.train[index]!,
+      key: [seed, ofModel, slot, sample] as const,
+      temperature: stage.agent.temperature,
+    }));
+  });
+}
+
+const padded = (value: number, digits: number): string => String(value).padStart(digits, '0');
