@@ -54,6 +54,24 @@ export function multiplyDims(a: Dim, b: Dim): Dim {
   return print(product);
 }
 
+/** The dimension with names replaced by what is known of them. */
+export function substituteDim(dim: Dim, values: ReadonlyMap<string, Dim>): Dim {
+  if (typeof dim === 'number') return dim;
+  let sum: Dim = 0;
+  for (const [monomial, coefficient] of parse(dim)) {
+    const factors = monomial === '' ? [] : monomial.split('*').map((name) => values.get(name) ?? name);
+    sum = addDims(sum, factors.reduce<Dim>(multiplyDims, coefficient));
+  }
+  return sum;
+}
+
+/** A sum of names and a number as its terms; null when it multiplies names. */
+export function linearTerms(dim: Dim): { names: readonly (readonly [name: string, times: number])[]; constant: number } | null {
+  const terms = [...parse(dim)];
+  if (terms.some(([monomial]) => monomial.includes('*'))) return null;
+  return { names: terms.filter(([monomial]) => monomial !== ''), constant: terms.find(([monomial]) => monomial === '')?.[1] ?? 0 };
+}
+
 export const negateDim = (a: Dim): Dim => multiplyDims(a, -1);
 export const subtractDims = (a: Dim, b: Dim): Dim => addDims(a, negateDim(b));
 export const productOf = (dims: readonly Dim[]): Dim => dims.reduce<Dim>(multiplyDims, 1);

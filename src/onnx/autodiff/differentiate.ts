@@ -7,14 +7,16 @@
 import { Builder, type Value } from '../builder.ts';
 import { OnnxError, describeNode, describeType, isFloat, type Model, type Node } from '../ir.ts';
 import { removeDeadNodes } from '../passes/rewrite.ts';
-import { sumAll, sumToShape } from './context.ts';
-import { gradientRule, stopsGradient } from './rules/index.ts';
+import { expandLike, sumAll, sumToShape } from './context.ts';
+import { gradientRule, isElementwise, stopsGradient } from './rules/index.ts';
 
 export interface DifferentiateOptions {
   /** The value to differentiate: a scalar, unless `cotangent` is given. */
   readonly output: string;
   /** Float values whose gradients are wanted: graph inputs, or any value of the graph. */
   readonly wrt: readonly string[];
+  /** Values through which no gradient flows: constants as far as this derivative is concerned. */
+  readonly stop?: readonly string[];
   /** Name of a new graph input with the output's shape: the gradients are then those of Σ cotangent · output. */
   readonly cotangent?: string;
   /** The output's index in the model's outputs stays; gradients follow as `grad.<name>`, in the order of `wrt`. */
@@ -29,14 +31,14 @@ export interface DifferentiateOptions {
  * @throws OnnxError when an operator on the path has no rule (naming the operator, the node and the path), when a `wrt` name is
  * no float value, or when the output does not depend on it. Never returns a silent zero.
  */
-export function differentiate(model: Model, { output, wrt, cotangent, prefix = 'grad.' }: DifferentiateOptions): Model {
+export function differentiate(model: Model, { output, wrt, stop = [], cotangent, prefix = 'grad.' }: DifferentiateOptions): Model {
   const b = new Builder(model);
   const made = new Set(model.nodes.flatMap((node) => node.outputs));
   if (!b.has(output) && !made.has(output)) throw new OnnxError(`there is no value "${output}" to differentiate${suggest(output, model)}`);
   for (const name of wrt) checkVariable(b, made, name);
   if (wrt.length === 0) throw new OnnxError('differentiate needs at least one name in wrt');
 
-  const paths = activePaths(model, b, wrt, output);
+  const paths = activePaths(model, b, { wrt, output, stop: new Set(stop) });
   const gradients = new Map<string, Value[]>([[output, [seed(b, output, cotangent)]]]);
   /** All contributions to a value, added up once. */
   const gradientOf = (name: string): Value | null => {
@@ -49,7 +51,11 @@ export function differentiate(model: Model, { output, wrt, cotangent, prefix = '
 
   b.within('grad', () => {
     for (const node of paths.nodes.toReversed()) {
-      const dys = node.outputs.map((name) => (name === '' ? null : gradientOf(name)));
+      const dys = node.outputs.map((name) => {
+        const gradient = name === '' ? null : gradientOf(name);
+        // Only elementwise rules know what to do with a gradient that is still to be broadcast.
+        return gradient === null || isElementwise(node.op) ? gradient : expandIfSmaller(b, gradient, b.value(name));
+      });
       const dy = dys.find((value) => value !== null);
       if (dy === undefined) continue;
       if (node.op !== 'Split' && dys.some((value, index) => index > 0 && value !== null)) {
@@ -62,7 +68,7 @@ export function differentiate(model: Model, { output, wrt, cotangent, prefix = '
           if (!paths.active.has(name)) return;
           const thunk = thunks[index];
           if (thunk == null) throw new OnnxError(`${describeNode(node)}: no gradient flows into its input ${index} ("${name}"), which depends on ${paths.trail(name)}`);
-          const gradient = sumToShape(b, thunk(), inputs[index]!);
+          const gradient = sumBroadcast(b, { gradient: thunk(), node, target: inputs[index]! });
           const parts = gradients.get(name);
           if (parts === undefined) gradients.set(name, [gradient]);
           else parts.push(gradient);
@@ -75,10 +81,30 @@ export function differentiate(model: Model, { output, wrt, cotangent, prefix = '
   for (const name of wrt) {
     const gradient = gradientOf(name);
     if (gradient === null) throw new OnnxError(`"${output}" does not depend on "${name}" through anything differentiable`);
-    b.output(`${prefix}${name}`, gradient);
+    b.output(`${prefix}${name}`, expandIfSmaller(b, gradient, b.value(name)));
   }
   return removeDeadNodes(b.build());
 }
+
+/**
+ * Undoes the broadcasting of one input. A gradient may itself be small where all its elements along an axis are equal (from a
+ * sum or a mean): it stays small as long as the input has the output's shape, which saves a pass over memory each time.
+ */
+function sumBroadcast(b: Builder, { gradient, node, target }: { gradient: Value; node: Node; target: Value }): Value {
+  if (!isElementwise(node.op)) return isSmaller(gradient, target) ? gradient : sumToShape(b, gradient, target);
+  const output = b.value(node.outputs[0]!);
+  const repeated = target.shape === null || output.shape === null || isSmaller(target, output);
+  if (!repeated && isSmaller(gradient, output)) return gradient;
+  return sumToShape(b, expandIfSmaller(b, gradient, output), target);
+}
+
+/** Does `value` have fewer axes, or an axis of 1 where `like` has another size? */
+function isSmaller(value: Value, like: Value): boolean {
+  const a = value.shape, c = like.shape;
+  return a !== null && c !== null && (a.length < c.length || (a.length === c.length && a.some((dim, axis) => dim === 1 && c[axis] !== 1)));
+}
+
+const expandIfSmaller = (b: Builder, value: Value, like: Value): Value => (isSmaller(value, like) ? expandLike(b, value, like) : value);
 
 const valueOrBlank = (b: Builder, name: string): Value => (b.has(name) ? b.value(name) : { name, dataType: 'float32', shape: null });
 
@@ -115,14 +141,14 @@ interface Paths {
 }
 
 /** Which nodes and values lie between `wrt` and `output`. */
-function activePaths(model: Model, b: Builder, wrt: readonly string[], output: string): Paths {
+function activePaths(model: Model, b: Builder, { wrt, output, stop }: { wrt: readonly string[]; output: string; stop: ReadonlySet<string> }): Paths {
   const parents = new Map<string, { node: Node; from: string } | null>(wrt.map((name) => [name, null]));
   for (const node of model.nodes) {
     const from = node.inputs.find((name) => parents.has(name));
     if (from === undefined || (node.domain === '' && stopsGradient(node.op))) continue;
     for (const name of node.outputs) {
       // An integer carries no derivative: casts to int64 and indices end the path.
-      if (name === '' || (b.has(name) && !isFloat(b.value(name).dataType))) continue;
+      if (name === '' || stop.has(name) || (b.has(name) && !isFloat(b.value(name).dataType))) continue;
       if (!parents.has(name)) parents.set(name, { node, from });
     }
   }

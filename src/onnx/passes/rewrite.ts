@@ -16,8 +16,11 @@ export type Replacement = (context: { node: Node; inputs: readonly (Value | null
  * replace (`/layers.0/norm/Mul`), inputs and outputs of the model keep their names.
  */
 export function rewriteNodes(model: Model, choose: (node: Node) => Replacement | undefined): Model {
-  const b = new Builder({ ...model, nodes: [] });
+  const declared = new Map(model.outputs.map((output) => [output.name, output]));
+  const b = new Builder({ ...model, nodes: [], valueInfo: new Map([...declared, ...model.valueInfo]) });
   b.reserve(model.nodes.flatMap((node) => [node.name, ...node.outputs]));
+  // Control-flow bodies name outer values inside bytes that are not rewritten: these names must go on existing.
+  const captured = new Set(model.nodes.flatMap((node) => Object.values(node.attributes).flatMap((attribute) => (attribute.kind === 'graph' ? attribute.captures : []))));
   const aliases = new Map<string, Value | null>();
   const current = (name: string): string => {
     const alias = aliases.get(name);
@@ -30,10 +33,17 @@ export function rewriteNodes(model: Model, choose: (node: Node) => Replacement |
     const replacement = choose(node);
     const values = replacement && b.within(node.name || node.op, () => replacement({ node: moved, inputs: inputs(), b, model }));
     if (values == null) b.append(moved);
-    else node.outputs.forEach((name, index) => { if (name !== '') aliases.set(name, values[index] ?? null); });
+    else {
+      node.outputs.forEach((name, index) => {
+        const value = values[index] ?? null;
+        if (name === '') return;
+        if (captured.has(name) && value !== null) b.op('Identity', [value], {}, { outputNames: [name] });
+        else aliases.set(name, value);
+      });
+    }
   }
   for (const { name } of model.outputs) b.output(name, b.value(current(name)));
-  return { ...b.build(), outputs: model.outputs.map((output, index) => ({ ...output, ...typeOfOutput(b, model.outputs[index]!.name, output) })) };
+  return { ...b.build(), valueInfo: model.valueInfo, outputs: model.outputs.map((output, index) => ({ ...output, ...typeOfOutput(b, model.outputs[index]!.name, output) })) };
 }
 
 /** Passes may learn a shape; they never forget one. */

@@ -20,6 +20,9 @@ const stops: ReadonlySet<string> = new Set([
   'ArgMax', 'ArgMin', 'Shape', 'Size', 'Range', 'Round', 'Sign', 'Floor', 'Ceil', 'NonZero', 'OneHot', 'EyeLike', 'ConstantOfShape', 'Constant', 'CastLike',
 ]);
 
+/** Rules of these work on a gradient that is still to be broadcast, as NumPy would. */
+export const isElementwise = (op: string): boolean => Object.hasOwn(elementwiseRules, op);
+
 export const stopsGradient = (op: string): boolean => stops.has(op);
 export const gradientRule = (op: string): GradientRule | undefined =>
   Object.hasOwn(gradientRules, op) ? gradientRules[op as Differentiable] : undefined;

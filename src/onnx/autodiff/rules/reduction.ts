@@ -1,7 +1,7 @@
 /** @file Gradients of reductions, softmax, cumulative sums and top-k. */
 import { rankOf, type Value } from '../../builder.ts';
 import { int, intAttribute, intsAttribute } from '../../ir.ts';
-import { axisOf, constantInts, countOf, expandLike, x, y, type GradientContext, type GradientRule } from '../context.ts';
+import { axisOf, constantInts, countOf, x, y, type GradientContext, type GradientRule } from '../context.ts';
 
 /** The reduced axes; empty means that nothing was reduced. */
 function axesOf(c: GradientContext): number[] {
@@ -14,8 +14,9 @@ function axesOf(c: GradientContext): number[] {
 /** A reduced value with its axes of size 1 put back, so that it broadcasts against the input. */
 const restore = (c: GradientContext, value: Value): Value => (intAttribute(c.node, 'keepdims', 1) === 1 ? value : c.b.unsqueeze(value, axesOf(c).toSorted((a, b) => a - b)));
 
-const sum: GradientRule = (c, dy) => [() => expandLike(c.b, restore(c, dy), x(c))];
-const mean: GradientRule = (c, dy) => [() => expandLike(c.b, c.b.div(restore(c, dy), countOf(c.b, x(c), axesOf(c))), x(c))];
+/** Every summand gets the sum's gradient; it stays unexpanded, see the driver. */
+const sum: GradientRule = (c, dy) => [() => restore(c, dy)];
+const mean: GradientRule = (c, dy) => [() => c.b.div(restore(c, dy), countOf(c.b, x(c), axesOf(c)))];
 
 /** All elements that attain the extremum share the gradient, as in torch.amax. */
 const extremum: GradientRule = (c, dy) => {
@@ -75,7 +76,7 @@ export const reductionRules = {
   ReduceMax: extremum,
   ReduceMin: extremum,
   ReduceLogSumExp: (c, dy) => [() => c.b.mul(restore(c, dy), c.b.exp(c.b.sub(x(c), restore(c, y(c)))))],
-  ReduceLogSum: (c, dy) => [() => expandLike(c.b, c.b.div(restore(c, dy), c.b.exp(restore(c, y(c)))), x(c))],
+  ReduceLogSum: (c, dy) => [() => c.b.div(restore(c, dy), c.b.exp(restore(c, y(c))))],
   ReduceL1: norm1,
   ReduceL2: norm2,
   ReduceSumSquare: (c, dy) => [() => c.b.mul(c.b.mul(x(c), 2), restore(c, dy))],
