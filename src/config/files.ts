@@ -1,0 +1,128 @@
+/** @file The pipeline file and everything it extends, read and merged into one tree. */
+import { readFile as readFileFromDisk, stat } from 'node:fs/promises';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { diagnose, type Diagnostic } from './diagnostics.ts';
+import { mergeMaps } from './merge.ts';
+import type { Location, Source } from './source.ts';
+import { emptyMap, placeOf, withoutEntry, type ConfigNode, type MapNode } from './tree.ts';
+import { readYaml } from './yaml.ts';
+import { describeValue } from './validate.ts';
+
+/** The part of a file system that configuration needs. */
+export interface FileSystem {
+  /** UTF-8 text; rejects as `node:fs` does. */
+  readFile(path: string): Promise<string>;
+  exists(path: string): Promise<boolean>;
+  /** Bytes. */
+  size(path: string): Promise<number>;
+}
+
+export const disk: FileSystem = {
+  readFile: (path) => readFileFromDisk(path, 'utf8'),
+  exists: (path) => stat(path).then(() => true, () => false),
+  size: async (path) => (await stat(path)).size,
+};
+
+export interface ReadFilesOptions {
+  fileSystem: FileSystem;
+  env: Readonly<Record<string, string | undefined>>;
+  report: (diagnostic: Diagnostic) => void;
+  /** Told of every path that was tried, read or not: the watcher waits for missing ones to appear. */
+  onFile: (path: string) => void;
+}
+
+const maxBytes = 1_000_000;
+const maxChain = 16;
+
+/** The merged tree without `extends`, and the text of the file itself. The tree is undefined where a file could not be read. */
+export async function readFiles(name: string, path: string, options: ReadFilesOptions): Promise<{ tree: MapNode | undefined; source: Source }> {
+  return await readOne({ name, path, chain: [], from: null }, options);
+}
+
+interface Reading {
+  name: string;
+  path: string;
+  /** Files that are being extended, outermost first. */
+  chain: readonly { path: string; name: string; from: Location | null }[];
+  /** The `extends` that asked for it. */
+  from: Location | null;
+}
+
+async function readOne({ name, path, chain, from }: Reading, options: ReadFilesOptions): Promise<{ tree: MapNode | undefined; source: Source }> {
+  const { report, env } = options;
+  const nameless: Source = { kind: 'file', name, path, directory: dirname(path), text: '' };
+  const asked = from ?? { source: nameless, start: 0, end: 0 };
+  const text = await readText(name, path, { ...options, asked });
+  const source = { ...nameless, text: text ?? '' };
+  if (text === undefined) return { tree: undefined, source };
+  const problems: Diagnostic[] = [];
+  const tree = readYaml(source, { env, report: (d) => problems.push(d) });
+  problems.forEach(report);
+  if (problems.some((d) => d.severity === 'error')) return { tree: undefined, source };
+  const start: Location = { source, start: 0, end: 1 };
+  if (tree === undefined) {
+    report(diagnose('empty-file', `${name} is empty`, text === '' ? { source: nameless, start: 0, end: 0 } : start, { fix: 'rlrun init writes a commented pipeline to start from' }));
+    return { tree: undefined, source };
+  }
+  if (tree.type !== 'map') {
+    report(diagnose('wrong-type', `a pipeline file must be a map of keys and values, but this is ${tree.type === 'list' ? 'a list' : describeValue(tree.value)}`, placeOf(tree) ?? start));
+    return { tree: undefined, source };
+  }
+  const bases: MapNode[] = [];
+  for (const base of extended(tree, report)) {
+    const basePath = isAbsolute(base.path) ? base.path : resolve(source.directory, base.path);
+    const here = [...chain, { path, name, from }];
+    const cycle = here.findIndex((file) => file.path === basePath);
+    if (cycle !== -1) {
+      const names = [...here.slice(cycle).map((file) => file.name), here[cycle]!.name];
+      const related = here.slice(cycle + 1).flatMap((file) => (file.from === null ? [] : [{ message: `${file.name} is extended here`, at: file.from }]));
+      report(diagnose('extends-cycle', names.length === 2 ? `${name} extends itself` : `files extend each other in a circle: ${names.join(' → ')}`, base.at, { related }));
+    } else if (here.length >= maxChain) {
+      report(diagnose('extends-too-deep', `more than ${maxChain} files extend each other`, base.at));
+    } else {
+      const baseName = isAbsolute(base.path) || isAbsolute(name) ? basePath : join(dirname(name), base.path);
+      const read = await readOne({ name: baseName, path: basePath, chain: here, from: base.at }, options);
+      if (read.tree !== undefined) bases.push(read.tree);
+    }
+  }
+  const own = withoutEntry(tree, 'extends');
+  return { tree: bases.length === 0 ? own : mergeMaps(bases.reduce((a, b) => mergeMaps(a, b), emptyMap(own.origin)), own), source };
+}
+
+/** The files that `extends` names. What is not a text is the one thing the schema cannot report, since `extends` is gone by then. */
+function extended(tree: MapNode, report: ReadFilesOptions['report']): { path: string; at: Location }[] {
+  const entry = tree.entries.get('extends');
+  if (entry === undefined) return [];
+  const nodes: readonly ConfigNode[] = entry.value.type === 'list' ? entry.value.items : [entry.value];
+  return nodes.flatMap((node) => {
+    const at = placeOf(node) ?? entry.key;
+    if (at === null) return [];
+    if (node.type === 'scalar' && typeof node.value === 'string' && node.value !== '') return [{ path: node.value, at }];
+    report(diagnose('wrong-type', `"extends" must be a path or a list of paths, but this is ${node.type === 'scalar' ? describeValue(node.value) : node.type === 'list' ? 'a list' : 'a map'}`, at, { fix: 'for example extends: ./base.yaml' }));
+    return [];
+  });
+}
+
+async function readText(name: string, path: string, { fileSystem, report, onFile, asked }: ReadFilesOptions & { asked: Location }): Promise<string | undefined> {
+  onFile(path);
+  try {
+    const size = await fileSystem.size(path);
+    if (size > maxBytes) {
+      report(diagnose('file-too-large', `${name} has ${(size / 1e6).toFixed(1)} MB; a pipeline file has at most 1 MB`, asked, { fix: 'keep tasks in a .jsonl file and name it under taskset.source' }));
+      return undefined;
+    }
+    const text = await fileSystem.readFile(path);
+    if (text.includes('\0') || text.includes('\u{FFFD}')) {
+      report(diagnose('file-unreadable', `${name} is not UTF-8 text`, asked));
+      return undefined;
+    }
+    return text;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT' || code === 'ENOTDIR') report(diagnose('file-not-found', `there is no file ${name}`, asked, { fix: asked.source.path === path ? 'rlrun init writes a commented pipeline to start from' : `looked for ${path}` }));
+    else if (code === 'EISDIR') report(diagnose('file-unreadable', `${name} is a directory, not a file`, asked));
+    else if (code !== undefined) report(diagnose('file-unreadable', `${name} cannot be read (${code})`, asked));
+    else throw error;
+    return undefined;
+  }
+}

@@ -1,0 +1,59 @@
+/** @file The front door: a file name → a pipeline that runs, or every reason why it does not. */
+import { resolve } from 'node:path';
+import { sortDiagnostics, type Diagnostic } from './diagnostics.ts';
+import { disk, readFiles, type FileSystem } from './files.ts';
+import { toPipeline } from './pipeline.ts';
+import { resolveDocument, type ResolvedDocument } from './resolve.ts';
+import { applySet } from './set.ts';
+import type { Location } from './source.ts';
+import type { ResolvedPipeline } from './types.ts';
+import { validate } from './validate.ts';
+
+export interface LoadOptions {
+  /** As the user typed it; diagnostics name it so. */
+  file: string;
+  /** `--set` arguments, in order. */
+  sets?: readonly string[];
+  /** For `${env:NAME}`. */
+  env?: Readonly<Record<string, string | undefined>>;
+  /** Where `file` and paths in `sets` belong. */
+  directory?: string;
+  fileSystem?: FileSystem;
+}
+
+export type LoadResult =
+  | {
+      readonly ok: true;
+      readonly pipeline: ResolvedPipeline;
+      /** The same pipeline with the origin of every value, for `printResolved`. */
+      readonly origins: ResolvedDocument;
+      /** Warnings; errors would have made it not ok. */
+      readonly diagnostics: readonly Diagnostic[];
+      readonly files: readonly string[];
+    }
+  | {
+      readonly ok: false;
+      readonly diagnostics: readonly Diagnostic[];
+      /** Absolute paths that were read, or looked for: what a watcher waits for. */
+      readonly files: readonly string[];
+    };
+
+/**
+ * Reads the file and what it extends, applies `sets`, checks everything and resolves it.
+ * Problems of the user are diagnostics, sorted by place; a rejection is a bug.
+ */
+export async function loadPipeline({ file, sets = [], env = {}, directory = '.', fileSystem = disk }: LoadOptions): Promise<LoadResult> {
+  const diagnostics: Diagnostic[] = [];
+  const files = new Set<string>();
+  const report = (diagnostic: Diagnostic): void => void diagnostics.push(diagnostic);
+  const failed = (): LoadResult => ({ ok: false, diagnostics: sortDiagnostics(diagnostics), files: [...files] });
+  const path = resolve(directory, file);
+  const read = await readFiles(file, path, { fileSystem, env, report, onFile: (f) => void files.add(f) });
+  if (read.tree === undefined) return failed();
+  const tree = sets.reduce((root, argument) => applySet(root, argument, { directory: resolve(directory), env, report }), read.tree);
+  const start: Location = { source: read.source, start: 0, end: 1 };
+  diagnostics.push(...validate(tree, start));
+  if (diagnostics.some((d) => d.severity === 'error')) return failed();
+  const origins = resolveDocument(tree, read.source);
+  return { ok: true, pipeline: toPipeline(origins), origins, diagnostics: sortDiagnostics(diagnostics), files: [...files] };
+}

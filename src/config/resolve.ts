@@ -1,0 +1,183 @@
+/** @file A valid tree → the same tree with nothing left to guess: stages inherit, defaults fill, presets expand, paths are absolute. */
+import { basename, extname, resolve as resolvePath } from 'node:path';
+import { lossPresets } from './loss-presets.ts';
+import { mergeMaps } from './merge.ts';
+import { parseDuration } from './duration.ts';
+import { fillDefaults, pipelineSchema, schemaFor, type Schema } from './schema.ts';
+import type { Source } from './source.ts';
+import { child, emptyMap, fromPlain, nodeAt, placeOf, withEntry, withoutEntry, type ConfigNode, type Entry, type ListNode, type MapNode, type Origin, type Path, type ScalarNode } from './tree.ts';
+import type { LossPreset } from './pipeline-file.generated.ts';
+
+/** What `rlrun check --resolved` prints and what a `ResolvedPipeline` is made of; every value knows its origin. */
+export interface ResolvedDocument {
+  readonly source: Source;
+  /** name, seed, model, watch. */
+  readonly root: MapNode;
+  /** Each with every setting it runs under, inherited ones included. */
+  readonly stages: readonly MapNode[];
+}
+
+const stageSettings = ['group', 'batch', 'taskset', 'agent', 'reward', 'runtime', 'train', 'eval', 'promote', 'guard'] as const;
+const rootSettings = ['name', 'seed', 'model', 'watch'] as const;
+
+export function resolveDocument(tree: MapNode, source: Source): ResolvedDocument {
+  const name = basename(source.name, extname(source.name)).toLowerCase().replace(/[^a-z0-9._-]+/g, '-').replace(/^[^a-z0-9]+/, '').slice(0, 64);
+  let root = fill(pick(tree, rootSettings), rootSettings);
+  root = orElse(root, 'name', fromPlain(name || 'pipeline', { kind: 'derived', from: 'the file name' }));
+  const model = section(root, 'model');
+  const slug = child(root, 'name') as ScalarNode;
+  const named = orElse(model, 'name', { ...slug, origin: { kind: 'derived', from: 'name' } });
+  root = withEntry(root, 'model', absolutePaths(named, [['fork']], source));
+  return { source, root, stages: resolveStages(tree, source) };
+}
+
+function resolveStages(tree: MapNode, source: Source): MapNode[] {
+  const steps = child(tree, 'steps') ?? fromPlain(schemaFor(pipelineSchema()).properties?.['steps']?.default, { kind: 'default' });
+  const inherited = pick(tree, stageSettings);
+  if (steps.type !== 'list') {
+    const only = emptyMap({ kind: 'derived', from: 'steps' });
+    const kind = fromPlain('grpo', { kind: 'derived', from: 'steps' });
+    return [resolveStage({ inherited, own: withEntry(withEntry(only, 'kind', kind), 'steps', steps, tree.entries.get('steps')?.key ?? null), name: 'grpo', source })];
+  }
+  const names: string[] = [];
+  return steps.items.map((item) => {
+    const own = item as MapNode;
+    const name = unusedName(textAt(own, 'kind') ?? 'stage', names);
+    names.push(textAt(own, 'name') ?? name);
+    return resolveStage({ inherited, own, name, source });
+  });
+}
+
+function resolveStage({ inherited, own, name, source }: { inherited: MapNode; own: MapNode; name: string; source: Source }): MapNode {
+  const kind = textAt(own, 'kind');
+  const merged = mergeMaps(inherited, pick(own, stageSettings));
+  let stage = fill(merged, stageSettings);
+  stage = withEntry(stage, 'train', resolveTrain(stage, kind === 'sft'));
+  stage = withEntry(stage, 'eval', orElse(section(stage, 'eval'), 'tasks', derive(nodeAt(stage, ['taskset', 'split', 'eval']), 'taskset.split.eval')));
+  stage = withEntry(stage, 'runtime', resolveRuntime(section(stage, 'runtime'), source));
+  stage = withEntry(stage, 'reward', resolveRewards(child(stage, 'reward') as ListNode, source));
+  stage = absolutePaths(stage, [['taskset', 'source'], ['train', 'loss', 'path']], source);
+  if (kind === 'sft') stage = withEntry(stage, 'group', fromPlain(1, { kind: 'derived', from: 'the sft stage' }));
+  if (kind === 'eval' || kind === 'export') stage = withEntry(stage, 'steps', fromPlain(0, { kind: 'derived', from: `the ${kind} stage` }));
+  const exported = kind === 'export' ? fillDefaults(pick(own, ['directory', 'format', 'dtype']), branchOfStage('export')) : emptyMap(own.origin);
+  const head = pick(own, ['kind', 'name', 'steps']);
+  const entries = [...orElse(head, 'name', fromPlain(name, { kind: 'derived', from: 'kind' })).entries, ...absolutePaths(exported as MapNode, [['directory']], source).entries];
+  return { type: 'map', origin: own.origin, entries: new Map([...entries, ...[...stage.entries].filter(([key]) => key !== 'steps' || !head.entries.has('steps'))]) };
+}
+
+function branchOfStage(kind: string): Schema {
+  const stage = schemaFor({ $ref: '#/$defs/Stage' }, fromPlain({ kind }, { kind: 'default' }));
+  const { kind: _, name: __, ...properties } = stage.properties ?? {};
+  return { type: 'object', properties };
+}
+
+/** The loss with all of its fields, and the advantages that its preset asks for unless the user did. */
+function resolveTrain(stage: MapNode, isSupervised: boolean): MapNode {
+  let train = section(stage, 'train');
+  const written = child(train, 'loss');
+  const supervised: Origin = { kind: 'derived', from: 'the sft stage' };
+  let loss: ConfigNode;
+  let normalize: ConfigNode = fromPlain('none', { kind: 'default' });
+  if (isSupervised) loss = fromPlain({ kind: 'cross_entropy', reduction: 'token_mean' }, supervised);
+  else if (written?.type === 'scalar') {
+    const name = written.value as LossPreset;
+    const origin: Origin = { kind: 'preset', name, at: placeOf(written) };
+    loss = fromPlain(lossPresets[name].loss, origin);
+    normalize = fromPlain(lossPresets[name].normalize, origin);
+  } else loss = written ?? fromPlain({}, { kind: 'default' });
+  loss = fillDefaults(loss, { $ref: '#/$defs/Loss' });
+  if (loss.type === 'map' && textAt(loss, 'reduction') === 'constant') {
+    loss = orElse(loss, 'constant_length', derive(nodeAt(stage, ['agent', 'max_tokens']), 'agent.max_tokens'));
+  }
+  train = withEntry(train, 'loss', loss);
+  return withEntry(train, 'advantage', orElse(section(train, 'advantage'), 'normalize', normalize));
+}
+
+function resolveRuntime(runtime: MapNode, source: Source): MapNode {
+  const whole = textAt(runtime, 'timeout') ?? '60s';
+  const limit = (part: string): ConfigNode => parseDuration(part) <= parseDuration(whole) ? fromPlain(part, { kind: 'default' }) : fromPlain(whole, { kind: 'derived', from: 'runtime.timeout' });
+  let resolved = orElse(orElse(runtime, 'setup_timeout', limit('10s')), 'score_timeout', limit('30s'));
+  resolved = orElse(resolved, 'command', fromPlain([], { kind: 'default' }));
+  return withFolder(resolved, source);
+}
+
+function resolveRewards(rewards: ListNode, source: Source): ListNode {
+  const names = rewards.items.flatMap((item) => textAt(item, 'name') ?? []);
+  const items = rewards.items.map((item) => {
+    let reward = absolutePaths(item as MapNode, [['path']], source);
+    if (!reward.entries.has('name')) {
+      const path = textAt(reward, 'path');
+      const name = unusedName(path === undefined ? (textAt(reward, 'kind') ?? 'reward') : basename(path, extname(path)), names);
+      names.push(name);
+      reward = withEntry(reward, 'name', fromPlain(name, { kind: 'derived', from: path === undefined ? 'kind' : 'path' }));
+    }
+    if (textAt(reward, 'kind') === 'command') reward = withFolder(reward, source);
+    const nested = child(reward, 'rewards');
+    return nested?.type === 'list' ? withEntry(reward, 'rewards', resolveRewards(nested, source)) : reward;
+  });
+  return { ...rewards, items };
+}
+
+/** `cwd`, by default the folder of the file that wrote the map. */
+function withFolder(map: MapNode, source: Source): MapNode {
+  const directory = (placeOf(map)?.source ?? source).directory;
+  return absolutePaths(orElse(map, 'cwd', fromPlain(directory, { kind: 'derived', from: 'the folder of the file' })), [['cwd']], source);
+}
+
+/** Relative paths belong to the file that wrote them; names of other things (`builtin:`, `hub:`, slugs) stay. */
+function absolutePaths(map: MapNode, paths: readonly Path[], source: Source): MapNode {
+  return paths.reduce((result, path) => replaceAt(result, path, (node) => {
+    if (node.type !== 'scalar' || typeof node.value !== 'string') return node;
+    const directory = (placeOf(node)?.source ?? source).directory;
+    return { ...node, value: absolutePath(node.value, { directory, isReference: path.at(-1) === 'fork' }) };
+  }), map);
+}
+
+function absolutePath(text: string, { directory, isReference }: { directory: string; isReference: boolean }): string {
+  if (/^(builtin|hub):/.test(text)) return text;
+  if (text.startsWith('config:')) return `config:${resolvePath(directory, text.slice('config:'.length))}`;
+  if (isReference && !/^(\.{0,2}\/|[A-Za-z]:[\\/])/.test(text)) return text;
+  return resolvePath(directory, text);
+}
+
+function replaceAt(map: MapNode, path: Path, replace: (node: ConfigNode) => ConfigNode): MapNode {
+  const [key, ...rest] = path;
+  const value = key === undefined ? undefined : child(map, key);
+  if (value === undefined) return map;
+  return withEntry(map, String(key), rest.length === 0 ? replace(value) : value.type === 'map' ? replaceAt(value, rest, replace) : value);
+}
+
+function unusedName(name: string, taken: readonly string[]): string {
+  for (let n = 1; ; n++) {
+    const candidate = n === 1 ? name : `${name}_${n}`;
+    if (!taken.includes(candidate)) return candidate;
+  }
+}
+
+function pick(map: MapNode, keys: readonly string[]): MapNode {
+  return { ...map, entries: new Map(keys.flatMap((key): [string, Entry][] => (map.entries.has(key) ? [[key, map.entries.get(key)!]] : []))) };
+}
+
+function fill(map: MapNode, keys: readonly string[]): MapNode {
+  const properties = schemaFor(pipelineSchema()).properties ?? {};
+  return fillDefaults(map, { type: 'object', properties: Object.fromEntries(keys.map((key) => [key, properties[key]!])) }) as MapNode;
+}
+
+function section(map: MapNode, key: string): MapNode {
+  const node = child(map, key);
+  return node?.type === 'map' ? node : emptyMap({ kind: 'default' });
+}
+
+function orElse(map: MapNode, key: string, value: ConfigNode): MapNode {
+  return map.entries.has(key) ? map : withEntry(map, key, value);
+}
+
+function derive(node: ConfigNode | undefined, from: string): ConfigNode {
+  return { ...(node ?? fromPlain(null, { kind: 'default' })), origin: { kind: 'derived', from } };
+}
+
+/** The text at a key, if it is one. */
+export function textAt(node: ConfigNode | undefined, key: string): string | undefined {
+  const value = child(node, key);
+  return value?.type === 'scalar' && typeof value.value === 'string' ? value.value : undefined;
+}

@@ -1,0 +1,69 @@
+/** @file What a mistyped word was probably meant to be. */
+import { distance } from 'fastest-levenshtein';
+import { keyPlaces } from './schema.ts';
+
+/** The nearest of `words` within max(2, a third of the word) edits. */
+export function nearest(word: string, words: Iterable<string>): string | undefined {
+  // The distance is quadratic in the length, and nobody mistypes a page.
+  if (word.length > 100) return undefined;
+  let best: { word: string; edits: number } | undefined;
+  for (const candidate of words) {
+    // One or two letters can become anything within two edits.
+    const limit = Math.min(Math.max(2, Math.floor(Math.max(word.length, candidate.length) / 3)), Math.max(1, word.length - 1));
+    const edits = distance(word.toLowerCase(), candidate.toLowerCase());
+    if (edits <= limit && (best === undefined || edits < best.edits)) best = { word: candidate, edits };
+  }
+  return best?.word;
+}
+
+/** What other trainers call it → where it is here. */
+const otherWords: Readonly<Record<string, string>> = {
+  lr: 'train.learning_rate',
+  adam_beta1: 'train.beta1',
+  adam_beta2: 'train.beta2',
+  adam_epsilon: 'train.eps',
+  grad_clip: 'train.max_grad_norm',
+  clip_grad_norm: 'train.max_grad_norm',
+  lr_scheduler: 'train.schedule',
+  lr_scheduler_type: 'train.schedule.kind',
+  warmup_steps: 'train.schedule.warmup',
+  loss_fn: 'train.loss',
+  loss_type: 'train.loss',
+  scale_rewards: 'train.advantage.normalize',
+  num_substeps: 'train.updates',
+  num_iterations: 'train.updates',
+  num_generations: 'group',
+  group_size: 'group',
+  batch_size: 'batch',
+  max_steps: 'steps',
+  num_steps: 'steps',
+  stages: 'steps',
+  base: 'model.fork',
+  base_model: 'model.fork',
+  model_name: 'model.fork',
+  max_new_tokens: 'agent.max_tokens',
+  max_completion_length: 'agent.max_tokens',
+  system_prompt: 'agent.system',
+  dataset: 'taskset',
+  tasks: 'taskset',
+  env: 'taskset',
+  environment: 'taskset',
+  grader: 'reward',
+  graders: 'reward',
+  reward_fn: 'reward',
+  reward_funcs: 'reward',
+  eval_steps: 'eval.every',
+  epsilon: 'train.loss.clip_low_threshold',
+};
+
+/** For a key that does not exist among `siblings`: the word that was meant, or the level where it belongs. `parent` is a path without indexes. */
+export function suggestKey(key: string, siblings: readonly string[], parent: string): string | undefined {
+  const typo = nearest(key, siblings);
+  if (typo !== undefined) return `did you mean "${typo}"?`;
+  const other = otherWords[key];
+  if (other !== undefined && Object.hasOwn(otherWords, key)) return `this is called "${other.startsWith(`${parent}.`) ? other.slice(parent.length + 1) : other}" here`;
+  const elsewhere = keyPlaces().get(key)?.find((path) => path !== (parent === '' ? key : `${parent}.${key}`));
+  if (elsewhere === undefined) return siblings.length > 0 && siblings.length <= 12 ? `known here: ${siblings.join(', ')}` : undefined;
+  const level = elsewhere.includes('.') ? `under "${elsewhere.slice(0, elsewhere.lastIndexOf('.'))}"` : 'at the top level';
+  return `"${key}" belongs ${level}${parent === '' ? '' : `, not under "${parent}"`}`;
+}

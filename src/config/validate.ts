@@ -1,0 +1,180 @@
+/** @file Schema errors, in the user's terms and at the user's place. */
+import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import { diagnose, type Diagnostic } from './diagnostics.ts';
+import type { Location } from './source.ts';
+import { pipelineSchema, schemaAt, schemaFor } from './schema.ts';
+import { nearest, suggestKey } from './suggest.ts';
+import { child, formatPath, keyPlace, nearestPlace, nodeAt, toPlain, type ConfigNode, type Path } from './tree.ts';
+
+let compiled: ValidateFunction | undefined;
+function validator(): ValidateFunction {
+  if (compiled === undefined) {
+    const ajv = new Ajv2020({ allErrors: true, strict: true, strictRequired: false, discriminator: true, allowUnionTypes: true, ownProperties: true });
+    ajv.addVocabulary(['markdownDescription', 'tsType', 'x-expected', 'x-suggest']);
+    compiled = ajv.compile(pipelineSchema());
+  }
+  return compiled;
+}
+
+/** Checks a whole pipeline against the schema. `fallback` is where problems go that nothing in the file stands for. */
+export function validate(root: ConfigNode, fallback: Location): Diagnostic[] {
+  const check = validator();
+  if (check(toPlain(root))) return [];
+  return (check.errors ?? []).flatMap((error) => explain(error, root, fallback) ?? []);
+}
+
+interface Problem {
+  error: ErrorObject;
+  root: ConfigNode;
+  path: Path;
+  /** `"train.learning_rate"`, or `the pipeline` at the root. */
+  name: string;
+  value: unknown;
+  at: Location;
+  /** The key instead of the value. */
+  keyAt: (path: Path) => Location;
+}
+
+function explain(error: ErrorObject, root: ConfigNode, fallback: Location): Diagnostic | null {
+  const rule = rules[error.keyword];
+  if (rule === undefined) throw new Error(`no sentence for the schema keyword ${error.keyword}`);
+  const path = pathOf(error.instancePath, root);
+  const node = nodeAt(root, path);
+  return rule({
+    error, root, path,
+    name: path.length === 0 ? 'the pipeline' : `"${formatPath(path)}"`,
+    value: node === undefined ? undefined : toPlain(node),
+    at: nearestPlace(root, path) ?? fallback,
+    keyAt: (p) => keyPlace(root, p) ?? nearestPlace(root, p) ?? fallback,
+  });
+}
+
+/** JSON pointer → path; whether a part is an index is known from the tree only. */
+function pathOf(pointer: string, root: ConfigNode): Path {
+  let node: ConfigNode | undefined = root;
+  return pointer.split('/').slice(1).map((escaped) => {
+    const part = escaped.replaceAll('~1', '/').replaceAll('~0', '~');
+    const key = node?.type === 'list' ? Number(part) : part;
+    node = child(node, key);
+    return key;
+  });
+}
+
+/** One sentence per schema keyword; null where another keyword says it better. */
+const rules: Readonly<Record<string, (problem: Problem) => Diagnostic | null>> = {
+  additionalProperties: ({ error, root, path, keyAt }) => {
+    const key = String(error.params['additionalProperty']);
+    const siblings = Object.keys(schemaAt(root, path)?.properties ?? {});
+    const present = nodeAt(root, path);
+    const free = siblings.filter((s) => child(present, s) === undefined);
+    return diagnose('unknown-key', `unknown key "${key}"${path.length === 0 ? '' : ` in "${formatPath(path)}"`}`, keyAt([...path, key]), { fix: suggestKey(key, free, path.filter((p) => typeof p === 'string').join('.')) });
+  },
+  required: ({ error, root, path, name, keyAt }) => {
+    const key = String(error.params['missingProperty']);
+    const example = schemaAt(root, [...path, key])?.examples?.[0];
+    return diagnose('missing-key', `${name} needs "${key}"`, keyAt(path), { fix: example === undefined ? `add ${key}` : `for example ${key}: ${inline(example)}` });
+  },
+  type: ({ error, name, value, at }) => {
+    const wanted = [error.params['type'] as string | string[]].flat();
+    return diagnose('wrong-type', `${name} must be ${either(wanted.map((type) => typeNames[type] ?? type))}, but this is ${describeValue(value)}`, at, { fix: typeHint(wanted, value) });
+  },
+  enum: ({ error, name, value, at }) => unknownValue({ name, value, at, allowed: error.params['allowedValues'] as unknown[] }),
+  discriminator: ({ error, root, path, name, keyAt, at }) => {
+    const tag = String(error.params['tag']);
+    const value = error.params['tagValue'] as unknown;
+    const allowed = tagsOf(root, path, tag);
+    if (value === undefined) {
+      const examples = schemaAt(root, path)?.examples;
+      return diagnose('missing-key', `${name} needs "${tag}", which says what it is`, keyAt(path), { fix: `for example ${inline(examples?.[0] ?? { [tag]: allowed[0] })}` });
+    }
+    return unknownValue({ name: `"${formatPath([...path, tag])}"`, value, at: child(nodeAt(root, path), tag) === undefined ? at : keyAtValue(root, [...path, tag], at), allowed });
+  },
+  const: () => null,
+  if: () => null,
+  minimum: (p) => outOfRange(p, `at least ${p.error.params['limit']}`),
+  maximum: (p) => outOfRange(p, `at most ${p.error.params['limit']}`),
+  exclusiveMinimum: (p) => outOfRange(p, `greater than ${p.error.params['limit']}`),
+  exclusiveMaximum: (p) => outOfRange(p, `less than ${p.error.params['limit']}`),
+  pattern: ({ root, path, name, value, at }) => {
+    const schema = schemaAt(root, path);
+    const suggestion = typeof value === 'string' ? nearest(value, schema?.['x-suggest'] ?? []) : undefined;
+    return diagnose('wrong-form', `${name} must be ${schema?.['x-expected'] ?? 'of another form'}, but this is ${describeValue(value)}`, at, { fix: suggestion === undefined ? undefined : `did you mean "${suggestion}"?` });
+  },
+  minLength: ({ name, at }) => diagnose('wrong-length', `${name} must not be empty`, at),
+  maxLength: ({ error, name, at }) => diagnose('wrong-length', `${name} must have at most ${error.params['limit']} characters`, at),
+  minItems: ({ name, at }) => diagnose('wrong-length', `${name} must not be an empty list`, at),
+  maxItems: ({ error, name, value, at }) => diagnose('wrong-length', `${name} must have at most ${error.params['limit']} entries, but this has ${(value as unknown[]).length}`, at),
+  uniqueItems: ({ error, root, path, name, value, at }) => {
+    const [second, first] = [Number(error.params['i']), Number(error.params['j'])].sort((a, b) => b - a) as [number, number];
+    return diagnose('repeated-item', `${name} names ${inline((value as unknown[])[second])} twice`, keyAtValue(root, [...path, second], at), { fix: 'keep one of them', related: [{ message: 'the first is here', at: keyAtValue(root, [...path, first], at) }] });
+  },
+};
+
+function keyAtValue(root: ConfigNode, path: Path, fallback: Location): Location {
+  return nearestPlace(root, path) ?? fallback;
+}
+
+function unknownValue({ name, value, at, allowed }: { name: string; value: unknown; at: Location; allowed: readonly unknown[] }): Diagnostic {
+  const suggestion = typeof value === 'string' ? nearest(value, allowed.map(String)) : undefined;
+  return diagnose('unknown-value', `${name} must be ${either(allowed.map((v) => (typeof v === 'string' ? v : inline(v))))}, but this is ${describeValue(value)}`, at, { fix: suggestion === undefined ? undefined : `did you mean "${suggestion}"?` });
+}
+
+function outOfRange({ name, value, at }: Problem, bound: string): Diagnostic {
+  return diagnose('out-of-range', `${name} must be ${bound}, but this is ${inline(value)}`, at);
+}
+
+function tagsOf(root: ConfigNode, path: Path, tag: string): unknown[] {
+  const union = schemaAt(root, path);
+  return (union?.oneOf ?? []).map((branch) => schemaFor(branch).properties?.[tag]?.const);
+}
+
+const typeNames: Readonly<Record<string, string>> = {
+  string: 'a text', number: 'a number', integer: 'a whole number', boolean: 'true or false', array: 'a list', object: 'a map', null: 'null',
+};
+
+function typeHint(wanted: readonly string[], value: unknown): string | undefined {
+  const wantsNumber = wanted.includes('number') || wanted.includes('integer');
+  if (wantsNumber && typeof value === 'string') {
+    const text = value.trim();
+    if (/^[+-]?[\d_]+(\.[\d_]+)?$/.test(text) && text.includes('_')) return `YAML numbers have no "_": write ${text.replaceAll('_', '')}`;
+    if (/^[+-]?\d+,\d+$/.test(text)) return `write ${text.replace(',', '.')}`;
+    if (text !== '' && Number.isFinite(Number(text))) return 'without the quotes it is a number';
+  }
+  if (wantsNumber && typeof value === 'number' && !Number.isFinite(value)) return 'write a finite number';
+  if (wanted.includes('boolean') && typeof value === 'string' && /^(yes|on|y|no|off|n)$/i.test(value)) return `write ${/^(yes|on|y)$/i.test(value) ? 'true' : 'false'}`;
+  if (wanted.includes('array') && value !== null && !Array.isArray(value)) return typeof value === 'object' ? 'begin each entry with "- "' : `write [${inline(value)}]`;
+  if (wanted.includes('string') && (typeof value === 'number' || typeof value === 'boolean')) return `put quotes around it: "${value}"`;
+  return undefined;
+}
+
+/** What stands there, short enough for a sentence. */
+export function describeValue(value: unknown): string {
+  if (value === null) return 'empty';
+  if (value === undefined) return 'missing';
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
+  if (typeof value === 'object') return 'a map';
+  if (typeof value === 'string') return value === '' ? 'an empty text' : `the text ${inline(value)}`;
+  return inline(value);
+}
+
+/** A value as one would type it in YAML, cut to the length of a glance. */
+export function inline(value: unknown): string {
+  const text = flow(value);
+  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
+}
+
+function flow(value: unknown): string {
+  if (typeof value === 'string') return /^[\w./:@-][\w ./:@+-]*$/.test(value) && Number.isNaN(Number(value)) ? `"${value}"` : JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(bare).join(', ')}]`;
+  if (value !== null && typeof value === 'object') return `{ ${Object.entries(value).map(([k, v]) => `${k}: ${bare(v)}`).join(', ')} }`;
+  return Number.isNaN(value) ? '.nan' : value === Infinity ? '.inf' : value === -Infinity ? '-.inf' : String(value);
+}
+
+/** Without quotes where YAML needs none. */
+function bare(value: unknown): string {
+  return typeof value === 'string' && /^[A-Za-z./][\w./:@-]*$/.test(value) ? value : flow(value);
+}
+
+function either(words: readonly string[]): string {
+  return words.length <= 1 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
+}
