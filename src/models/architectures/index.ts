@@ -1,0 +1,2 @@
+export { parseDecoderConfig, supportedModelTypes, type DecoderConfig, type ModelType, type RopeScaling } from './config.ts';
+export { buildDecoder, decoderParameters, transposedMetadataKey, type Parameter } from './decoder.ts';
