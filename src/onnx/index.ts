@@ -12,3 +12,4 @@ export { differentiate, type DifferentiateOptions } from './autodiff/differentia
 export { gradientRules, type Differentiable } from './autodiff/rules/index.ts';
 export { createSession, f32, i32, i64, type Device, type HostTensor, type Session, type SessionOptions, type TensorArray } from './session.ts';
 export { removeDeadNodes, rewriteNodes, type Pass, type Replacement } from './passes/rewrite.ts';
+export * from './passes/index.ts';

@@ -147,6 +147,23 @@ function attributeFrom(attribute: AttributeProto, directory: string): Attribute 
   }
 }
 
+/** A control-flow body, for the pass that puts it in the place of its node. */
+export interface Body {
+  readonly nodes: readonly Node[];
+  readonly initializers: ReadonlyMap<string, Tensor>;
+  readonly outputs: readonly string[];
+}
+
+export function readBody(attribute: Attribute | undefined): Body {
+  const graph = attribute?.kind === 'graph' ? (attribute.value as AttributeProto).g : undefined;
+  if (graph === undefined) throw new OnnxError('a control-flow node has no body');
+  return {
+    nodes: graph.node.map((node) => nodeFrom(node, '.')),
+    initializers: new Map(graph.initializer.map((tensor) => [tensor.name, tensorFromProto(tensor, '.')])),
+    outputs: graph.output.map(({ name }) => name),
+  };
+}
+
 /** Names that a control-flow body uses without making them. */
 function capturedNames(graph: GraphProto): string[] {
   const known = new Set(['', ...graph.input.map(({ name }) => name), ...graph.initializer.map(({ name }) => name)]);

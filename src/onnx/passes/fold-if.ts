@@ -17,8 +17,10 @@ export function foldIf(model: Model): Model {
 
 function inlined(model: Model, node: Node, condition: boolean): Model {
   const body = readBody(node.attributes[condition ? 'then_branch' : 'else_branch']!);
-  // A body's names are its own: they may repeat in the other branch, or in another If.
-  const own = [...body.initializers.keys(), ...body.nodes.flatMap(({ outputs }) => outputs)].filter((name) => name !== '');
+  // A body's names are its own: they may repeat in the other branch, or in another If. Bodies inside it name them in bytes
+  // that are not rewritten, so what those use keeps its name.
+  const nested = new Set(body.nodes.flatMap(({ attributes }) => Object.values(attributes).flatMap((attribute) => (attribute.kind === 'graph' ? attribute.captures : []))));
+  const own = [...body.initializers.keys(), ...body.nodes.flatMap(({ outputs }) => outputs)].filter((name) => name !== '' && !nested.has(name));
   const names = new Map(own.map((name) => [name, freeName(model, `${node.name || node.outputs[0]}/${name}`)]));
   const renamed = (name: string): string => names.get(name) ?? name;
   const inner = body.nodes.map((each): Node => ({ ...each, name: `${node.name}/${each.name}`, inputs: each.inputs.map(renamed), outputs: each.outputs.map(renamed) }));

@@ -1,5 +1,5 @@
 /** @file What passes are made of: replacing nodes by others, and removing what nothing uses. */
-import { Builder, type Value } from '../builder.ts';
+import { Builder, OPSET, type Value } from '../builder.ts';
 import { OnnxError, usesOf, type Model, type Node } from '../ir.ts';
 
 /** A pass is a function from model to model. */
@@ -16,6 +16,7 @@ export type Replacement = (context: { node: Node; inputs: readonly (Value | null
  * replace (`/layers.0/norm/Mul`), inputs and outputs of the model keep their names.
  */
 export function rewriteNodes(model: Model, choose: (node: Node) => Replacement | undefined): Model {
+  requireCurrentOpset(model);
   const declared = new Map(model.outputs.map((output) => [output.name, output]));
   const b = new Builder({ ...model, nodes: [], valueInfo: new Map([...declared, ...model.valueInfo]) });
   b.reserve(model.nodes.flatMap((node) => [node.name, ...node.outputs]));
@@ -29,7 +30,8 @@ export function rewriteNodes(model: Model, choose: (node: Node) => Replacement |
   };
   for (const node of model.nodes) {
     const moved: Node = aliases.size === 0 ? node : { ...node, inputs: node.inputs.map(current) };
-    const inputs = (): (Value | null)[] => moved.inputs.map((name) => (name === '' ? null : b.value(name)));
+    // Behind an operator without a shape rule nothing is known; a replacement that only hands values on may still be used.
+    const inputs = (): (Value | null)[] => moved.inputs.map((name) => (name === '' ? null : b.has(name) ? b.value(name) : { name, dataType: 'float32', shape: null }));
     const replacement = choose(node);
     const values = replacement && b.within(node.name || node.op, () => replacement({ node: moved, inputs: inputs(), b, model }));
     if (values == null) b.append(moved);
@@ -42,14 +44,21 @@ export function rewriteNodes(model: Model, choose: (node: Node) => Replacement |
       });
     }
   }
-  for (const { name } of model.outputs) b.output(name, b.value(current(name)));
-  return { ...b.build(), valueInfo: model.valueInfo, outputs: model.outputs.map((output, index) => ({ ...output, ...typeOfOutput(b, model.outputs[index]!.name, output) })) };
+  for (const { name } of model.outputs) b.output(name, b.has(current(name)) ? b.value(current(name)) : { ...declared.get(name)!, name: current(name) });
+  return { ...b.build(), valueInfo: model.valueInfo, outputs: model.outputs.map((output) => ({ ...output, ...typeOfOutput(b, output) })) };
+}
+
+/** Passes write the forms of the Builder's opset, which an older graph must not hold. */
+export function requireCurrentOpset({ opsets }: Model): void {
+  const opset = opsets.get('') ?? OPSET;
+  if (opset < OPSET) throw new OnnxError(`the graph is written in opset ${opset}, passes want ${OPSET} or newer: bring it there with canonicalize(model)`);
 }
 
 /** Passes may learn a shape; they never forget one. */
-function typeOfOutput(b: Builder, name: string, declared: Model['outputs'][number]): Partial<Model['outputs'][number]> {
-  const { dataType, shape } = b.value(name);
-  return declared.shape === null ? { dataType, shape } : {};
+function typeOfOutput(b: Builder, declared: Model['outputs'][number]): Partial<Model['outputs'][number]> {
+  if (declared.shape !== null || !b.has(declared.name)) return {};
+  const { dataType, shape } = b.value(declared.name);
+  return { dataType, shape };
 }
 
 /** Drops nodes and initializers that no output needs. Inputs stay, used or not: they are the graph's contract. */

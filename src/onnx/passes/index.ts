@@ -1,0 +1,8 @@
+/** @file Passes: functions from graph to graph. Start with `canonicalize`; the others expect its forms. */
+export { canonicalize } from './canonicalize.ts';
+export { foldIf } from './fold-if.ts';
+export { foldShapes } from './fold-shapes.ts';
+export { bakeInputs, liftInitializers } from './lift.ts';
+export { removeDeadNodes, rewriteNodes, type Pass, type Replacement } from './rewrite.ts';
+export { selectLogits } from './select-logits.ts';
+export { stripCache } from './strip-cache.ts';

@@ -1,0 +1,138 @@
+/** @file Logits only where someone wants them: the head is the widest product of a language model. */
+import { Builder, type Value } from '../builder.ts';
+import { MICROSOFT, OnnxError, describeNode, intAttribute, type Model, type Node, type Shape } from '../ir.ts';
+import { inferTypes, type Types } from '../shapes/infer.ts';
+import { producersOf } from './graph.ts';
+import { removeDeadNodes, requireCurrentOpset } from './rewrite.ts';
+
+/** Operators that make one row of logits from one row: they may run after rows were chosen. */
+const ROWWISE = new Set(['Cast', 'Identity', 'Tanh', 'Clip', 'Mul', 'Div', 'Add', 'Sub']);
+/** The products that can be a head, with the input that is a matrix of weights. */
+const HEADS: Readonly<Record<string, number>> = { '.MatMul': 1, '.Gemm': 1, [`${MICROSOFT}.FusedMatMul`]: 1, [`${MICROSOFT}.MatMulNBits`]: 1 };
+
+interface Head {
+  /** From the head to the last node before the output, in order, with the input that carries the rows. */
+  readonly path: readonly { readonly node: Node; readonly row: number }[];
+  /** [batch, sequence, hidden] */
+  readonly hidden: string;
+}
+
+/**
+ * Computes logits at chosen positions only: adds an input `logit_positions` [N], flat indices into batch·sequence, and makes
+ * the output [N, V]. What stands between the head and the output (softcap, bias, Cast) runs on the chosen rows as well; a
+ * selection that the exporter made (`num_logits_to_keep`, only the last token) is undone first.
+ *
+ * @throws OnnxError when the head cannot be found: the message names the node where the search stopped.
+ */
+export function selectLogits(model: Model, { output = 'logits', input = 'logit_positions', dataType = 'int64' }: { output?: string; input?: string; dataType?: 'int32' | 'int64' } = {}): Model {
+  const info = model.outputs.find(({ name }) => name === output);
+  if (info === undefined) throw new OnnxError(`the model has no output "${output}"; it has ${model.outputs.map(({ name }) => `"${name}"`).join(', ')}`);
+  requireCurrentOpset(model);
+  const { path, hidden } = findHead(model, output);
+
+  // Everything but the path, which is written anew under its old names; what other outputs need of it stays as well.
+  const others = model.outputs.filter(({ name }) => name !== output);
+  const operands = path.flatMap(({ node, row }) => node.inputs.filter((name, index) => index !== row && name !== ''));
+  const ends = [...new Set([hidden, ...operands])].map((name) => ({ name, dataType: 'float32' as const, shape: null }));
+  const base = removeDeadNodes({ ...model, outputs: [...others, ...ends] });
+  const taken = new Set(base.nodes.flatMap(({ name, outputs }) => [name, ...outputs]));
+  const b = new Builder(taken.has(output) ? without(base, output) : base);
+
+  const positions = b.input(input, dataType, ['logits']);
+  const from = b.value(hidden);
+  const width = from.shape!.at(-1)!;
+  let rows: Value = b.within('logits', () => b.gather(b.reshape(from, typeof width === 'number' ? [-1, width] : rowsShape(b, from)), positions));
+  path.forEach(({ node, row }, index) => {
+    const last = index === path.length - 1;
+    rows = b.append({
+      ...node,
+      name: taken.has(node.name) ? `${node.name}/logits` : node.name,
+      inputs: node.inputs.map((name, at) => (at === row ? rows.name : name)),
+      outputs: [last ? output : taken.has(node.outputs[0]!) ? `${node.outputs[0]!}/logits` : node.outputs[0]!],
+    })[0]!;
+  });
+  for (const { name } of model.outputs) b.output(name, b.value(name));
+  const built = b.build();
+  const used = new Set(built.nodes.flatMap(({ inputs }) => inputs));
+  return {
+    ...built,
+    valueInfo: new Map([...model.valueInfo].filter(([name]) => !path.some(({ node }) => node.outputs.includes(name)))),
+    // An exporter's own choice of positions has nothing to choose any more.
+    inputs: built.inputs.filter(({ name }) => !/logits_to_keep$/.test(name) || used.has(name)),
+    outputs: built.outputs.map((each) => others.find(({ name }) => name === each.name) ?? each),
+  };
+}
+
+const rowsShape = (b: Builder, hidden: Value): Value => b.concat([b.int64([-1]), b.shape(hidden, { start: -1 })], 0);
+
+/** `logits` may feed another output; that one goes on from the full logits, under another name. */
+function without(model: Model, name: string): Model {
+  const swap = (each: string): string => (each === name ? `${name}/all` : each);
+  return { ...model, nodes: model.nodes.map((node) => ({ ...node, inputs: node.inputs.map(swap), outputs: node.outputs.map(swap) })) };
+}
+
+function findHead(model: Model, output: string): Head {
+  const producers = producersOf(model), types = inferTypes(model), fed = dependentOn(model);
+  const path: { node: Node; row: number }[] = [];
+  let name = output, headFound = false;
+  for (;;) {
+    const node = producers.get(name);
+    const shape = types.get(name)?.shape;
+    if (headFound && shape?.length === 3 && !(node !== undefined && choosesPositions(node, types))) return { path: path.reverse(), hidden: name };
+    const row = node === undefined ? undefined : rowInput(node, types, fed, headFound);
+    if (node === undefined || row === undefined) throw notFound(output, name, node, headFound);
+    if (`${node.domain}.${node.op}` in HEADS) headFound = true;
+    if (!isLayout(node)) path.push({ node, row });
+    name = node.inputs[row]!;
+  }
+}
+
+function notFound(output: string, name: string, node: Node | undefined, headFound: boolean): OnnxError {
+  const stop = node === undefined ? `"${name}", which no node makes` : describeNode(node);
+  const wanted = headFound ? 'hidden states of shape [batch, sequence, hidden] behind the head' : 'a MatMul, Gemm or MatMulNBits with a matrix of weights';
+  return new OnnxError(`cannot find the head that makes "${output}": expected ${wanted}, but came to ${stop}`);
+}
+
+/** Values that depend on what is fed, as opposed to weights and what is computed from them. Float inputs of rank ≤ 2 are weights. */
+function dependentOn(model: Model): ReadonlySet<string> {
+  const fed = new Set(model.inputs.filter(({ dataType, shape }) => !dataType.startsWith('float') || shape?.some((dim) => typeof dim === 'string') === true).map(({ name }) => name));
+  for (const node of model.nodes) {
+    if (node.inputs.some((name) => fed.has(name))) for (const name of node.outputs) fed.add(name);
+  }
+  return fed;
+}
+
+/** Reshape and the exporter's own selection: nothing of them is left once rows are chosen. */
+const isLayout = (node: Node): boolean => node.domain === '' && (node.op === 'Reshape' || node.op === 'Slice' || node.op === 'Gather' || node.op === 'GatherND' || node.op === 'Squeeze' || node.op === 'Unsqueeze');
+
+/** Chooses among positions: works on axis 1 of [batch, sequence, …]. */
+function choosesPositions(node: Node, types: Types): boolean {
+  const rank = types.get(node.inputs[0]!)?.shape?.length;
+  if (node.domain !== '' || rank !== 3) return false;
+  if (node.op === 'Gather') return intAttribute(node, 'axis', 0) === 1;
+  if (node.op !== 'Slice') return false;
+  const axes = types.get(node.inputs[3] ?? '')?.content;
+  return axes?.length === 1 && (axes[0] === 1 || axes[0] === -2);
+}
+
+/** The input through which the rows come; undefined when the node does more than work on rows. */
+function rowInput(node: Node, types: Types, fed: ReadonlySet<string>, headFound: boolean): number | undefined {
+  const rank = (index: number): number => types.get(node.inputs[index] ?? '')?.shape?.length ?? Infinity;
+  const weights = HEADS[`${node.domain}.${node.op}`];
+  if (weights !== undefined) {
+    if (headFound || fed.has(node.inputs[weights]!) || rank(weights) > 3 || intAttribute(node, 'transA', 0) === 1) return undefined;
+    return fed.has(node.inputs[0]!) ? 0 : undefined;
+  }
+  if (isLayout(node)) return keepsRows(node, types) ? 0 : undefined;
+  if (headFound || node.domain !== '' || !ROWWISE.has(node.op)) return node.domain === '' && (node.op === 'Cast' || node.op === 'Identity') ? 0 : undefined;
+  const row = node.inputs.findIndex((name) => fed.has(name));
+  // The other operand must fit any number of rows: a number, or one value per word.
+  return row >= 0 && node.inputs.every((name, index) => index === row || name === '' || (!fed.has(name) && rank(index) <= 1)) ? row : undefined;
+}
+
+/** A change of layout that keeps each row whole, or a choice among positions. */
+function keepsRows(node: Node, types: Types): boolean {
+  if (choosesPositions(node, types)) return true;
+  const from = types.get(node.inputs[0]!)?.shape as Shape | undefined, to = types.get(node.outputs[0]!)?.shape as Shape | undefined;
+  return (node.op === 'Reshape' || node.op === 'Squeeze' || node.op === 'Unsqueeze') && from != null && to != null && from.at(-1) === to.at(-1);
+}
