@@ -1,5 +1,5 @@
 /** Writes that survive a crash: what has a final name is whole and on the disk. */
-import { open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { errorCode, fileError } from './errors.ts';
@@ -45,4 +45,14 @@ export async function publishDirectory(temporary: string, final: string): Promis
 
 export function removeDirectory(directory: string): Promise<void> {
   return rm(directory, { recursive: true, force: true, maxRetries: 3 });
+}
+
+/** Node reads and writes at most 2 GiB in one call. */
+export const maxTransferBytes = 2 ** 30;
+
+/** Writes all of `bytes` at the file's current position. */
+export async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.byteLength; ) {
+    done += (await file.write(bytes, done, Math.min(maxTransferBytes, bytes.byteLength - done))).bytesWritten;
+  }
 }

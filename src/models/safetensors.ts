@@ -3,6 +3,7 @@
  * https://github.com/huggingface/safetensors#format. The reader trusts nothing of the header; what it returns are views.
  */
 import { open, type FileHandle } from 'node:fs/promises';
+import { maxTransferBytes, writeAll } from './durable.ts';
 import { fileError, ModelError } from './errors.ts';
 
 /**
@@ -70,8 +71,6 @@ export interface Safetensors {
 /** The reference implementation's own limit; a longer header is an attack or a mistake. */
 const maxHeaderBytes = 100_000_000;
 const prefixBytes = 8;
-/** Node reads and writes at most 2 GiB in one call. */
-const chunkBytes = 1 << 30;
 
 function invalid(where: string, what: string): ModelError {
   return new ModelError('invalid', `${where} is not a valid safetensors file: ${what}`, { fix: 'The file is damaged or incomplete: restore or download it again.' });
@@ -208,7 +207,7 @@ async function openForReading(path: string): Promise<FileHandle> {
 async function readRange(file: FileHandle, position: number, length: number, where: string): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
   for (let done = 0; done < length; ) {
-    const { bytesRead } = await file.read(bytes, done, Math.min(chunkBytes, length - done), position + done);
+    const { bytesRead } = await file.read(bytes, done, Math.min(maxTransferBytes, length - done), position + done);
     if (bytesRead === 0) throw invalid(where, 'it became shorter while it was read');
     done += bytesRead;
   }
@@ -253,11 +252,4 @@ function encodeHeader(tensors: readonly [string, StoredTensor][], metadata: Read
   new DataView(bytes.buffer).setBigUint64(0, BigInt(padded), true);
   bytes.set(json, prefixBytes);
   return bytes;
-}
-
-async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.byteLength; ) {
-    const { bytesWritten } = await file.write(bytes, done, Math.min(chunkBytes, bytes.byteLength - done));
-    done += bytesWritten;
-  }
 }

@@ -1,0 +1,169 @@
+/** @file A Hugging Face directory (config.json and safetensors) → a transformers.js directory. */
+import { access, mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { elementCount, float32Tensor, floatValues, type DataType, type Tensor } from '../onnx/index.ts';
+import { buildDecoder, decoderParameters, parseDecoderConfig, type Parameter } from './architectures/index.ts';
+import { errorCode, fileError, ModelError } from './errors.ts';
+import { createDirectory, writeJsonFiles } from './model-directory.ts';
+import { externalAbove, openWeightsFile, writeOnnxFile } from './onnx-file.ts';
+import { openSafetensors, type SafetensorsDtype, type SafetensorsFile } from './safetensors.ts';
+
+const floatTypes: Partial<Record<SafetensorsDtype, DataType>> = { F64: 'float64', F32: 'float32', BF16: 'bfloat16', F16: 'float16' };
+
+/**
+ * Reads `source`, builds the decoder's graph from its config.json and writes `target`, which must not exist yet. Weights
+ * become float32. Large models are converted one tensor at a time.
+ */
+export async function importSafetensors({ source, target, signal }: { source: string; target: string; signal?: AbortSignal }): Promise<void> {
+  const configPath = join(source, 'config.json');
+  const config = await readJsonObject(configPath);
+  if (config.quantization_config !== undefined) {
+    throw new ModelError('invalid', `${configPath}: the weights are quantized`, { fix: 'Use the repository with the unquantized weights.' });
+  }
+  const decoder = parseDecoderConfig(config, configPath);
+  const parameters = decoderParameters(decoder);
+  await using weights = await openWeights(source);
+  for (const parameter of parameters) weights.check(parameter);
+
+  await createDirectory(target, async (temporary) => {
+    await mkdir(join(temporary, 'onnx'));
+    await writeJsonFiles(temporary, { 'config.json': { ...config, dtype: 'float32', torch_dtype: 'float32' }, ...(await readTokenizerFiles(source)) });
+    const modelPath = join(temporary, 'onnx', 'model.onnx');
+    const isLarge = parameters.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0) > externalAbove;
+    const tensors = new Map<string, Tensor>();
+    {
+      await using file = isLarge ? await openWeightsFile(modelPath) : null;
+      for (const parameter of parameters) {
+        signal?.throwIfAborted();
+        const tensor = await weights.read(parameter);
+        tensors.set(parameter.name, file === null ? tensor : await file.append(tensor));
+      }
+    }
+    await writeOnnxFile(modelPath, buildDecoder(decoder, tensors));
+  });
+}
+
+/** The weights of a directory, in one file or in several, by parameter. */
+interface Weights extends AsyncDisposable {
+  /** Throws when the parameter is missing or of another shape. */
+  check(parameter: Parameter): void;
+  /** As float32, in the graph's layout. */
+  read(parameter: Parameter): Promise<Tensor>;
+}
+
+async function openWeights(directory: string): Promise<Weights> {
+  const files: SafetensorsFile[] = [];
+  const byName = new Map<string, SafetensorsFile>();
+  const close = async (): Promise<void> => {
+    for (const file of files) await file[Symbol.asyncDispose]();
+  };
+  try {
+    for (const name of await weightFiles(directory)) {
+      const file = await openSafetensors(join(directory, name));
+      files.push(file);
+      for (const tensor of file.tensors.keys()) byName.set(tensor, file);
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const storedShape = ({ shape, transposed }: Parameter): readonly number[] => (transposed ? shape.toReversed() : shape);
+  return {
+    check(parameter) {
+      const { name } = parameter;
+      const stored = byName.get(name)?.tensors.get(name);
+      const expected = storedShape(parameter);
+      if (stored === undefined) {
+        throw new ModelError('invalid', `the weights in ${directory} have no tensor "${name}"`, { fix: 'Check that config.json and the weights belong together and that no file is missing.' });
+      }
+      if (stored.shape.join() !== expected.join() || floatTypes[stored.dtype] === undefined) {
+        throw new ModelError('invalid', `tensor "${name}" in ${directory} is ${stored.dtype} [${stored.shape.join(', ')}], config.json asks for floats [${expected.join(', ')}]`, {
+          fix: 'Check that config.json and the weights belong together.',
+        });
+      }
+    },
+    async read(parameter) {
+      const { dtype, shape, data } = await byName.get(parameter.name)!.read(parameter.name);
+      const values = floatValues({ dataType: floatTypes[dtype]!, dims: shape, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) });
+      return float32Tensor(parameter.shape, parameter.transposed ? transpose(values, shape as [number, number]) : values);
+    },
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** `model.safetensors`, or the files that `model.safetensors.index.json` names. */
+async function weightFiles(directory: string): Promise<string[]> {
+  const single = 'model.safetensors';
+  if (await exists(join(directory, single))) return [single];
+  const indexPath = join(directory, 'model.safetensors.index.json');
+  if (!(await exists(indexPath))) {
+    throw new ModelError('not_found', `${directory} has no model.safetensors`, { fix: 'Use a directory with safetensors weights, or with an onnx/model.onnx.' });
+  }
+  const map = (await readJsonObject(indexPath)).weight_map;
+  const names = typeof map === 'object' && map !== null ? [...new Set(Object.values(map))] : [];
+  if (names.length === 0 || !names.every((name) => typeof name === 'string' && /^[\w.-]+\.safetensors$/.test(name))) {
+    throw new ModelError('invalid', `${indexPath} has no proper weight_map`, { fix: 'Download the file again.' });
+  }
+  return names as string[];
+}
+
+/** [rows, columns] → [columns, rows], in tiles that stay in the cache. */
+export function transpose(values: Float32Array, [rows, columns]: readonly [number, number]): Float32Array {
+  const tile = 32;
+  const result = new Float32Array(values.length);
+  for (let top = 0; top < rows; top += tile) {
+    const bottom = Math.min(top + tile, rows);
+    for (let left = 0; left < columns; left += tile) {
+      const right = Math.min(left + tile, columns);
+      for (let row = top; row < bottom; row++) {
+        for (let column = left; column < right; column++) result[column * rows + row] = values[row * columns + column]!;
+      }
+    }
+  }
+  return result;
+}
+
+/**
+ * The JSON files that go with a model besides config.json. A chat template in a file of its own moves into
+ * tokenizer_config.json, the only place where transformers.js looks for it.
+ */
+export async function readTokenizerFiles(directory: string): Promise<Record<string, Record<string, unknown>>> {
+  const files: Record<string, Record<string, unknown>> = {};
+  for (const name of ['generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json']) {
+    if (await exists(join(directory, name))) files[name] = await readJsonObject(join(directory, name));
+  }
+  const templatePath = join(directory, 'chat_template.jinja');
+  if (files['tokenizer_config.json'] !== undefined && (await exists(templatePath))) {
+    files['tokenizer_config.json'] = { ...files['tokenizer_config.json'], chat_template: await readFile(templatePath, 'utf8') };
+  }
+  return files;
+}
+
+export async function readJsonObject(path: string): Promise<Record<string, unknown>> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw fileError(error, path);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new ModelError('invalid', `${path} is not JSON: ${(error as Error).message}`, { fix: 'Restore or download the file again.', cause: error });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new ModelError('invalid', `${path} does not hold a JSON object`, { fix: 'Restore or download the file again.' });
+  }
+  return value as Record<string, unknown>;
+}
+
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return false;
+    throw fileError(error, path);
+  }
+}

@@ -1,0 +1,154 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { AutoModelForCausalLM, Tensor, env, type PreTrainedModel } from '@huggingface/transformers';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseDecoderConfig } from '../../../src/models/architectures/index.ts';
+import { importSafetensors } from '../../../src/models/import-safetensors.ts';
+import { readSafetensors, writeSafetensors, type StoredTensor } from '../../../src/models/safetensors.ts';
+
+const fixtures = new URL('../../fixtures/decoders/', import.meta.url).pathname;
+const models = ['llama-tied', 'llama3-biases', 'mistral-window', 'qwen2-yarn', 'qwen3-linear'];
+
+let directory: string;
+beforeAll(async () => {
+  env.allowRemoteModels = false;
+  directory = await mkdtemp(join(tmpdir(), 'rlrun-decoder-'));
+});
+afterAll(() => rm(directory, { recursive: true }));
+
+interface Expected {
+  feeds: { input_ids: Tensor; attention_mask: Tensor; position_ids: Tensor };
+  logits: Float32Array;
+  greedy: number[][];
+}
+
+async function expectedOf(model: string): Promise<Expected> {
+  const { tensors } = await readSafetensors(join(fixtures, model, 'expected.safetensors'));
+  const ids = (name: string): Tensor => new Tensor('int64', tensors.get(name)!.data as BigInt64Array, [...tensors.get(name)!.shape]);
+  const { data, shape } = tensors.get('greedy')!;
+  const greedy = Array.from(data as BigInt64Array, Number);
+  return {
+    feeds: { input_ids: ids('input_ids'), attention_mask: ids('attention_mask'), position_ids: ids('position_ids') },
+    logits: tensors.get('logits')!.data as Float32Array,
+    greedy: Array.from({ length: shape[0]! }, (_, row) => greedy.slice(row * shape[1]!, (row + 1) * shape[1]!)),
+  };
+}
+
+async function load(model: string): Promise<PreTrainedModel> {
+  const target = join(directory, model);
+  await importSafetensors({ source: join(fixtures, model), target });
+  return AutoModelForCausalLM.from_pretrained(target);
+}
+
+function largestDifference(actual: Float32Array, expected: Float32Array): number {
+  expect(actual.length).toBe(expected.length);
+  return actual.reduce((largest, value, index) => Math.max(largest, Math.abs(value - expected[index]!)), 0);
+}
+
+describe.each(models)('%s', (name) => {
+  let model: PreTrainedModel;
+  let expected: Expected;
+  beforeAll(async () => {
+    model = await load(name);
+    expected = await expectedOf(name);
+  });
+  afterAll(() => model.dispose());
+
+  test('its logits are those of PyTorch, also in a left-padded row', async () => {
+    const { logits } = await model({ ...expected.feeds, num_logits_to_keep: new Tensor('int64', [0n], []) });
+    const [, length, vocabulary] = logits.dims;
+    const padded = 3 * vocabulary;
+    const row = length * vocabulary;
+    expect(largestDifference(logits.data.slice(0, row), expected.logits.slice(0, row))).toBeLessThan(2e-5);
+    // What a padded position itself predicts means nothing.
+    expect(largestDifference(logits.data.slice(row + padded), expected.logits.slice(row + padded))).toBeLessThan(2e-5);
+  });
+
+  test('stock transformers.js decodes the same tokens greedily', async () => {
+    const { input_ids, attention_mask } = expected.feeds;
+    const output = (await model.generate({ input_ids, attention_mask, max_new_tokens: 16, do_sample: false })) as Tensor;
+    expect(output.tolist().map((row: bigint[]) => row.slice(10).map(Number))).toEqual(expected.greedy);
+  });
+
+  test('num_logits_to_keep keeps the last positions', async () => {
+    const { logits } = await model({ ...expected.feeds, num_logits_to_keep: new Tensor('int64', [2n], []) });
+    const [batch, kept, vocabulary] = logits.dims;
+    expect([batch, kept]).toEqual([2, 2]);
+    const row = (expected.logits.length / 2) as number;
+    expect(largestDifference(logits.data.slice(0, 2 * vocabulary), expected.logits.slice(row - 2 * vocabulary, row))).toBeLessThan(2e-5);
+  });
+});
+
+describe('weights that do not fit', () => {
+  const source = (): string => join(directory, 'damaged');
+  async function damaged(change: (tensors: Map<string, StoredTensor>) => void, config: Record<string, unknown> = {}): Promise<Promise<void>> {
+    await rm(source(), { recursive: true, force: true });
+    await cp(join(fixtures, 'llama-tied'), source(), { recursive: true });
+    const path = join(source(), 'model.safetensors');
+    const tensors = new Map((await readSafetensors(path)).tensors);
+    change(tensors);
+    await writeSafetensors(path, tensors);
+    const json = JSON.parse(await readFile(join(source(), 'config.json'), 'utf8'));
+    await writeFile(join(source(), 'config.json'), JSON.stringify({ ...json, ...config }));
+    return importSafetensors({ source: source(), target: join(directory, 'never') });
+  }
+
+  test('a missing tensor is named', async () => {
+    await expect(damaged((tensors) => tensors.delete('model.norm.weight'))).rejects.toThrow(/have no tensor "model.norm.weight"/);
+  });
+  test('a wrong shape is named with the right one', async () => {
+    await expect(damaged((tensors) => tensors.set('model.norm.weight', { dtype: 'F32', shape: [3], data: new Float32Array(3) }))).rejects.toThrow(
+      /"model.norm.weight" in .* is F32 \[3\], config.json asks for floats \[24\]/,
+    );
+  });
+  test('integers are no weights', async () => {
+    await expect(damaged((tensors) => tensors.set('model.norm.weight', { dtype: 'I32', shape: [24], data: new Int32Array(24) }))).rejects.toThrow(/is I32 \[24\]/);
+  });
+  test('untied embeddings need an lm_head', async () => {
+    await expect(damaged(() => {}, { tie_word_embeddings: false })).rejects.toThrow(/no tensor "lm_head.weight"/);
+  });
+  test('quantized weights are refused', async () => {
+    await expect(damaged(() => {}, { quantization_config: { quant_method: 'gptq' } })).rejects.toThrow(/the weights are quantized/);
+  });
+  test('nothing is left of a failed import', async () => {
+    await expect(damaged(() => {}, { hidden_size: 'many' })).rejects.toThrow(/hidden_size is "many", expected a whole number/);
+    await expect(readFile(join(directory, 'never', 'config.json'))).rejects.toThrow(/ENOENT/);
+  });
+});
+
+describe('config.json', () => {
+  const llama = { model_type: 'llama', vocab_size: 10, hidden_size: 16, intermediate_size: 8, num_hidden_layers: 2, num_attention_heads: 4 };
+  const parse = (json: unknown) => parseDecoderConfig(json, 'config.json');
+
+  test("transformers 4's spelling of the rotary settings", () => {
+    const rope = { rope_theta: 500_000, max_position_embeddings: 64, rope_scaling: { rope_type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 16 } };
+    expect(parse({ ...llama, ...rope })).toMatchObject({ ropeTheta: 500_000, ropeScaling: { kind: 'llama3', factor: 8, originalContext: 16 } });
+    expect(parse({ ...llama, rope_scaling: { type: 'linear', factor: 2 } }).ropeScaling).toEqual({ kind: 'linear', factor: 2 });
+    expect(parse({ ...llama, rope_scaling: { type: 'dynamic', factor: 2 } }).ropeScaling).toEqual({ kind: 'none' });
+    expect(parse({ ...llama, rope_scaling: null }).ropeScaling).toEqual({ kind: 'none' });
+  });
+
+  test('defaults are those of Hugging Face', () => {
+    expect(parse(llama)).toMatchObject({ keyValueHeads: 4, headSize: 4, contextLength: 2048, normEpsilon: 1e-6, ropeTheta: 10_000, tiedEmbeddings: false, windows: [null, null] });
+    expect(parse({ ...llama, model_type: 'qwen3', num_attention_heads: 64 })).toMatchObject({ keyValueHeads: 32, headSize: 128, queryKeyNorm: true, queryKeyValueBias: false });
+    expect(parse({ ...llama, model_type: 'qwen2', num_key_value_heads: 2 })).toMatchObject({ queryKeyValueBias: true, outputBias: false, windows: [null, null] });
+    expect(parse({ ...llama, model_type: 'mistral', num_key_value_heads: 2, sliding_window: 7 }).windows).toEqual([7, 7]);
+    expect(parse({ ...llama, model_type: 'mistral', num_key_value_heads: 2, sliding_window: null }).windows).toEqual([null, null]);
+  });
+
+  test.each([
+    [null, /not a JSON object/],
+    [{ ...llama, model_type: 'gpt2' }, /model_type "gpt2" is not supported; supported are llama, mistral, qwen2, qwen3/],
+    [{ ...llama, model_type: 'constructor' }, /model_type "constructor"/],
+    [{ ...llama, vocab_size: undefined }, /vocab_size is undefined/],
+    [{ ...llama, num_key_value_heads: 3 }, /num_attention_heads 4 is not a multiple of num_key_value_heads 3/],
+    [{ ...llama, head_dim: 5 }, /head_dim 5 is odd/],
+    [{ ...llama, hidden_act: 'gelu' }, /hidden_act "gelu"/],
+    [{ ...llama, rope_scaling: { rope_type: 'longrope' } }, /rope type "longrope" is not supported/],
+    [{ ...llama, rope_scaling: { rope_type: 'linear' } }, /factor is undefined, expected a number above 0/],
+    [{ ...llama, partial_rotary_factor: 0.5 }, /partial_rotary_factor/],
+  ])('%j is refused', (json, message) => {
+    expect(() => parse(json)).toThrow(message);
+  });
+});
