@@ -8,7 +8,9 @@ function nonNegative(b: Builder, indices: Value, size: Value): Value {
   const wide = b.cast(indices, 'int64');
   const tensor = b.tensor(indices);
   if (tensor !== undefined && indices.content?.every((index) => typeof index === 'number' && index >= 0)) return wide;
-  return b.where(b.less(wide, 0), b.add(wide, size), wide);
+  // A scalar index must stay a scalar.
+  const length = rankOf(indices) === 0 ? b.squeeze(size, [0]) : size;
+  return b.where(b.less(wide, 0), b.add(wide, length), wide);
 }
 
 /** Adjoint of `Gather(·, positions, axis)` for a vector of positions; `size` is the axis's original length (int64 [1]). */
