@@ -62,7 +62,7 @@ function completionPrompt(task: Task, { settings, tokenizer }: AgentOptions): Pr
   const text = (settings.system ?? '') + task.prompt;
   const ids = tokenizer.encode(text, { addSpecialTokens: true });
   // Some tokenizers also close what they encode; a closed prompt would ask the model to go on after its end.
-  while (tokenizer.endTokenIds.includes(ids.at(-1) ?? -1) && !endsByItself(text, tokenizer)) ids.pop();
+  while (ids.length > 1 && tokenizer.endTokenIds.includes(ids.at(-1) ?? -1) && !endsByItself(text, tokenizer)) ids.pop();
   if (ids.length === 0) throw new Unsuited('its prompt is empty: there is no token to start from');
   return { text, ids };
 }

@@ -1,44 +1,56 @@
 import type { RewardSettings } from '../config/types.ts';
-import { type LoadError, type Loaded, loadFailure } from '../util/load-error.ts';
+import { invalid, type Verdict } from '../runtimes/index.ts';
+import { type GeneratorName, generators } from '../tasks/index.ts';
+import { type Loaded, loadFailure } from '../util/load-error.ts';
+import { askCommand } from './command.ts';
+import type { House } from './house.ts';
 import { isClose, lastNumber } from './numbers.ts';
 import { similarity } from './similarity.ts';
 import type { ScoreRequest } from './types.ts';
 import { f1, sameText } from './words.ts';
-import { invalid, type Verdict } from './verdict.ts';
 
-/** A loaded grader. Built-ins answer at once; user code answers later. */
+/** A loaded grader. Built-ins of bounded cost answer at once; whatever runs a user's code answers later. */
 export type Grader = (request: ScoreRequest, signal?: AbortSignal) => Verdict | Promise<Verdict>;
+export type LoadedGrader = Loaded<'grader', Grader>;
 
 export type RewardKind = RewardSettings['kind'];
 /** The settings of one kind; kinds that share a shape are told apart by the intersection. */
 export type SettingsOf<K extends RewardKind> = RewardSettings & { readonly kind: K };
 
+/** Comparing two texts takes about the product of their lengths; above this it leaves the main thread. */
+const INLINE_COMPARISONS = 4_000_000;
+
 const value = (number: number | boolean): Verdict => ({ ok: true, value: Number(number) });
-const ready = (grader: Grader): Loaded<'grader', Grader> => ({ ok: true, grader });
+const ready = (grader: Grader): LoadedGrader => ({ ok: true, grader });
 
 /** Most built-ins compare the completion with the task's gold answer; without one they cannot say anything. */
-const againstAnswer = (grade: (completion: string, answer: string) => Verdict): Loaded<'grader', Grader> =>
-  ready(({ task, completion }) => (task.answer === null ? invalid('the task has no `answer` to compare with') : grade(completion, task.answer)));
+const againstAnswer = (grade: (completion: string, answer: string, signal?: AbortSignal) => Verdict | Promise<Verdict>): LoadedGrader =>
+  ready(({ task, completion }, signal) => (task.answer === null ? invalid('the task has no `answer` to compare with') : grade(completion, task.answer, signal)));
 
-/** Case-blind search for a text. Empty needles would be found everywhere. */
-const holds = (completion: string, needle: string): boolean => completion.toLowerCase().includes(needle.toLowerCase());
+/** How each kind of reward becomes a grader. */
+export const graderRules: { [K in RewardKind]: (settings: SettingsOf<K>, house: House) => LoadedGrader | Promise<LoadedGrader> } = {
+  exact_match: () => againstAnswer((completion, answer) => value(sameText(completion, answer))),
 
-function needles(values: readonly string[] | null, found: (completion: string, values: readonly string[]) => boolean): Loaded<'grader', Grader> {
-  if (values === null) return againstAnswer((completion, answer) => (answer === '' ? invalid('the task has an empty `answer`, which every text contains') : value(found(completion, [answer]))));
-  if (values.length === 0) return loadFailure('There is nothing to search for.', 'Give at least one text, or leave the key out to search for the task\'s answer.', { key: 'values' });
-  if (values.includes('')) return loadFailure('An empty text is contained in every completion.', 'Give a text of at least one character.', { key: 'values' });
-  return ready(({ completion }) => value(found(completion, values)));
-}
+  contains: ({ value: needle }) => searchFor(needle === null ? null : [needle], 'value', (has, [text]) => has(text!)),
+  contains_any: ({ values }) => searchFor(values, 'values', (has, texts) => texts.some(has)),
+  contains_all: ({ values }) => searchFor(values, 'values', (has, texts) => texts.every(has)),
 
-/** Every built-in that runs inline: pure functions of bounded cost. */
-export const inlineGraders = {
-  exact_match: (_settings: SettingsOf<'exact_match'>) => againstAnswer((completion, answer) => value(sameText(completion, answer))),
+  regex({ pattern, flags, full }, { inWorker }) {
+    // `g` and `y` would make a test depend on the one before it.
+    const kept = flags.replace(/[gy]/g, '');
+    const source = full ? `^(?:${pattern})$` : pattern;
+    try {
+      new RegExp(pattern, kept);
+    } catch (error) {
+      return loadFailure(`The pattern is no regular expression: ${(error as Error).message}.`, 'Correct the pattern; backslashes need single quotes in YAML.', { key: 'pattern' });
+    }
+    return ready(async ({ completion }, signal) => {
+      const matched = await inWorker('regex', { source, flags: kept, completion }, signal);
+      return matched.ok ? value(matched.value) : matched;
+    });
+  },
 
-  contains: ({ value: needle }: SettingsOf<'contains'>) => needles(needle === null ? null : [needle], (completion, [text]) => holds(completion, text!)),
-  contains_any: ({ values }: SettingsOf<'contains_any'>) => needles(values, (completion, texts) => texts.some((text) => holds(completion, text))),
-  contains_all: ({ values }: SettingsOf<'contains_all'>) => needles(values, (completion, texts) => texts.every((text) => holds(completion, text))),
-
-  numeric_match: (settings: SettingsOf<'numeric_match'>) =>
+  numeric_match: (settings) =>
     againstAnswer((completion, answer) => {
       const gold = lastNumber(answer);
       if (gold === null) return invalid(`the task's answer ${JSON.stringify(answer.slice(0, 40))} holds no number`);
@@ -46,15 +58,105 @@ export const inlineGraders = {
       return value(given !== null && isClose(given, gold, settings));
     }),
 
-  f1: (_settings: SettingsOf<'f1'>) => againstAnswer((completion, answer) => value(f1(completion, answer))),
-  similarity: (_settings: SettingsOf<'similarity'>) => againstAnswer((completion, answer) => value(similarity(completion, answer))),
+  f1: () => againstAnswer((completion, answer) => value(f1(completion, answer))),
+
+  similarity: (_settings, { inWorker }) =>
+    againstAnswer(async (completion, answer, signal) => {
+      if (completion.length * answer.length <= INLINE_COMPARISONS) return value(similarity(completion, answer));
+      const compared = await inWorker('similarity', { completion, answer }, signal);
+      return compared.ok ? value(compared.value) : compared;
+    }),
 
   /** 1 inside the bounds; outside it falls with the ratio, so that a nearer length always scores higher. */
-  length: ({ min, max, unit }: SettingsOf<'length'>) =>
+  length: ({ min, max, unit }) =>
     ready(({ completion, completionTokens }) => {
       const length = unit === 'tokens' ? completionTokens : [...completion].length;
       return value(length < min ? length / min : length > max ? max / length : 1);
     }),
+
+  async json_schema({ schema }, { inWorker }) {
+    const { compileSchema } = await import('./json-schema.ts');
+    try {
+      compileSchema(schema);
+    } catch (error) {
+      return loadFailure(`The schema is no JSON Schema: ${(error as Error).message}.`, 'Correct the schema (draft 2020-12, or name another in $schema).', { key: 'schema' });
+    }
+    return ready(async ({ completion }, signal) => {
+      const problem = await inWorker('json_schema', { schema, completion }, signal);
+      if (!problem.ok) return problem;
+      return problem.value === null ? value(1) : { ok: true, value: 0, info: { problem: problem.value } };
+    });
+  },
+
+  command(settings, { runtime, limit }) {
+    if (settings.command.length === 0) return loadFailure('The command is empty.', 'Write the program and its arguments, such as [python3, reward.py].', { key: 'command' });
+    const timeoutMs = Math.min(settings.timeoutMs, runtime.scoreTimeoutMs);
+    return ready((request, signal) => limit(() => askCommand(settings, request, { timeoutMs, memoryMb: runtime.memoryMb, signal })));
+  },
+
+  async module({ path, args }, { inWorker }) {
+    const checked = await inWorker('check', { path });
+    const problem = checked.ok ? checked.value : checked.failure.message;
+    if (problem !== null) return loadFailure(`${path}: ${problem}.`, 'Write `export default (completion, task, info) => number`.', { key: 'path' });
+    return ready(async (request, signal) => {
+      const verdict = await inWorker('module', { path, args, request }, signal);
+      return verdict.ok ? verdict.value : verdict;
+    });
+  },
+
+  task: (_settings, { environmentOf }) =>
+    ready(async ({ task, completion }, signal) => {
+      if (!task.template) return invalid('the task has no grader of its own; use another kind, such as exact_match');
+      const { id, source } = task.template;
+      if (source.startsWith('builtin:')) return generators[source.slice('builtin:'.length) as GeneratorName].grade(task, completion);
+      const environment = await environmentOf(source);
+      if (!environment.ok) return environment;
+      return environment.value.grade({ template: id, args: task.args, prompt: task.prompt }, completion, signal);
+    }),
+
+  any: ({ rewards }, house) => best(rewards, house, (value, other) => value > other),
+  all: ({ rewards }, house) => best(rewards, house, (value, other) => value < other),
 };
 
-export type { LoadError };
+/** Loads one entry of a `reward:` list, of whatever kind. */
+export function loadGrader<K extends RewardKind>(settings: SettingsOf<K>, house: House): LoadedGrader | Promise<LoadedGrader> {
+  return graderRules[settings.kind as K](settings, house);
+}
+
+/** Case-blind search. An empty needle is refused: it is found everywhere. */
+function searchFor(values: readonly string[] | null, key: string, found: (has: (text: string) => boolean, values: readonly string[]) => boolean): LoadedGrader {
+  const search = (completion: string, texts: readonly string[]): Verdict => {
+    const lower = completion.toLowerCase();
+    return value(found((text) => lower.includes(text.toLowerCase()), texts));
+  };
+  if (values === null) return againstAnswer((completion, answer) => (answer === '' ? invalid('the task has an empty `answer`, which every text contains') : search(completion, [answer])));
+  if (values.length === 0) return loadFailure('There is nothing to search for.', "Give at least one text, or leave the key out to search for the task's answer.", { key });
+  if (values.includes('')) return loadFailure('An empty text is contained in every completion.', 'Give a text of at least one character.', { key });
+  return ready(({ completion }) => search(completion, values));
+}
+
+/** The child that wins (the first of equals) gives its value; all are kept, with weight 1 for the winner and 0 for the rest. */
+async function best(rewards: readonly RewardSettings[], house: House, beats: (value: number, other: number) => boolean): Promise<LoadedGrader> {
+  if (rewards.length === 0) return loadFailure('There is no reward to choose from.', 'Give at least one reward.', { key: 'rewards' });
+  const children: { name: string; grade: Grader }[] = [];
+  for (const [index, settings] of rewards.entries()) {
+    const loaded = await loadGrader(settings, house);
+    if (!loaded.ok) return { ok: false, error: { ...loaded.error, key: `rewards.${index}.${loaded.error.key ?? ''}` } };
+    children.push({ name: settings.name, grade: loaded.grader });
+  }
+  return ready(async (request, signal) => {
+    const verdicts = await Promise.all(children.map(({ grade }) => grade(request, signal)));
+    let winner = 0;
+    const values: number[] = [];
+    for (const [index, verdict] of verdicts.entries()) {
+      if (!verdict.ok) return { ok: false, failure: { ...verdict.failure, message: `${children[index]!.name}: ${verdict.failure.message}` } };
+      values.push(verdict.value);
+      if (beats(verdict.value, values[winner]!)) winner = index;
+    }
+    return {
+      ok: true,
+      value: values[winner]!,
+      children: children.map(({ name }, index) => ({ name, value: values[index]!, weight: index === winner ? 1 : 0 })),
+    };
+  });
+}

@@ -1,13 +1,16 @@
-import { createHash } from 'node:crypto';
 import type { RewardSettings, RuntimeSettings } from '../config/types.ts';
 import type { Subscore } from '../events.ts';
+import { MAX_REWARD } from '../runtimes/index.ts';
 import { type Loaded, loadFailure } from '../util/load-error.ts';
-import { type Grader, inlineGraders } from './graders.ts';
-import type { Score, Scorer, ScoreRequest } from './types.ts';
+import { type Grader, loadGrader } from './graders.ts';
+import { openHouse } from './house.ts';
+import type { Scorer, ScoreRequest } from './types.ts';
 
 export interface ScorerOptions {
   settings: readonly RewardSettings[];
   runtime: RuntimeSettings;
+  /** What user code prints, as it comes. */
+  onOutput?: (text: string) => void;
   signal?: AbortSignal;
 }
 
@@ -18,34 +21,42 @@ interface WeightedGrader {
   grade: Grader;
 }
 
-/** Loads every grader of a `reward:` list. Faults in the user's settings or code come back as values. */
-export async function createScorer({ settings, signal }: ScorerOptions): Promise<Loaded<'scorer', Scorer>> {
+/**
+ * Loads every grader of a `reward:` list. Faults in the settings or in the user's code come back as values; the files that were
+ * read up to the fault are in them, for a watcher that waits for the repair.
+ */
+export async function createScorer({ settings, runtime, onOutput, signal }: ScorerOptions): Promise<Loaded<'scorer', Scorer>> {
   signal?.throwIfAborted();
   const positive = settings.reduce((total, { weight }) => total + Math.max(0, weight), 0);
   if (positive === 0) return loadFailure('No reward has a positive weight, so no completion can earn anything.', 'Give at least one reward a weight above 0.', { key: 'weight' });
+  const house = openHouse({ settings, runtime, onOutput });
   const graders: WeightedGrader[] = [];
-  for (const entry of settings) {
-    const make = (inlineGraders as Record<string, (settings: never) => Loaded<'grader', Grader>>)[entry.kind];
-    if (!make) return loadFailure(`Rewards of kind ${entry.kind} are not built yet.`, 'Use another kind.', { key: 'kind' });
-    const loaded = make(entry as never);
-    if (!loaded.ok) return { ok: false, error: { ...loaded.error, message: `${entry.name}: ${loaded.error.message}` } };
-    graders.push({ name: entry.name, weight: entry.weight > 0 ? entry.weight / positive : entry.weight, grade: loaded.grader });
+  for (const [index, entry] of settings.entries()) {
+    const loaded = await loadGrader(entry, house);
+    if (!loaded.ok || signal?.aborted) {
+      const { files } = house.provenance();
+      await house[Symbol.asyncDispose]();
+      signal?.throwIfAborted();
+      if (!loaded.ok) return { ok: false, error: { ...loaded.error, files, key: `${index}.${loaded.error.key ?? ''}`, message: `reward ${entry.name}: ${loaded.error.message}` } };
+    } else {
+      graders.push({ name: entry.name, weight: entry.weight > 0 ? entry.weight / positive : entry.weight, grade: loaded.grader });
+    }
   }
   const scorer: Scorer = {
+    ...house.provenance(),
     score: (request, abort) => combine(graders, request, abort),
-    hash: createHash('sha256').update(JSON.stringify(settings)).digest('hex'),
-    files: [],
-    [Symbol.asyncDispose]: () => Promise.resolve(),
+    [Symbol.asyncDispose]: () => house[Symbol.asyncDispose](),
   };
   return { ok: true, scorer };
 }
 
 /** reward = Σ weight · value. One grader without a verdict leaves the rollout without one. */
 async function combine(graders: readonly WeightedGrader[], request: ScoreRequest, signal?: AbortSignal): ReturnType<Scorer['score']> {
+  const verdicts = await Promise.all(graders.map(({ grade }) => grade(request, signal)));
   const subscores: Subscore[] = [];
   let reward = 0;
-  for (const { name, weight, grade } of graders) {
-    const verdict = await grade(request, signal);
+  for (const [index, verdict] of verdicts.entries()) {
+    const { name, weight } = graders[index]!;
     if (!verdict.ok) {
       const { type, message } = verdict.failure;
       return { ok: false, error: { phase: 'scoring', type, message: `reward ${name} on task ${request.task.id}: ${message}` } };
@@ -54,6 +65,8 @@ async function combine(graders: readonly WeightedGrader[], request: ScoreRequest
     reward += weight * value;
     subscores.push({ name, value, weight, ...(children ? { children } : {}), ...(info ? { info } : {}) });
   }
-  const score: Score = { reward, subscores };
-  return { ok: true, score };
+  if (Math.abs(reward) > MAX_REWARD) {
+    return { ok: false, error: { phase: 'scoring', type: 'invalid_reward', message: `task ${request.task.id}: the weighted rewards sum to ${reward}; the limit is ${MAX_REWARD}` } };
+  }
+  return { ok: true, score: { reward, subscores } };
 }

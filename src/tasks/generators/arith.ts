@@ -1,5 +1,5 @@
 import { drawFor, multisetAt, multisets } from '../space.ts';
-import type { Generator } from './types.ts';
+import { type Generator, sameAsAnswer } from './types.ts';
 
 export interface ArithArgs {
   operations: (keyof typeof OPERATIONS)[];
@@ -47,4 +47,5 @@ export const arith: Generator<ArithArgs> = {
       },
     }));
   },
+  grade: sameAsAnswer,
 };

@@ -1,20 +1,16 @@
-import type { RolloutError, Subscore } from '../events.ts';
+import type { Subscore } from '../events.ts';
+import { type Failure, failure, type Outcome } from './types.ts';
 
 /** Larger rewards than this are mistakes: squared and summed they would leave float32. */
 export const MAX_REWARD = 1e6;
 /** What a grader may tell about its number, as JSON text. */
 export const MAX_INFO_CHARACTERS = 16_384;
-
-export interface Failure {
-  type: RolloutError['type'];
-  message: string;
-}
+export const MAX_SUBSCORES = 100;
 
 /** What one grader says of one completion: a number, or why there is none. */
 export type Verdict = { ok: true; value: number; info?: Record<string, unknown>; children?: Subscore[] } | { ok: false; failure: Failure };
 
-export const failed = (type: Failure['type'], message: string): Verdict => ({ ok: false, failure: { type, message } });
-export const invalid = (message: string): Verdict => failed('invalid_reward', message);
+export const invalid = (message: string): { ok: false; failure: Failure } => failure('invalid_reward', message);
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
@@ -32,46 +28,46 @@ export function readVerdict(given: unknown): Verdict {
   return readNumber(given, '');
 }
 
-function readNumber(given: unknown, where: string): { ok: true; value: number } | Extract<Verdict, { ok: false }> {
+function readNumber(given: unknown, where: string): Outcome<number> {
   if (typeof given === 'boolean') return { ok: true, value: Number(given) };
-  const fault =
-    typeof given !== 'number'
-      ? `gave ${describe(given)}${where}; a reward is a number, true or false`
-      : !Number.isFinite(given)
-        ? `gave ${given}${where}; a reward must be finite`
-        : Math.abs(given) > MAX_REWARD
-          ? `gave ${given}${where}; a reward must lie between -${MAX_REWARD} and ${MAX_REWARD}`
-          : null;
-  return fault === null ? { ok: true, value: given as number } : { ok: false, failure: { type: 'invalid_reward', message: fault } };
+  if (typeof given !== 'number') return invalid(`gave ${describe(given)}${where}; a reward is a number, true or false`);
+  if (!Number.isFinite(given)) return invalid(`gave ${given}${where}; a reward must be finite`);
+  if (Math.abs(given) > MAX_REWARD) return invalid(`gave ${given}${where}; a reward must lie between -${MAX_REWARD} and ${MAX_REWARD}`);
+  return { ok: true, value: given };
 }
 
 function withDetails(value: number, given: Record<string, unknown>): Verdict {
-  const info = given['info'] ?? undefined;
-  if (info !== undefined) {
-    if (!isRecord(info)) return invalid(`gave ${describe(info)} as \`info\`; it must be an object`);
-    const length = JSON.stringify(info).length;
-    if (length > MAX_INFO_CHARACTERS) return invalid(`gave an \`info\` of ${length} characters; the limit is ${MAX_INFO_CHARACTERS}`);
-  }
+  const info = readInfo(given['info'] ?? undefined);
+  if (!info.ok) return info;
   const children = readSubscores(given['subscores'] ?? undefined);
-  if (children !== undefined && 'ok' in children) return children;
-  return { ok: true, value, ...(info === undefined ? {} : { info }), ...(children === undefined ? {} : { children }) };
+  if (!children.ok) return children;
+  return { ok: true, value, ...(info.value ? { info: info.value } : {}), ...(children.value ? { children: children.value } : {}) };
 }
 
-function readSubscores(given: unknown): Subscore[] | undefined | Extract<Verdict, { ok: false }> {
-  if (given === undefined) return undefined;
+/** Plain JSON of bounded size: info is kept in the files of a job, and shown. */
+function readInfo(given: unknown): Outcome<Record<string, unknown> | null> {
+  if (given === undefined) return { ok: true, value: null };
+  if (!isRecord(given)) return invalid(`gave ${describe(given)} as \`info\`; it must be an object`);
+  const text = JSON.stringify(given);
+  if (text.length > MAX_INFO_CHARACTERS) return invalid(`gave an \`info\` of ${text.length} characters; the limit is ${MAX_INFO_CHARACTERS}`);
+  return { ok: true, value: JSON.parse(text) as Record<string, unknown> };
+}
+
+/** `[{ name, value, weight? }]`, or an object of name → value. */
+function readSubscores(given: unknown): Outcome<Subscore[] | null> {
+  if (given === undefined) return { ok: true, value: null };
   const list = isRecord(given) ? Object.entries(given).map(([name, value]) => ({ name, value })) : given;
-  const refuse = (message: string) => ({ ok: false as const, failure: { type: 'invalid_reward' as const, message } });
-  if (!Array.isArray(list) || list.length > 100) return refuse(`gave ${describe(given)} as \`subscores\`; expected up to 100 of { name, value }`);
+  if (!Array.isArray(list) || list.length > MAX_SUBSCORES) return invalid(`gave ${describe(given)} as \`subscores\`; expected up to ${MAX_SUBSCORES} of { name, value }`);
   const subscores: Subscore[] = [];
   for (const entry of list as unknown[]) {
-    if (!isRecord(entry) || typeof entry['name'] !== 'string') return refuse('gave a subscore without a name; expected { name, value }');
+    if (!isRecord(entry) || typeof entry['name'] !== 'string') return invalid('gave a subscore without a name; expected { name, value }');
     const value = readNumber(entry['value'], ` as subscore \`${entry['name']}\``);
     if (!value.ok) return value;
     const weight = readNumber(entry['weight'] ?? 1, ` as weight of subscore \`${entry['name']}\``);
     if (!weight.ok) return weight;
     subscores.push({ name: entry['name'].slice(0, 200), value: value.value, weight: weight.value });
   }
-  return subscores;
+  return { ok: true, value: subscores };
 }
 
 /** A short, safe description of a value for a message. */
