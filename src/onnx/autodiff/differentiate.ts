@@ -7,6 +7,7 @@
 import { Builder, type Value } from '../builder.ts';
 import { OnnxError, describeNode, describeType, isFloat, type Model, type Node } from '../ir.ts';
 import { removeDeadNodes } from '../passes/rewrite.ts';
+import { floatValues } from '../tensor.ts';
 import { expandLike, sumAll, sumToShape } from './context.ts';
 import { gradientRule, isElementwise, stopsGradient } from './rules/index.ts';
 
@@ -39,6 +40,7 @@ export function differentiate(model: Model, { output, wrt, stop = [], cotangent,
   if (wrt.length === 0) throw new OnnxError('differentiate needs at least one name in wrt');
 
   const paths = activePaths(model, b, { wrt, output, stop: new Set(stop) });
+  const guarded = nanGuards(model, b);
   const gradients = new Map<string, Value[]>([[output, [seed(b, output, cotangent)]]]);
   /** All contributions to a value, added up once. */
   const gradientOf = (name: string): Value | null => {
@@ -63,7 +65,7 @@ export function differentiate(model: Model, { output, wrt, stop = [], cotangent,
       }
       b.within(node.name || node.op, () => {
         const inputs = node.inputs.map((name) => (name === '' ? null : b.value(name)));
-        const thunks = ruleFor(node, paths)({ b, node, inputs, outputs: node.outputs.map((name) => valueOrBlank(b, name)), dys }, dy);
+        const thunks = ruleFor(node, paths)({ b, node, inputs, outputs: node.outputs.map((name) => valueOrBlank(b, guarded.get(name) ?? name)), dys }, dy);
         node.inputs.forEach((name, index) => {
           if (!paths.active.has(name)) return;
           const thunk = thunks[index];
@@ -107,6 +109,20 @@ function isSmaller(value: Value, like: Value): boolean {
 const expandIfSmaller = (b: Builder, value: Value, like: Value): Value => (isSmaller(value, like) ? expandLike(b, value, like) : value);
 
 const valueOrBlank = (b: Builder, name: string): Value => (b.has(name) ? b.value(name) : { name, dataType: 'float32', shape: null });
+
+/**
+ * Values that a graph itself cleans of NaN: `y` → the output of Where(IsNaN(y), constant, y), as exporters write after the
+ * Softmax of a row that is masked as a whole. No gradient flows where `y` is NaN, but 0 · NaN would still be NaN: rules
+ * that read `y` read the clean value instead.
+ */
+function nanGuards(model: Model, b: Builder): ReadonlyMap<string, string> {
+  const tests = new Map(model.nodes.flatMap(({ op, domain, inputs, outputs }) => (op === 'IsNaN' && domain === '' ? [[outputs[0]!, inputs[0]!] as const] : [])));
+  return new Map(model.nodes.flatMap(({ op, domain, inputs: [test = '', yes = '', no = ''], outputs }) => {
+    if (op !== 'Where' || domain !== '' || tests.get(test) !== no || !b.has(yes)) return [];
+    const constant = b.tensor(b.value(yes));
+    return constant !== undefined && floatValues(constant).every(Number.isFinite) ? [[no, outputs[0]!] as const] : [];
+  }));
+}
 
 function suggest(name: string, model: Model): string {
   return `; the model's outputs are ${model.outputs.map((info) => `"${info.name}"`).join(', ')}`.replace(/^; the model's outputs are $/, '') || ` (${name})`;
