@@ -161,6 +161,11 @@ export class Builder {
     });
   }
 
+  /** What a node would make of these inputs, without appending it. */
+  typesOf(node: Node, inputs: readonly Value[]): readonly (Inferred | undefined)[] {
+    return inferNode({ ...node, inputs: inputs.map(({ name }) => name) }, this.#types, this.#opsets);
+  }
+
   #declared(name: string): Inferred | undefined { return this.#base?.valueInfo.get(name); }
 
   /** Any operator, by name. Absent optional inputs are null. */

@@ -11,5 +11,4 @@ export { inferTypes, type Types } from './shapes/infer.ts';
 export { differentiate, type DifferentiateOptions } from './autodiff/differentiate.ts';
 export { gradientRules, type Differentiable } from './autodiff/rules/index.ts';
 export { createSession, f32, i32, i64, type Device, type HostTensor, type Session, type SessionOptions, type TensorArray } from './session.ts';
-export { removeDeadNodes, rewriteNodes, type Pass, type Replacement } from './passes/rewrite.ts';
 export * from './passes/index.ts';

@@ -1,5 +1,7 @@
 /** @file Passes: functions from graph to graph. Start with `canonicalize`; the others expect its forms. */
 export { canonicalize } from './canonicalize.ts';
+export { distributeMatMul } from './distribute-matmul.ts';
+export { exposeCache } from './expose-cache.ts';
 export { foldIf } from './fold-if.ts';
 export { foldShapes } from './fold-shapes.ts';
 export { bakeInputs, liftInitializers } from './lift.ts';

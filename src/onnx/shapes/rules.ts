@@ -114,7 +114,9 @@ const concat: ShapeRule = (c) => {
 const split: ShapeRule = (c) => {
   const { dataType, content } = input(c, 0), shape = shapeOf(c, 0);
   const axis = attributeAxis(c, 0, shape.length), count = c.node.outputs.length, dim = shape[axis]!;
-  const sizes: readonly Dim[] = integers(c, 1, 'split') ?? Array.from({ length: count }, (_, index) => {
+  const given = c.inputs[1]?.content ?? integers(c, 1, 'split');
+  const sizes: readonly Dim[] = given?.map((size, index) => size ?? opaqueDim('split', c.node.outputs[index] ?? '')) ?? Array.from({ length: count }, (_, index) => {
+    if (has(c, 1)) return opaqueDim('split', c.node.outputs[index]!);
     if (typeof dim !== 'number') return divideDims(dim, count) ?? opaqueDim('split', dim, count, index);
     const chunk = Math.ceil(dim / count);
     return index < count - 1 ? chunk : dim - chunk * (count - 1);
