@@ -92,15 +92,18 @@ export class Pool implements AsyncDisposable {
 
   async #open(signal?: AbortSignal): Promise<Seat> {
     if (this.#closed) throw new Error('Internal error: a call into a pool that is closed.');
-    const seat = new Seat(this.#options.open, () => this.#forget(seat));
-    this.#seats.add(seat);
     const { welcome, setupTimeoutMs } = this.#options;
-    if (welcome) {
+    for (let attempt = 1; ; attempt++) {
+      const seat: Seat = new Seat(this.#options.open, () => this.#forget(seat));
+      this.#seats.add(seat);
+      if (!welcome) return seat;
       const outcome = await seat.call(welcome.method, welcome.params(), { timeoutMs: setupTimeoutMs, signal });
       const fault = outcome.ok ? welcome.check(outcome.value) : outcome.failure;
+      // A place can die in its first moments because of what a neighbour does (removes the folder they stand in): one more try.
+      const diedYoung = !outcome.ok && seat.ended && outcome.failure.type !== 'timeout' && attempt === 1;
       if (fault) await seat.end(fault);
+      if (!diedYoung) return seat;
     }
-    return seat;
   }
 
   #giveBack(seat: Seat): void {
