@@ -6,7 +6,7 @@ export interface FixtureTensor { name: string; dtype: DataType; shape: number[];
 export interface FixtureNode { op: string; domain: string; inputs: string[]; outputs: string[]; attributes: Record<string, unknown> }
 export interface FixtureCase {
   name: string; op?: string; domain?: string; opset: number; attributes?: Record<string, unknown>;
-  node_inputs?: string[]; nodes?: FixtureNode[]; inputs: FixtureTensor[]; outputs: FixtureTensor[];
+  node_inputs?: string[]; nodes?: FixtureNode[]; may_refuse?: boolean; inputs: FixtureTensor[]; outputs: FixtureTensor[];
 }
 
 export function attribute(value: unknown): Attribute {
