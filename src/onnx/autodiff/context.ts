@@ -108,13 +108,5 @@ export function toFront(rank: number, axis: number): { forth: number[]; back: nu
   return { forth, back: forth.map((_, index) => forth.indexOf(index)) };
 }
 
-/** ScatterND with add has no half-precision kernel anywhere: sum in float32. */
-export function scatterAdd(b: Builder, zerosLike: Value, indices: Value, updates: Value): Value {
-  const half = updates.dataType !== 'float32' && updates.dataType !== 'float64';
-  const wide = half ? b.cast(updates, 'float32') : updates;
-  const zeros = half ? b.full(b.shape(zerosLike), 0, 'float32') : b.zerosLike(zerosLike);
-  return b.cast(b.scatterND(zeros, indices, wide, { reduction: 'add' }), updates.dataType);
-}
-
 export const sumAll = (b: Builder, values: readonly Value[]): Value => values.reduce((sum, value) => b.add(sum, value));
 export { rankOf };

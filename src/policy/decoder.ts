@@ -1,0 +1,105 @@
+/**
+ * @file From a model directory's graph to the two graphs that the engine runs: one to train, one to sample.
+ *
+ * Both come from the same nodes and read the same weight buffers, so sampler and trainer agree to rounding.
+ */
+import {
+  OnnxError, canonicalize, inferTypes, isFloat, liftInitializers, selectLogits, stripCache,
+  elementCount, floatValues, type Model, type Tensor,
+} from '../onnx/index.ts';
+import { exposeCache } from '../onnx/passes/expose-cache.ts';
+const decompose = (m: Model): Model => m;
+const insertLora = (m: Model, _: unknown): Model => { throw new OnnxError('lora is not here yet'); return m; };
+import { uniform } from '../util/random.ts';
+import type { CacheEntry } from './key-value-cache.ts';
+import type { TrainMethod } from './types.ts';
+
+/** A trainable tensor: a graph input whose buffer the optimizer updates. */
+export interface Parameter {
+  readonly name: string;
+  readonly dims: readonly number[];
+  /** As the model directory has it, or as PEFT initialises an adapter. */
+  readonly initial: Float32Array;
+}
+
+export interface Decoder {
+  /** Inputs input_ids, attention_mask, position_ids, logit_positions and the parameters; output logits (N, V). */
+  readonly training: Model;
+  /** The same with the cache: inputs past_key_values.*, outputs the new rows only, present.*. */
+  readonly sampling: Model;
+  readonly cache: readonly CacheEntry[];
+  readonly parameters: readonly Parameter[];
+  readonly vocabularySize: number;
+  /** All weights, trainable or not. */
+  readonly size: number;
+}
+
+/** Rotary tables, masks and quantisation data are constants of the architecture, not weights. */
+const CONSTANT_NAMES = /cos|sin_|\bsin\b|inv_freq|rotary|mask|causal|scales?$|zero_points?$|constant/i;
+
+/** Initializers that full fine-tuning moves: float tensors that look like weights rather than like constants of the graph. */
+function weightNames(model: Model): string[] {
+  const declared = model.metadata.get('rlrun.parameters');
+  if (declared !== undefined) return JSON.parse(declared) as string[];
+  return [...model.initializers]
+    .filter(([name, { dataType, dims }]) => isFloat(dataType) && dims.length > 0 && elementCount(dims) > 1 && !CONSTANT_NAMES.test(name))
+    .map(([name]) => name);
+}
+
+/**
+ * Prepares a decoder for training and sampling.
+ *
+ * @throws OnnxError when the graph has no logits, no cache or no float32 weights to train.
+ */
+export function prepareDecoder(source: Model, train: TrainMethod): Decoder {
+  const canonical = decompose(canonicalize(source));
+  const { model, parameters } = train.method === 'full' ? withWeights(canonical) : withAdapters(canonical, train);
+  const sampling = selectLogits(exposeCache(model));
+  const training = selectLogits(stripCache(model));
+  const vocabulary = inferTypes(training).get('logits')?.shape?.at(-1);
+  if (typeof vocabulary !== 'number') throw new OnnxError('the width of the logits is not known');
+  return {
+    training, sampling, parameters, cache: cacheEntries(sampling),
+    vocabularySize: vocabulary,
+    size: [...canonical.initializers.values()].filter(({ dataType, dims }) => isFloat(dataType) && dims.length > 0).reduce((sum, { dims }) => sum + elementCount(dims), 0),
+  };
+}
+
+function withWeights(model: Model): { model: Model; parameters: Parameter[] } {
+  const names = weightNames(model);
+  const half = names.find((name) => model.initializers.get(name)?.dataType !== 'float32');
+  if (half !== undefined) {
+    throw new OnnxError(`the weight "${half}" is ${model.initializers.get(half)?.dataType ?? 'missing'}; full fine-tuning needs float32 weights: fork the fp32 model.onnx, or train with lora`);
+  }
+  if (names.length === 0) throw new OnnxError('the model has no float32 weights to train; for quantised models use train: { method: lora }');
+  const { model: lifted, tensors } = liftInitializers(model, names);
+  return { model: lifted, parameters: [...tensors].map(([name, tensor]) => parameterFrom(name, tensor)) };
+}
+
+/** Weights are copied out of the file once: the optimizer writes into them. */
+const parameterFrom = (name: string, tensor: Tensor): Parameter => ({ name, dims: tensor.dims, initial: floatValues(tensor).slice() });
+
+/** PEFT's initialisation: A uniform in ±1/√in (kaiming_uniform with a = √5), B zero, so that the model starts unchanged. */
+function withAdapters(model: Model, { rank, alpha, targets, seed }: Extract<TrainMethod, { method: 'lora' }>): { model: Model; parameters: Parameter[] } {
+  const before = new Set(model.inputs.map(({ name }) => name));
+  const adapted = insertLora(model, { targets, rank, alpha });
+  const added = adapted.inputs.filter(({ name }) => !before.has(name));
+  const parameters = added.map(({ name, shape }, index): Parameter => {
+    const dims = (shape ?? []).map(Number);
+    const initial = new Float32Array(elementCount(dims));
+    if (name.endsWith('lora_A')) {
+      const bound = 1 / Math.sqrt(dims[0]!);
+      for (let at = 0; at < initial.length; at++) initial[at] = (2 * uniform([seed, index], at) - 1) * bound;
+    }
+    return { name, dims, initial };
+  });
+  return { model: adapted, parameters };
+}
+
+function cacheEntries(model: Model): CacheEntry[] {
+  return model.inputs.filter(({ name }) => name.startsWith('past_key_values.')).map(({ name, dataType, shape }): CacheEntry => {
+    const [, heads, , headSize] = shape ?? [];
+    if (typeof heads !== 'number' || typeof headSize !== 'number') throw new OnnxError(`the cache input "${name}" must declare its heads and head size, not [${(shape ?? []).join(', ')}]`);
+    return { past: name, present: name.replace('past_key_values', 'present'), dataType, heads, headSize };
+  });
+}

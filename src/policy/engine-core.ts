@@ -1,0 +1,224 @@
+/** @file The engine as it runs inside its worker: one set of weights, sampled and trained. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Metrics } from '../events.ts';
+import { createSession, f32, readModel, type HostTensor, type Model, type Session } from '../onnx/index.ts';
+import { readSafetensors, writeSafetensors } from '../models/safetensors.ts';
+import { prepareDecoder, type Decoder } from './decoder.ts';
+import type { LossFunction } from './losses/terms.ts';
+import { denominators } from './losses/weights.ts';
+import { LossMetricsSum } from './metrics.ts';
+import { atPositions, microBatches, trainingFeeds, type Scored } from './micro-batches.ts';
+import { applyAdam, globalNorm, initAdam, nonFinite, type AdamState } from './optimizer.ts';
+import { samplingGraph } from './sampling-graph.ts';
+import { drawSamples } from './sampler.ts';
+import { loadTokenizer } from './tokenizer.ts';
+import { scoringGraph, trainingGraph } from './training-graph.ts';
+import type { AdamParams, EngineInfo, EngineOptions, Loss, LossMetrics, RefusedUpdate, Sample, SampleRequest, TrainingBatch } from './types.ts';
+
+interface SampleControls {
+  cancelled: () => boolean;
+  onToken?: ((id: string, tokenId: number, logprob: number) => void) | undefined;
+}
+
+export class EngineCore {
+  readonly info: EngineInfo;
+  readonly #options: EngineOptions;
+  readonly #decoder: Decoder;
+  readonly #weights: Map<string, Float32Array>;
+  readonly #gradients: Map<string, Float32Array>;
+  readonly #reference: Record<string, HostTensor> | null;
+  readonly #sessions = new Map<string, Promise<Session>>();
+  #adam: AdamState;
+  #hasGradients = false;
+  #decode: Promise<(ids: readonly number[]) => string> | undefined;
+
+  private constructor(options: EngineOptions, decoder: Decoder, contextLength: number) {
+    this.#options = options;
+    this.#decoder = decoder;
+    this.#weights = new Map(decoder.parameters.map(({ name, initial }) => [name, initial.slice()]));
+    this.#gradients = new Map(decoder.parameters.map(({ name, initial }) => [name, new Float32Array(initial.length)]));
+    this.#adam = initAdam(this.#weights);
+    this.#reference = options.reference ? tensorsOf(decoder, new Map(decoder.parameters.map(({ name, initial }) => [name, initial]))) : null;
+    const trainable = decoder.parameters.reduce((sum, { initial }) => sum + initial.length, 0);
+    this.info = {
+      parameters: options.train.method === 'full' ? Math.max(trainable, decoder.size) : decoder.size + trainable,
+      trainableParameters: trainable,
+      contextLength,
+      vocabularySize: decoder.vocabularySize,
+      parameterShapes: decoder.parameters.map(({ name, dims }) => ({ name, shape: [...dims] })),
+    };
+  }
+
+  /** Reads the model directory and derives the graphs; sessions are compiled when they are first needed. */
+  static async open(options: EngineOptions): Promise<EngineCore> {
+    const config = JSON.parse(await readFile(join(options.modelDirectory, 'config.json'), 'utf8')) as { max_position_embeddings?: number; n_positions?: number };
+    const model = readModel(join(options.modelDirectory, 'onnx', 'model.onnx'));
+    return new EngineCore(options, prepareDecoder(model, options.train), config.max_position_embeddings ?? config.n_positions ?? 2048);
+  }
+
+  #session(key: string, build: () => Model): Promise<Session> {
+    let session = this.#sessions.get(key);
+    if (session === undefined) {
+      const { device, threads } = this.#options;
+      session = createSession(build(), { device, threads });
+      this.#sessions.set(key, session);
+      session.catch(() => this.#sessions.delete(key));
+    }
+    return session;
+  }
+
+  // ---- sampling ----------------------------------------------------------------------------------------------------
+
+  async *sample(requests: readonly SampleRequest[], { cancelled, onToken }: SampleControls): AsyncGenerator<Sample> {
+    const filtered = requests.some(({ topK, topP }) => topK > 0 || topP < 1);
+    const session = await this.#session(`sampling ${filtered}`, () => samplingGraph(this.#decoder.sampling, { filtered }));
+    const decode = requests.some(({ stopStrings }) => stopStrings.length > 0) ? await this.#textDecoder() : () => '';
+    yield* drawSamples(requests, {
+      session, decode, cancelled, onToken,
+      cache: this.#decoder.cache, vocabularySize: this.#decoder.vocabularySize, maxRows: this.#options.maxRows,
+      parameters: tensorsOf(this.#decoder, this.#weights),
+    });
+  }
+
+  #textDecoder(): Promise<(ids: readonly number[]) => string> {
+    return (this.#decode ??= loadTokenizer(this.#options.modelDirectory).then((tokenizer) => (ids) => tokenizer.decode(ids)));
+  }
+
+  // ---- training ----------------------------------------------------------------------------------------------------
+
+  async forwardBackward(batch: TrainingBatch, loss: Loss, cancelled: () => boolean): Promise<LossMetrics> {
+    const custom = loss.kind === 'module' ? await loadLoss(loss.path) : undefined;
+    const parameters = this.#decoder.parameters.map(({ name }) => name);
+    const session = await this.#session(`training ${JSON.stringify(loss)}`, () => trainingGraph(this.#decoder.training, { loss, parameters, ...(custom ? { custom } : {}) }));
+    const totals = denominators(batch);
+    const wantsReference = loss.kl !== undefined && loss.kl.coefficient !== 0;
+    const sum = new LossMetricsSum(loss);
+    for (const micro of microBatches(batch.sequences, this.#options.microBatchTokens)) {
+      if (cancelled()) throw new DOMException('training was cancelled', 'AbortError');
+      const reference = wantsReference ? await this.#referenceLogprobs(micro, batch.sequences.length) : null;
+      const outputs = await session.run({ ...tensorsOf(this.#decoder, this.#weights), ...trainingFeeds(micro, { loss, totals, reference }) });
+      this.#accumulate(outputs);
+      sum.add(micro, { loss: Number(outputs['loss']!.data[0]), logprobs: outputs['logprobs']!.data as Float32Array, entropy: outputs['entropy']!.data as Float32Array, reference });
+    }
+    return { metrics: sum.metrics(), sequences: sum.sequences, tokens: sum.tokens };
+  }
+
+  #accumulate(outputs: Readonly<Record<string, HostTensor>>): void {
+    for (const [name, total] of this.#gradients) {
+      const part = outputs[`grad.${name}`]!.data as Float32Array;
+      if (!this.#hasGradients) total.set(part);
+      else for (let index = 0; index < total.length; index++) total[index]! += part[index]!;
+    }
+    this.#hasGradients = true;
+  }
+
+  async #referenceLogprobs(micro: readonly Scored[], count: number): Promise<(readonly number[])[]> {
+    if (this.#reference === null) throw new Error('Internal error: a KL term without a reference; open the engine with reference: true');
+    const rows = await this.#score(micro, this.#reference);
+    const byIndex: (readonly number[])[] = Array.from({ length: count }, () => []);
+    for (const { index, values } of rows) byIndex[index] = values;
+    return byIndex;
+  }
+
+  async #score(micro: readonly Scored[], weights: Record<string, HostTensor>): Promise<{ index: number; values: number[] }[]> {
+    const session = await this.#session('scoring', () => scoringGraph(this.#decoder.training));
+    const feeds = trainingFeeds(micro, { loss: { reduction: 'sum' }, totals: { sequences: 1, tokens: 1 }, reference: null });
+    const outputs = await session.run({ ...weights, ...feeds });
+    return atPositions(micro, outputs['logprobs']!.data as Float32Array);
+  }
+
+  /** Log-probabilities of action tokens under the current weights, one array per sequence. */
+  async forward(batch: TrainingBatch): Promise<{ logprobs: number[][]; metrics: Metrics }> {
+    const logprobs = batch.sequences.map(({ tokenIds }) => Array.from({ length: tokenIds.length }, () => 0));
+    const weights = tensorsOf(this.#decoder, this.#weights);
+    for (const micro of microBatches(batch.sequences, this.#options.microBatchTokens)) {
+      for (const { index, values } of await this.#score(micro, weights)) logprobs[index] = values;
+    }
+    return { logprobs, metrics: {} };
+  }
+
+  zeroGrad(): void {
+    for (const gradient of this.#gradients.values()) gradient.fill(0);
+    this.#hasGradients = false;
+  }
+
+  update(params: AdamParams): { metrics: Metrics } | RefusedUpdate {
+    const norm = globalNorm(this.#gradients);
+    if (!Number.isFinite(norm)) {
+      const parameter = nonFinite(this.#gradients) ?? 'the global norm';
+      this.zeroGrad();
+      return { refused: true, parameter, message: `the gradient of ${parameter} is not finite; the weights stay as they were` };
+    }
+    const gradientScale = params.maxGradNorm > 0 && norm > params.maxGradNorm ? params.maxGradNorm / norm : 1;
+    const { updateNorm } = applyAdam({ into: this.#weights, gradients: this.#gradients, state: this.#adam, params, gradientScale });
+    this.zeroGrad();
+    return { metrics: { grad_norm: norm, update_norm: updateNorm, learning_rate: params.learningRate } };
+  }
+
+  // ---- state -------------------------------------------------------------------------------------------------------
+
+  async writeState(directory: string): Promise<void> {
+    const tensor = (name: string, data: Float32Array, dims: readonly number[]) => [name, { dtype: 'F32' as const, shape: dims, data }] as const;
+    const { parameters } = this.#decoder;
+    await writeSafetensors(join(directory, 'weights.safetensors'), new Map(parameters.map(({ name, dims }) => tensor(name, this.#weights.get(name)!, dims))), { metadata: { format: 'rlrun' } });
+    const moments = parameters.flatMap(({ name, dims }) => [tensor(`first.${name}`, this.#adam.first.get(name)!, dims), tensor(`second.${name}`, this.#adam.second.get(name)!, dims)]);
+    await writeSafetensors(join(directory, 'optimizer.safetensors'), new Map(moments), { metadata: { format: 'rlrun', step: String(this.#adam.step) } });
+  }
+
+  /** All or nothing: every tensor is checked before the first is written over. */
+  async readState(directory: string): Promise<void> {
+    const weights = await readSafetensors(join(directory, 'weights.safetensors'));
+    const optimizer = await readSafetensors(join(directory, 'optimizer.safetensors')).catch((error: unknown) => {
+      if (isMissing(error)) return null;
+      throw error;
+    });
+    const take = (file: typeof weights, name: string, length: number, where: string): Float32Array => {
+      const tensor = file.tensors.get(name);
+      if (tensor === undefined || tensor.dtype !== 'F32' || tensor.data.length !== length) {
+        throw new Error(`${join(directory, where)}: expected "${name}" with ${length} float32 values, found ${tensor === undefined ? 'nothing' : `${tensor.data.length} of ${tensor.dtype}`}; this checkpoint belongs to another model or training method`);
+      }
+      return tensor.data;
+    };
+    const loads = this.#decoder.parameters.map(({ name, initial: { length } }) => ({
+      name, weights: take(weights, name, length, 'weights.safetensors'),
+      first: optimizer && take(optimizer, `first.${name}`, length, 'optimizer.safetensors'),
+      second: optimizer && take(optimizer, `second.${name}`, length, 'optimizer.safetensors'),
+    }));
+    this.#adam = initAdam(this.#weights);
+    for (const load of loads) {
+      this.#weights.get(load.name)!.set(load.weights);
+      if (load.first !== null) this.#adam.first.get(load.name)!.set(load.first);
+      if (load.second !== null) this.#adam.second.get(load.name)!.set(load.second);
+    }
+    if (optimizer !== null) this.#adam.step = Number(optimizer.metadata['step'] ?? 0);
+    this.zeroGrad();
+  }
+
+  reset(): void {
+    for (const { name, initial } of this.#decoder.parameters) this.#weights.get(name)!.set(initial);
+    this.#adam = initAdam(this.#weights);
+    this.zeroGrad();
+  }
+
+  async close(): Promise<void> {
+    const sessions = await Promise.allSettled(this.#sessions.values());
+    this.#sessions.clear();
+    await Promise.all(sessions.map((session) => (session.status === 'fulfilled' ? session.value.dispose() : undefined)));
+  }
+}
+
+const tensorsOf = ({ parameters }: Decoder, weights: ReadonlyMap<string, Float32Array>): Record<string, HostTensor> =>
+  Object.fromEntries(parameters.map(({ name, dims }) => [name, f32(weights.get(name)!, dims)]));
+
+const isMissing = (error: unknown): boolean => {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) if ((at as NodeJS.ErrnoException).code === 'ENOENT' || (at as { kind?: string }).kind === 'not_found') return true;
+  return false;
+};
+
+async function loadLoss(path: string): Promise<LossFunction> {
+  const module = (await import(pathToFileURL(path).href)) as { default?: unknown };
+  if (typeof module.default !== 'function') throw new Error(`${path}: a custom loss exports a function as its default: export default (tensors, { b }) => …`);
+  return module.default as LossFunction;
+}

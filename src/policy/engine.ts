@@ -1,0 +1,135 @@
+/** @file The local engine, seen from the main thread: everything it does happens in its worker. */
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { workerUrl } from '../util/worker-url.ts';
+import type { CallName, Calls, Reply, Request, WorkerData } from './protocol.ts';
+import type { Engine, EngineInfo, EngineOptions, LossMetrics, RefusedUpdate, Sample, SampleOptions, SampleRequest, Sampler, Trainer } from './types.ts';
+import type { Metrics } from '../events.ts';
+
+/**
+ * Opens a model directory for sampling and training.
+ *
+ * @throws Error when the directory or its graph cannot be used, or the device is not there; the message says what to do.
+ */
+export async function openEngine(options: EngineOptions): Promise<Engine> {
+  const worker = new Worker(workerUrl('engine.worker', import.meta.url), {
+    workerData: { options } satisfies WorkerData,
+    env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' },
+  });
+  const opened = Promise.withResolvers<EngineInfo>();
+  const calls = new Map<number, PendingCall>();
+  const fail = (error: Error): void => {
+    opened.reject(error);
+    for (const call of calls.values()) call.reject(error);
+    calls.clear();
+  };
+  const replies: { [K in Reply['kind']]: (reply: Extract<Reply, { kind: K }>) => void } = {
+    opened: ({ info }) => opened.resolve(info),
+    'failed-to-open': ({ error }) => opened.reject(error),
+    sample: ({ id, sample }) => calls.get(id)?.onSample?.(sample),
+    token: ({ id, request, tokenId, logprob }) => calls.get(id)?.onToken?.(request, tokenId, logprob),
+    result: ({ id, value }) => { calls.get(id)?.resolve(value); calls.delete(id); },
+    error: ({ id, error }) => { calls.get(id)?.reject(error); calls.delete(id); },
+  };
+  worker.on('message', (reply: Reply) => (replies[reply.kind] as (reply: Reply) => void)(reply));
+  worker.on('error', fail);
+  worker.on('exit', (code) => fail(new Error(`the engine's worker ended (exit code ${code})`)));
+  try {
+    return new LocalEngine(worker, calls, await opened.promise);
+  } catch (error) {
+    await worker.terminate();
+    throw error;
+  }
+}
+
+interface PendingCall {
+  resolve: (value: unknown) => void;
+  reject: (error: Error) => void;
+  onSample?: ((sample: Sample) => void) | undefined;
+  onToken?: SampleOptions['onToken'];
+}
+
+type Listeners = Pick<PendingCall, 'onSample' | 'onToken'>;
+
+class LocalEngine implements Engine, Sampler, Trainer {
+  readonly info: EngineInfo;
+  readonly #worker: Worker;
+  readonly #calls: Map<number, PendingCall>;
+  #nextId = 0;
+  #closed: Promise<void> | undefined;
+
+  constructor(worker: Worker, calls: Map<number, PendingCall>, info: EngineInfo) {
+    this.#worker = worker;
+    this.#calls = calls;
+    this.info = info;
+  }
+
+  get sampler(): Sampler { return this; }
+  get trainer(): Trainer { return this; }
+
+  async #call<K extends CallName>(call: K, argument: Calls[K], { signal, ...listeners }: Listeners & { signal?: AbortSignal | undefined } = {}): Promise<unknown> {
+    signal?.throwIfAborted();
+    if (this.#closed !== undefined && call !== 'close') throw new Error('the engine is closed');
+    const id = this.#nextId++;
+    const cancel = new SharedArrayBuffer(4);
+    const onAbort = (): void => { Atomics.store(new Int32Array(cancel), 0, 1); };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+      this.#calls.set(id, { resolve, reject, ...listeners });
+      this.#worker.postMessage({ id, call, argument, cancel } as Request);
+      return await promise;
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Samples cut short by the signal arrive as `cancelled`. */
+  async *sample(requests: readonly SampleRequest[], { signal, onToken }: SampleOptions = {}): AsyncGenerator<Sample> {
+    const arrived: Sample[] = [];
+    let wake = Promise.withResolvers<void>();
+    let failure: { error: unknown } | undefined, done = false;
+    const abandoned = new AbortController();
+    const call = this.#call('sample', { requests, streaming: onToken !== undefined }, {
+      signal: signal === undefined ? abandoned.signal : AbortSignal.any([signal, abandoned.signal]),
+      onSample: (sample) => { arrived.push(sample); wake.resolve(); },
+      onToken,
+    }).catch((error: unknown) => { failure = { error }; }).finally(() => { done = true; wake.resolve(); });
+    try {
+      for (;;) {
+        yield* arrived.splice(0);
+        if (failure !== undefined) throw failure.error;
+        if (done && arrived.length === 0) return;
+        await wake.promise;
+        wake = Promise.withResolvers();
+      }
+    } finally {
+      // The caller may stop listening early: the worker stops drawing then.
+      abandoned.abort();
+      await call;
+    }
+  }
+
+  async forwardBackward(...[batch, loss, signal]: Parameters<Trainer['forwardBackward']>): Promise<LossMetrics> {
+    return (await this.#call('forwardBackward', { batch, loss }, { signal })) as LossMetrics;
+  }
+  async forward(...[batch, signal]: Parameters<Trainer['forward']>): Promise<{ logprobs: number[][]; metrics: Metrics }> {
+    return (await this.#call('forward', { batch }, { signal })) as { logprobs: number[][]; metrics: Metrics };
+  }
+  async zeroGrad(): Promise<void> { await this.#call('zeroGrad', undefined); }
+  async update(...[adam]: Parameters<Trainer['update']>): Promise<{ metrics: Metrics } | RefusedUpdate> {
+    return (await this.#call('update', adam)) as { metrics: Metrics } | RefusedUpdate;
+  }
+  async writeState(directory: string): Promise<void> { await this.#call('writeState', directory); }
+  async readState(directory: string): Promise<void> { await this.#call('readState', directory); }
+  async reset(): Promise<void> { await this.#call('reset', undefined); }
+
+  close(): Promise<void> {
+    return (this.#closed ??= (async () => {
+      const exited = once(this.#worker, 'exit');
+      await this.#call('close', undefined).catch(() => this.#worker.terminate());
+      await exited;
+    })());
+  }
+  async [Symbol.asyncDispose](): Promise<void> { await this.close(); }
+}

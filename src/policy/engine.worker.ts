@@ -1,0 +1,50 @@
+/** @file The worker that owns ONNX Runtime, because its runs block the thread they are on. Calls are served one after another. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { EngineCore } from './engine-core.ts';
+import type { CallName, Calls, Reply, Request, WorkerData } from './protocol.ts';
+
+const port = parentPort;
+if (port === null) throw new Error('Internal error: engine.worker runs only as a worker');
+const reply = (message: Reply): void => port.postMessage(message);
+const errorOf = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
+
+interface Context {
+  id: number;
+  cancelled: () => boolean;
+}
+
+const handlers: { [K in CallName]: (engine: EngineCore, argument: Calls[K], context: Context) => unknown } = {
+  async sample(engine, { requests, streaming }, { id, cancelled }) {
+    const onToken = streaming ? (request: string, tokenId: number, logprob: number) => reply({ kind: 'token', id, request, tokenId, logprob }) : undefined;
+    for await (const sample of engine.sample(requests, { cancelled, onToken })) reply({ kind: 'sample', id, sample });
+  },
+  forwardBackward: (engine, { batch, loss }, { cancelled }) => engine.forwardBackward(batch, loss, cancelled),
+  forward: (engine, { batch }) => engine.forward(batch),
+  zeroGrad: (engine) => engine.zeroGrad(),
+  update: (engine, params) => engine.update(params),
+  writeState: (engine, directory) => engine.writeState(directory),
+  readState: (engine, directory) => engine.readState(directory),
+  reset: (engine) => engine.reset(),
+  close: (engine) => engine.close(),
+};
+
+async function serve(engine: EngineCore, { id, call, argument, cancel }: Request): Promise<void> {
+  const flag = new Int32Array(cancel);
+  try {
+    const handler = handlers[call] as (engine: EngineCore, argument: unknown, context: Context) => unknown;
+    const value = await handler(engine, argument, { id, cancelled: () => Atomics.load(flag, 0) === 1 });
+    reply({ kind: 'result', id, value });
+  } catch (error) {
+    reply({ kind: 'error', id, error: errorOf(error) });
+  }
+  if (call === 'close') port!.close();
+}
+
+try {
+  const engine = await EngineCore.open((workerData as WorkerData).options);
+  let queue: Promise<void> = Promise.resolve();
+  port.on('message', (request: Request) => { queue = queue.then(() => serve(engine, request)); });
+  reply({ kind: 'opened', info: engine.info });
+} catch (error) {
+  reply({ kind: 'failed-to-open', error: errorOf(error) });
+}

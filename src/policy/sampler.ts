@@ -1,0 +1,178 @@
+/**
+ * @file Continuous batching: rows are decoded side by side, and a finished one makes place for the next request.
+ *
+ * Requests with the same prompt share its computation. A row's random numbers depend on its own key and position alone, so its
+ * text does not depend on what else is in the batch.
+ */
+import { f32, i64, type HostTensor, type Session } from '../onnx/index.ts';
+import { uniformFloat32 } from '../util/random.ts';
+import { KeyValueCache, type CacheEntry } from './key-value-cache.ts';
+import { ALL_LOGITS, decoderFeeds } from './micro-batches.ts';
+import { SAMPLING_INPUTS } from './sampling-graph.ts';
+import type { Sample, SampleRequest } from './types.ts';
+
+/** Padded prompt tokens that one prefill may hold. */
+const PREFILL_TOKENS = 8192;
+
+export interface SamplerParts {
+  /** The plain head, or the one that honours top-k and top-p. */
+  readonly session: Session;
+  readonly cache: readonly CacheEntry[];
+  readonly vocabularySize: number;
+  /** Weights that are inputs of the graph: read at every step, so that an update is seen at once. */
+  readonly parameters: Readonly<Record<string, HostTensor>>;
+  readonly maxRows: number;
+  /** For stop strings. */
+  readonly decode: (tokenIds: readonly number[]) => string;
+  /** Polled between steps. */
+  readonly cancelled: () => boolean;
+  readonly onToken?: ((id: string, tokenId: number, logprob: number) => void) | undefined;
+}
+
+interface Row {
+  readonly request: SampleRequest;
+  readonly tokenIds: number[];
+  readonly logprobs: number[];
+  /** Tokens whose keys and values are in the cache. */
+  cached: number;
+  stopReason: Sample['stopReason'] | null;
+}
+
+/** Draws all requests; yields each as it finishes. */
+export async function* drawSamples(requests: readonly SampleRequest[], parts: SamplerParts): AsyncGenerator<Sample> {
+  const cache = new KeyValueCache(parts.cache);
+  const queue = [...requests];
+  /** Row of the cache → what is decoded there; a finished row stays until the next relayout. */
+  let rows: Row[] = [];
+  for (;;) {
+    if (parts.cancelled()) {
+      for (const row of rows) if (row.stopReason === null) yield sampleOf(row, 'cancelled');
+      for (const request of queue) yield { id: request.id, outputTokenIds: [], outputLogprobs: [], stopReason: 'cancelled' };
+      return;
+    }
+    const active = rows.flatMap((row, index) => (row.stopReason === null ? [index] : []));
+    const admitted = queue.length > 0 && (active.length <= parts.maxRows * 0.75 || active.length === 0) ? admit(queue, parts.maxRows - active.length) : [];
+    const kept = active.map((index) => rows[index]!);
+    if (admitted.length > 0) {
+      const added = admitted.map((request): Row => ({ request, tokenIds: [], logprobs: [], cached: 0, stopReason: null }));
+      rows = [...kept, ...added];
+      cache.relayout({ keep: active, added: added.length, length: longest(rows) });
+      yield* prefill(added, kept.length, cache, parts);
+      continue;
+    }
+    if (active.length === 0) return;
+    // Finished rows ride along until enough of them are gone to pay for moving the others.
+    if (active.length <= rows.length * 0.75 || longest(kept) > cache.capacity) {
+      cache.relayout({ keep: active, added: 0, length: longest(kept) });
+      rows = kept;
+    }
+    yield* decodeStep(rows, cache, parts);
+  }
+}
+
+/** Columns needed once the next step's own are written. */
+const longest = (rows: readonly Row[]): number => rows.reduce((most, row) => Math.max(most, row.cached, row.request.promptTokenIds.length), 0) + 1;
+
+/** Takes whole requests off the queue, as far as rows and the prefill's budget reach; at least one. */
+function admit(queue: SampleRequest[], places: number): SampleRequest[] {
+  let prompts = 0, width = 0, count = 0;
+  let last: readonly number[] | undefined;
+  for (const { promptTokenIds } of queue) {
+    if (count >= places) break;
+    const isNew = promptTokenIds !== last && !sameTokens(promptTokenIds, last);
+    const nextWidth = Math.max(width, promptTokenIds.length);
+    if (count > 0 && isNew && nextWidth * (prompts + 1) > PREFILL_TOKENS) break;
+    prompts += isNew ? 1 : 0;
+    width = nextWidth;
+    last = promptTokenIds;
+    count += 1;
+  }
+  return queue.splice(0, count);
+}
+
+const sameTokens = (a: readonly number[], b: readonly number[] | undefined): boolean =>
+  b !== undefined && a.length === b.length && a.every((token, index) => token === b[index]);
+
+/** Computes each distinct prompt once, copies its keys and values to all its rows, and draws their first tokens. */
+async function* prefill(added: readonly Row[], firstRow: number, cache: KeyValueCache, parts: SamplerParts): AsyncGenerator<Sample> {
+  const places = new Map<string, number>();
+  const prompts: { tokenIds: readonly number[] }[] = [];
+  const promptOf = added.map(({ request: { promptTokenIds } }) => {
+    const key = promptTokenIds.join();
+    let place = places.get(key);
+    if (place === undefined) { place = prompts.push({ tokenIds: promptTokenIds }) - 1; places.set(key, place); }
+    return place;
+  });
+  const { feeds, width } = decoderFeeds(prompts, { dropLast: false });
+  const positions = BigInt64Array.from(added, ({ request }, index) => BigInt(promptOf[index]! * width + request.promptTokenIds.length - 1));
+  const outputs = await parts.session.run({
+    ...parts.parameters, ...feeds, ...KeyValueCache.emptyFeeds(parts.cache, prompts.length), ...drawFeeds(added, parts),
+    logit_positions: i64(positions, [added.length]),
+  });
+  added.forEach((row, index) => {
+    const count = row.request.promptTokenIds.length;
+    cache.write({ present: outputs, source: promptOf[index]!, row: firstRow + index, at: 0, count });
+    row.cached = count;
+  });
+  yield* take(added, outputs, parts);
+}
+
+/** One token for every row. */
+async function* decodeStep(rows: readonly Row[], cache: KeyValueCache, parts: SamplerParts): AsyncGenerator<Sample> {
+  const count = rows.length, columns = cache.capacity + 1;
+  const ids = new BigInt64Array(count), positions = new BigInt64Array(count), mask = new BigInt64Array(count * columns), places = new BigInt64Array(count);
+  rows.forEach((row, index) => {
+    ids[index] = BigInt(row.tokenIds.at(-1)!);
+    positions[index] = BigInt(row.cached);
+    mask.fill(1n, index * columns, index * columns + row.cached);
+    mask[index * columns + columns - 1] = 1n;
+    places[index] = BigInt(index);
+  });
+  const outputs = await parts.session.run({
+    ...parts.parameters, ...ALL_LOGITS, ...cache.feeds(), ...drawFeeds(rows, parts),
+    input_ids: i64(ids, [count, 1]), attention_mask: i64(mask, [count, columns]), position_ids: i64(positions, [count, 1]), logit_positions: i64(places, [count]),
+  });
+  rows.forEach((row, index) => {
+    if (row.stopReason !== null) return;
+    cache.write({ present: outputs, source: index, row: index, at: row.cached, count: 1 });
+    row.cached += 1;
+  });
+  yield* take(rows, outputs, parts);
+}
+
+function drawFeeds(rows: readonly Row[], { vocabularySize }: SamplerParts): Record<string, HostTensor> {
+  const column = (value: (row: Row) => number): HostTensor => f32(Float32Array.from(rows, value), [rows.length, 1]);
+  return {
+    [SAMPLING_INPUTS.inverseTemperature]: column(({ request }) => (request.temperature === 0 ? 1 : 1 / request.temperature)),
+    [SAMPLING_INPUTS.greedy]: column(({ request }) => (request.temperature === 0 ? 1 : 0)),
+    [SAMPLING_INPUTS.uniform]: column(({ request, tokenIds }) => uniformFloat32(request.key, tokenIds.length)),
+    [SAMPLING_INPUTS.topK]: column(({ request }) => (request.topK === 0 ? vocabularySize : request.topK)),
+    [SAMPLING_INPUTS.topP]: column(({ request }) => request.topP),
+  };
+}
+
+/** Appends the drawn tokens and ends the rows that are done. */
+function* take(rows: readonly Row[], outputs: Readonly<Record<string, HostTensor>>, parts: SamplerParts): Generator<Sample> {
+  const tokens = outputs['token']!.data, logprobs = outputs['logprob']!.data;
+  for (const [index, row] of rows.entries()) {
+    if (row.stopReason !== null) continue;
+    const token = Number(tokens[index]!), logprob = Number(logprobs[index]!);
+    row.tokenIds.push(token);
+    row.logprobs.push(logprob);
+    parts.onToken?.(row.request.id, token, logprob);
+    row.stopReason = stopReasonOf(row, token, parts);
+    if (row.stopReason !== null) yield sampleOf(row, row.stopReason);
+  }
+}
+
+function stopReasonOf({ request, tokenIds }: Row, token: number, { decode }: SamplerParts): Sample['stopReason'] | null {
+  if (request.stopTokenIds.includes(token)) return 'stop';
+  if (request.stopStrings.length > 0) {
+    const text = decode(tokenIds);
+    if (request.stopStrings.some((stop) => text.includes(stop))) return 'stop';
+  }
+  return tokenIds.length >= request.maxTokens ? 'length' : null;
+}
+
+const sampleOf = ({ request, tokenIds, logprobs }: Row, stopReason: Sample['stopReason']): Sample =>
+  ({ id: request.id, outputTokenIds: tokenIds, outputLogprobs: logprobs, stopReason });

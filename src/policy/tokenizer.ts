@@ -1,0 +1,43 @@
+/** @file The model's own tokenizer, by transformers.js, with its traps disarmed. */
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { Tokenizer } from './types.ts';
+
+/**
+ * Loads `tokenizer.json` and `tokenizer_config.json` of a model directory; never touches the network.
+ *
+ * @throws Error naming the missing or broken file.
+ */
+export async function loadTokenizer(directory: string): Promise<Tokenizer> {
+  const { AutoTokenizer, env } = await import('@huggingface/transformers');
+  env.allowRemoteModels = false;
+  const root = resolve(directory);
+  const tokenizer = await AutoTokenizer.from_pretrained(root, { local_files_only: true });
+  const template = (tokenizer as { chat_template?: unknown }).chat_template ?? (await readText(join(root, 'chat_template.jinja')));
+  const endTokenIds = await readEndTokens(root, tokenizer as { eos_token_id?: number });
+  return {
+    encode: (text, { addSpecialTokens }) => tokenizer.encode(text, { add_special_tokens: addSpecialTokens }),
+    // An empty list makes the library throw; cleaned-up spaces would change what graders see.
+    decode: (ids) => (ids.length === 0 ? '' : tokenizer.decode([...ids], { skip_special_tokens: true, clean_up_tokenization_spaces: false })),
+    applyChatTemplate: template === null ? null : (messages) => {
+      const options = { add_generation_prompt: true, ...(typeof template === 'string' ? { chat_template: template } : {}) };
+      const conversation = messages.map(({ role, content }) => ({ role, content }));
+      const text = tokenizer.apply_chat_template(conversation, { ...options, tokenize: false }) as string;
+      const ids = tokenizer.encode(text, { add_special_tokens: false });
+      return { text, ids };
+    },
+    endTokenIds,
+  };
+}
+
+const readText = (path: string): Promise<string | null> => readFile(path, 'utf8').catch(() => null);
+
+/** Published directories name their end tokens in up to three files; the most specific wins. */
+async function readEndTokens(root: string, tokenizer: { eos_token_id?: number | null }): Promise<number[]> {
+  for (const file of ['generation_config.json', 'config.json']) {
+    const text = await readText(join(root, file));
+    const eos = text === null ? undefined : (JSON.parse(text) as { eos_token_id?: number | number[] | null }).eos_token_id;
+    if (eos != null) return [eos].flat();
+  }
+  return tokenizer.eos_token_id == null ? [] : [tokenizer.eos_token_id];
+}

@@ -1,0 +1,94 @@
+/**
+ * @file From a decoder's logits to loss and gradients, in one graph.
+ *
+ * Only the logits of scored positions are ever computed; log-probabilities, entropy, loss and gradients follow in the same run.
+ */
+import { Builder, OnnxError, differentiate, type Model, type Value } from '../onnx/index.ts';
+import { klTerms, lossTerms, type LossFunction, type LossTensors } from './losses/terms.ts';
+import type { Loss } from './types.ts';
+
+/** Inputs that the trainer adds to the decoder's own; N scored positions, B rollouts of the micro-batch. */
+export const TRAINING_INPUTS = {
+  /** int64 (N,): the token that was drawn there. */
+  targets: 'targets',
+  /** float32 (N, 1): 1/temperature. */
+  inverseTemperature: 'inverse_temperature',
+  samplingLogprobs: 'sampling_logprobs',
+  advantages: 'advantages',
+  weights: 'weights',
+  sequence: 'sequence',
+  inverseLengths: 'inverse_lengths',
+  referenceLogprobs: 'reference_logprobs',
+} as const;
+
+/**
+ * log softmax from its parts, shifted by a maximum through which no gradient need flow: the shift cancels.
+ * @returns log-probabilities of the targets (N,) and the exact entropy (N,) of `logits` (N, V).
+ */
+function tokenLogprobs(b: Builder, logits: Value, targets: Value): { logprobs: Value; entropy: Value; stop: Value[] } {
+  const maximum = b.reduceMax(logits, [-1], { keepDims: true });
+  const shifted = b.sub(logits, maximum);
+  const exps = b.exp(shifted);
+  const sum = b.sum(exps, [-1], { keepDims: true });
+  const logSum = b.log(sum);
+  const chosen = b.gatherElements(shifted, b.unsqueeze(targets, [1]), 1);
+  const logprobs = b.squeeze(b.sub(chosen, logSum), [1]);
+  const meanShifted = b.div(b.sum(b.mul(exps, shifted), [-1], { keepDims: true }), sum);
+  const entropy = b.squeeze(b.sub(logSum, meanShifted), [1]);
+  return { logprobs, entropy, stop: [maximum] };
+}
+
+/** Scores targets without a loss: outputs `logprobs` and `entropy`. For reference log-probabilities and `forward`. */
+export function scoringGraph(decoder: Model): Model {
+  const b = new Builder(decoder);
+  const { logprobs, entropy } = scored(b);
+  b.output('logprobs', logprobs);
+  b.output('entropy', entropy);
+  return b.build();
+}
+
+function scored(b: Builder): { logprobs: Value; entropy: Value; stop: Value[] } {
+  if (!b.has('logits')) throw new OnnxError('the decoder has no output "logits"');
+  const targets = b.input(TRAINING_INPUTS.targets, 'int64', ['scored']);
+  const inverse = b.input(TRAINING_INPUTS.inverseTemperature, 'float32', ['scored', 1]);
+  return tokenLogprobs(b, b.mul(b.value('logits'), inverse), targets);
+}
+
+export interface TrainingGraphOptions {
+  readonly loss: Loss;
+  /** The loaded function of a `module` loss. */
+  readonly custom?: LossFunction;
+  /** Parameters (graph inputs) whose gradients are wanted. */
+  readonly parameters: readonly string[];
+}
+
+/** Outputs `loss`, `logprobs`, `entropy` and `grad.<parameter>`. */
+export function trainingGraph(decoder: Model, { loss, custom, parameters }: TrainingGraphOptions): Model {
+  const b = new Builder(decoder);
+  const vector = (name: string): Value => b.input(name, 'float32', ['scored']);
+  const { logprobs, entropy, stop } = scored(b);
+  const tensors: LossTensors = {
+    logprobs, entropy,
+    samplingLogprobs: vector(TRAINING_INPUTS.samplingLogprobs),
+    advantages: vector(TRAINING_INPUTS.advantages),
+    sequence: b.input(TRAINING_INPUTS.sequence, 'int64', ['scored']),
+    inverseLengths: b.input(TRAINING_INPUTS.inverseLengths, 'float32', ['rollouts']),
+  };
+  const stopGradient = (value: Value): Value => { stop.push(value); return value; };
+  const term = loss.kind === 'module' ? requireCustom(custom) : (lossTerms[loss.kind] as (loss: Loss) => LossFunction)(loss);
+  let perToken = term(tensors, { b, stopGradient });
+  if (loss.kl !== undefined && loss.kl.coefficient !== 0) {
+    const d = b.sub(logprobs, vector(TRAINING_INPUTS.referenceLogprobs));
+    perToken = b.add(perToken, b.mul(klTerms[loss.kl.estimator](d, b), loss.kl.coefficient));
+  }
+  if (loss.entropyBonus !== undefined && loss.entropyBonus !== 0) perToken = b.sub(perToken, b.mul(entropy, loss.entropyBonus));
+  b.output('loss', b.sum(b.mul(perToken, vector(TRAINING_INPUTS.weights))));
+  b.output('logprobs', logprobs);
+  b.output('entropy', entropy);
+  return differentiate(b.build(), { output: 'loss', wrt: parameters, stop: stop.map(({ name }) => name) });
+}
+
+function requireCustom(custom: LossFunction | undefined): LossFunction {
+  if (custom === undefined) throw new OnnxError('a module loss needs its loaded function');
+  return custom;
+}
