@@ -45,18 +45,19 @@ export const diagnosticCodes = {
   'loss-conflict': { severity: 'error', meaning: 'fields of the loss that exclude each other' },
   'timeout-order': { severity: 'error', meaning: 'a part may take longer than the whole' },
   'weights-not-positive': { severity: 'error', meaning: 'no reward has a positive weight, so nothing is rewarded' },
+  'unearnable-reward': { severity: 'error', meaning: 'a reward that no answer can earn' },
   'repeated-name': { severity: 'error', meaning: 'two rewards or stages have the same name' },
   'bounds-reversed': { severity: 'error', meaning: 'a lower bound above its upper bound' },
   'bad-pattern': { severity: 'error', meaning: 'a regular expression that does not compile' },
   'bad-target': { severity: 'error', meaning: 'a LoRA target that cannot name a layer' },
-  'no-held-out': { severity: 'error', meaning: 'something needs a held-out score, and there are no held-out tasks' },
+  'no-held-out': { severity: 'error', meaning: 'something needs a held-out score that is never taken' },
   'metric-not-measured': { severity: 'error', meaning: 'a promotion metric that the evaluation does not produce' },
   'own-source': { severity: 'error', meaning: 'a model that is forked from itself' },
-  'wrong-runtime': { severity: 'error', meaning: 'a runtime that lacks what its kind needs' },
   'export-mismatch': { severity: 'error', meaning: 'an export that cannot be made from this model' },
   // Configuration without effect, or not what its name says
   'no-effect': { severity: 'warning', meaning: 'a setting that changes nothing as the others stand' },
-  'preset-changed': { severity: 'warning', meaning: 'a preset whose defining part is overridden' },
+  'not-as-named': { severity: 'warning', meaning: 'an algorithm whose defining part is overridden' },
+  'repeated-tasks': { severity: 'warning', meaning: 'a batch that is larger than the training split' },
   'off-policy': { severity: 'warning', meaning: 'several updates per batch under a loss without clipping' },
 } as const satisfies Record<string, { severity: Severity; meaning: string }>;
 

@@ -1,12 +1,12 @@
 /** @file The pipeline file and everything it extends, read and merged into one tree. */
-import { readFile as readFileFromDisk, stat } from 'node:fs/promises';
+import { readdir, readFile as readFileFromDisk, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { diagnose, type Diagnostic } from './diagnostics.ts';
 import { mergeMaps } from './merge.ts';
 import type { Location, Source } from './source.ts';
 import { emptyMap, placeOf, withoutEntry, type ConfigNode, type MapNode } from './tree.ts';
 import { readYaml } from './yaml.ts';
-import { describeValue } from './validate.ts';
+import { describeValue } from './values.ts';
 
 /** The part of a file system that configuration needs. */
 export interface FileSystem {
@@ -15,12 +15,15 @@ export interface FileSystem {
   exists(path: string): Promise<boolean>;
   /** Bytes. */
   size(path: string): Promise<number>;
+  /** Names in a directory, for suggestions; empty if there is none. */
+  list(directory: string): Promise<readonly string[]>;
 }
 
 export const disk: FileSystem = {
   readFile: (path) => readFileFromDisk(path, 'utf8'),
   exists: (path) => stat(path).then(() => true, () => false),
   size: async (path) => (await stat(path)).size,
+  list: (directory) => readdir(directory).catch(() => []),
 };
 
 export interface ReadFilesOptions {

@@ -5,3 +5,5 @@ export type { FileSystem } from './files.ts';
 export type { ResolvedDocument } from './resolve.ts';
 export { lossPresets, type Preset } from './loss-presets.ts';
 export type * from './types.ts';
+export { diffPipelines, hashPipeline } from './compare.ts';
+export { describeOrigin, printResolved } from './resolved.ts';

@@ -4,6 +4,7 @@ import { sortDiagnostics, type Diagnostic } from './diagnostics.ts';
 import { disk, readFiles, type FileSystem } from './files.ts';
 import { toPipeline } from './pipeline.ts';
 import { resolveDocument, type ResolvedDocument } from './resolve.ts';
+import { checkRules } from './rules/index.ts';
 import { applySet } from './set.ts';
 import type { Location } from './source.ts';
 import type { ResolvedPipeline } from './types.ts';
@@ -55,5 +56,8 @@ export async function loadPipeline({ file, sets = [], env = {}, directory = '.',
   diagnostics.push(...validate(tree, start));
   if (diagnostics.some((d) => d.severity === 'error')) return failed();
   const origins = resolveDocument(tree, read.source);
-  return { ok: true, pipeline: toPipeline(origins), origins, diagnostics: sortDiagnostics(diagnostics), files: [...files] };
+  const pipeline = toPipeline(origins);
+  diagnostics.push(...(await checkRules({ document: origins, pipeline, fileSystem })));
+  if (diagnostics.some((d) => d.severity === 'error')) return failed();
+  return { ok: true, pipeline, origins, diagnostics: sortDiagnostics(diagnostics), files: [...files] };
 }

@@ -7,18 +7,18 @@ import type { Loss as LossFields, LossPreset } from './pipeline-file.generated.t
 export interface Preset {
   readonly loss: LossFields;
   readonly normalize: 'none' | 'std';
-  /** Why the advantages belong to the algorithm: said when the user overrides them. */
-  readonly because: string;
+  /** What the algorithm is named for, as a clause: said when the user overrides it. Null where any advantage will do. */
+  readonly because: string | null;
 }
 
 const clipped = { kind: 'ppo', ratio: 'token', clip_low_threshold: 0.8, clip_high_threshold: 1.2 } as const;
 
 export const lossPresets: { readonly [P in LossPreset]: Preset } = {
   // HUD's and Tinker's losses: sums over tokens, centred advantages, the ratio against the policy that drew the tokens.
-  importance_sampling: { loss: { kind: 'importance_sampling', reduction: 'sum' }, normalize: 'none', because: 'uses centred advantages' },
-  ppo: { loss: { ...clipped, reduction: 'sum' }, normalize: 'none', because: 'uses centred advantages' },
-  dro: { loss: { kind: 'dro', beta: 0.05, reduction: 'sum' }, normalize: 'none', because: 'uses centred advantages' },
-  cross_entropy: { loss: { kind: 'cross_entropy', reduction: 'sum' }, normalize: 'none', because: 'uses centred advantages' },
+  importance_sampling: { loss: { kind: 'importance_sampling', reduction: 'sum' }, normalize: 'none', because: null },
+  ppo: { loss: { ...clipped, reduction: 'sum' }, normalize: 'none', because: null },
+  dro: { loss: { kind: 'dro', beta: 0.05, reduction: 'sum' }, normalize: 'none', because: null },
+  cross_entropy: { loss: { kind: 'cross_entropy', reduction: 'sum' }, normalize: 'none', because: null },
   // MiniMax-M1 (arXiv 2506.13585), with the cap that ART and SkyRL use.
   cispo: { loss: { kind: 'cispo', clip_low_threshold: 0, clip_high_threshold: 5, reduction: 'token_mean' }, normalize: 'std', because: 'divides by the standard deviation of the group' },
   // DeepSeekMath (arXiv 2402.03300); β = 0, as in use today.

@@ -306,7 +306,7 @@ export interface RewardExactMatch {
   weight?: RewardWeight;
 }
 /**
- * 1 if the answer contains a text, else 0.
+ * 1 if the answer contains a text (in upper or lower case), else 0.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardContains".
@@ -337,14 +337,14 @@ export interface RewardContainsAny {
   name?: RewardName;
   weight?: RewardWeight;
   /**
-   * The texts to look for. null: the values list in the args of the task, else its gold answer.
+   * The texts to look for; upper and lower case are the same. null: the gold answer of the task.
    *
    * @minItems 1
    */
   values?: string[] | null;
 }
 /**
- * The share of the texts that the answer contains.
+ * 1 if the answer contains every one of the texts, else 0.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardContainsAll".
@@ -357,7 +357,7 @@ export interface RewardContainsAll {
   name?: RewardName;
   weight?: RewardWeight;
   /**
-   * The texts to look for. null: the values list in the args of the task, else its gold answer.
+   * The texts to look for; upper and lower case are the same. null: the gold answer of the task.
    *
    * @minItems 1
    */
@@ -440,7 +440,7 @@ export interface RewardSimilarity {
   weight?: RewardWeight;
 }
 /**
- * 1 while the length of the answer is within bounds, falling towards 0 outside of them.
+ * 1 while the length of the answer is within bounds; outside it falls with the ratio, so a nearer length scores higher.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardLength".
@@ -599,11 +599,11 @@ export interface RewardAll {
  */
 export interface Runtime {
   /**
-   * local: worker threads. subprocess: a program of yours that speaks JSON lines, in any language.
+   * local: TypeScript runs in worker threads. subprocess: it runs in child processes, and with command a program of yours, in any language, gives prompts and grades answers over JSON lines.
    */
   kind?: 'local' | 'subprocess';
   /**
-   * The program and its arguments, as a list. Only for kind: subprocess.
+   * An environment program and its arguments, as a list. Only for kind: subprocess. Default: none.
    *
    * @minItems 1
    */
@@ -774,7 +774,7 @@ export interface Promote {
    */
   when?: 'always' | 'better';
   /**
-   * The evaluation metric that better compares.
+   * The evaluation metric that better compares: eval/reward, eval/accuracy, or eval/pass@k for a k up to eval.samples.
    */
   metric?: string;
   /**
@@ -794,11 +794,11 @@ export interface Guard {
    */
   rollback?: boolean;
   /**
-   * Entropy below this share of its first value is a collapse, if the reward did not rise with it.
+   * Entropy below this share of its first value is a collapse, if the reward has fallen too: a policy that has learnt its task is sure of itself as well.
    */
   entropy_floor?: number;
   /**
-   * A share of truncated answers above this is a collapse, if it started below.
+   * A share of truncated answers above this is a collapse, if it was once below half of it.
    */
   truncated_ceiling?: number;
   /**
@@ -903,9 +903,13 @@ export interface ArithArgs {
    */
   operations?: ('add' | 'subtract' | 'multiply')[];
   /**
-   * The longest operand, in digits.
+   * Operands have at most this many digits: 2 means 0 to 99.
    */
   digits?: number;
+  /**
+   * Let subtraction go below zero; otherwise the larger number comes first.
+   */
+  negative?: boolean;
 }
 /**
  * Write a word backwards.

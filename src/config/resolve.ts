@@ -15,6 +15,8 @@ export interface ResolvedDocument {
   readonly root: MapNode;
   /** Each with every setting it runs under, inherited ones included. */
   readonly stages: readonly MapNode[];
+  /** What each stage says itself. */
+  readonly own: readonly MapNode[];
 }
 
 const stageSettings = ['group', 'batch', 'taskset', 'agent', 'reward', 'runtime', 'train', 'eval', 'promote', 'guard'] as const;
@@ -28,23 +30,25 @@ export function resolveDocument(tree: MapNode, source: Source): ResolvedDocument
   const slug = child(root, 'name') as ScalarNode;
   const named = orElse(model, 'name', { ...slug, origin: { kind: 'derived', from: 'name' } });
   root = withEntry(root, 'model', absolutePaths(named, [['fork']], source));
-  return { source, root, stages: resolveStages(tree, source) };
+  const own = ownSettings(tree);
+  return { source, root, own, stages: resolveStages({ tree, own, source }) };
 }
 
-function resolveStages(tree: MapNode, source: Source): MapNode[] {
+/** The list of stages; a number of steps is short for one of them. */
+function ownSettings(tree: MapNode): MapNode[] {
   const steps = child(tree, 'steps') ?? fromPlain(schemaFor(pipelineSchema()).properties?.['steps']?.default, { kind: 'default' });
+  if (steps.type === 'list') return steps.items.filter((item) => item.type === 'map');
+  const only = withEntry(emptyMap({ kind: 'derived', from: 'steps' }), 'kind', fromPlain('grpo', { kind: 'derived', from: 'steps' }));
+  return [withEntry(only, 'steps', steps, tree.entries.get('steps')?.key ?? null)];
+}
+
+function resolveStages({ tree, own, source }: { tree: MapNode; own: readonly MapNode[]; source: Source }): MapNode[] {
   const inherited = pick(tree, stageSettings);
-  if (steps.type !== 'list') {
-    const only = emptyMap({ kind: 'derived', from: 'steps' });
-    const kind = fromPlain('grpo', { kind: 'derived', from: 'steps' });
-    return [resolveStage({ inherited, own: withEntry(withEntry(only, 'kind', kind), 'steps', steps, tree.entries.get('steps')?.key ?? null), name: 'grpo', source })];
-  }
-  const names: string[] = [];
-  return steps.items.map((item) => {
-    const own = item as MapNode;
-    const name = unusedName(textAt(own, 'kind') ?? 'stage', names);
-    names.push(textAt(own, 'name') ?? name);
-    return resolveStage({ inherited, own, name, source });
+  const names = own.flatMap((stage) => textAt(stage, 'name') ?? []);
+  return own.map((stage) => {
+    const name = textAt(stage, 'name') ?? unusedName(textAt(stage, 'kind') ?? 'stage', names);
+    names.push(name);
+    return resolveStage({ inherited, own: stage, name, source });
   });
 }
 
@@ -58,11 +62,14 @@ function resolveStage({ inherited, own, name, source }: { inherited: MapNode; ow
   stage = withEntry(stage, 'reward', resolveRewards(child(stage, 'reward') as ListNode, source));
   stage = absolutePaths(stage, [['taskset', 'source'], ['train', 'loss', 'path']], source);
   if (kind === 'sft') stage = withEntry(stage, 'group', fromPlain(1, { kind: 'derived', from: 'the sft stage' }));
-  if (kind === 'eval' || kind === 'export') stage = withEntry(stage, 'steps', fromPlain(0, { kind: 'derived', from: `the ${kind} stage` }));
   const exported = kind === 'export' ? fillDefaults(pick(own, ['directory', 'format', 'dtype']), branchOfStage('export')) : emptyMap(own.origin);
+  // Once more, for the order of the schema, which derived values were added behind.
+  stage = fill(stage, stageSettings);
   const head = pick(own, ['kind', 'name', 'steps']);
-  const entries = [...orElse(head, 'name', fromPlain(name, { kind: 'derived', from: 'kind' })).entries, ...absolutePaths(exported as MapNode, [['directory']], source).entries];
-  return { type: 'map', origin: own.origin, entries: new Map([...entries, ...[...stage.entries].filter(([key]) => key !== 'steps' || !head.entries.has('steps'))]) };
+  const named = orElse(head, 'name', fromPlain(name, { kind: 'derived', from: 'kind' }));
+  const steps = orElse(named, 'steps', fromPlain(0, { kind: 'derived', from: `the ${kind} stage` }));
+  const directory = absolutePaths(exported as MapNode, [['directory']], source);
+  return { type: 'map', origin: own.origin, entries: new Map([...steps.entries, ...directory.entries, ...stage.entries]) };
 }
 
 function branchOfStage(kind: string): Schema {

@@ -4,6 +4,7 @@ import { diagnose, type Diagnostic } from './diagnostics.ts';
 import type { Location } from './source.ts';
 import { pipelineSchema, schemaAt, schemaFor } from './schema.ts';
 import { nearest, suggestKey } from './suggest.ts';
+import { describeValue, either, inline } from './values.ts';
 import { child, formatPath, keyPlace, nearestPlace, nodeAt, toPlain, type ConfigNode, type Path } from './tree.ts';
 
 let compiled: ValidateFunction | undefined;
@@ -145,36 +146,4 @@ function typeHint(wanted: readonly string[], value: unknown): string | undefined
   if (wanted.includes('array') && value !== null && !Array.isArray(value)) return typeof value === 'object' ? 'begin each entry with "- "' : `write [${inline(value)}]`;
   if (wanted.includes('string') && (typeof value === 'number' || typeof value === 'boolean')) return `put quotes around it: "${value}"`;
   return undefined;
-}
-
-/** What stands there, short enough for a sentence. */
-export function describeValue(value: unknown): string {
-  if (value === null) return 'empty';
-  if (value === undefined) return 'missing';
-  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
-  if (typeof value === 'object') return 'a map';
-  if (typeof value === 'string') return value === '' ? 'an empty text' : `the text ${inline(value)}`;
-  return inline(value);
-}
-
-/** A value as one would type it in YAML, cut to the length of a glance. */
-export function inline(value: unknown): string {
-  const text = flow(value);
-  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
-}
-
-function flow(value: unknown): string {
-  if (typeof value === 'string') return /^[\w./:@-][\w ./:@+-]*$/.test(value) && Number.isNaN(Number(value)) ? `"${value}"` : JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.map(bare).join(', ')}]`;
-  if (value !== null && typeof value === 'object') return `{ ${Object.entries(value).map(([k, v]) => `${k}: ${bare(v)}`).join(', ')} }`;
-  return Number.isNaN(value) ? '.nan' : value === Infinity ? '.inf' : value === -Infinity ? '-.inf' : String(value);
-}
-
-/** Without quotes where YAML needs none. */
-function bare(value: unknown): string {
-  return typeof value === 'string' && /^[A-Za-z./][\w./:@-]*$/.test(value) ? value : flow(value);
-}
-
-function either(words: readonly string[]): string {
-  return words.length <= 1 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
 }

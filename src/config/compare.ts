@@ -1,0 +1,61 @@
+/** @file Two resolved pipelines: are they the same, and if not, what is different? */
+import { createHash } from 'node:crypto';
+import { dirname, sep } from 'node:path';
+import type { Change } from '../events.ts';
+import { formatDuration } from './duration.ts';
+import { numberText } from './values.ts';
+import type { ResolvedPipeline } from './types.ts';
+
+/** sha-256 of what the pipeline means: comments, spaces, key order and the folder it lies in do not count, nor does the name of a loss preset. */
+export function hashPipeline(pipeline: ResolvedPipeline): string {
+  const { file, ...meaning } = pipeline;
+  const folder = dirname(file) + sep;
+  const canonical = JSON.stringify(meaning, (key, value: unknown) => {
+    if (key === 'lossName') return undefined;
+    if (typeof value === 'string' && value.includes(folder)) return value.replaceAll(folder, './');
+    if (value === null || typeof value !== 'object' || Array.isArray(value)) return value;
+    return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+  return createHash('sha256').update(canonical).digest('hex');
+}
+
+/** What differs, in the keys of the file: `train.learning_rate 3e-4 → 1e-3`. A change that every stage shares is told once. */
+export function diffPipelines(before: ResolvedPipeline, after: ResolvedPipeline): Change[] {
+  const { stages: stagesBefore, file: _, ...rootBefore } = before;
+  const { stages: stagesAfter, file: __, ...rootAfter } = after;
+  const changes = compare(flatten(rootBefore), flatten(rootAfter));
+  const perStage = Array.from({ length: Math.max(stagesBefore.length, stagesAfter.length) }, (_, index) => {
+    const [old, now] = [stagesBefore[index], stagesAfter[index]];
+    const found = compare(old === undefined ? new Map() : flatten(old), now === undefined ? new Map() : flatten(now));
+    return { name: (now ?? old)?.name ?? '', found };
+  });
+  const everywhere = (change: Change) => perStage.every(({ found }) => found.some((other) => sameChange(change, other)));
+  for (const [index, { name, found }] of perStage.entries()) {
+    for (const change of found) {
+      if (!everywhere(change)) changes.push({ ...change, path: `steps[${index}] (${name}) ${change.path}` });
+      else if (index === 0) changes.push(change);
+    }
+  }
+  return changes;
+}
+
+const sameChange = (a: Change, b: Change): boolean => a.path === b.path && a.before === b.before && a.after === b.after;
+
+function compare(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): Change[] {
+  const paths = new Set([...before.keys(), ...after.keys()]);
+  return [...paths].filter((path) => before.get(path) !== after.get(path)).map((path) => ({ path, before: before.get(path) ?? null, after: after.get(path) ?? null }));
+}
+
+/** Path in the file's words → value as one would type it. */
+function flatten(value: unknown, path = '', into = new Map<string, string>()): Map<string, string> {
+  const key = path.split('.').at(-1) ?? '';
+  if (key === 'loss_name' || value === undefined) return into;
+  if (key.endsWith('_ms') && typeof value === 'number') into.set(path.slice(0, -'_ms'.length).replace('rollout_timeout', 'timeout'), formatDuration(value));
+  else if (Array.isArray(value) && value.some((item) => item !== null && typeof item === 'object')) value.forEach((item, index) => flatten(item, `${path}[${index}]`, into));
+  else if (value !== null && typeof value === 'object' && !Array.isArray(value)) {
+    for (const [inner, item] of Object.entries(value)) flatten(item, path === '' ? snakeCase(inner) : `${path}.${snakeCase(inner)}`, into);
+  } else into.set(path, typeof value === 'string' ? value : typeof value === 'number' ? numberText(value) : JSON.stringify(value));
+  return into;
+}
+
+const snakeCase = (text: string): string => text.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
