@@ -64,12 +64,11 @@ export function childPlace({ command, cwd, replies, memoryMb, ownMemoryMb = 0, o
     // A child that died is reported by its end; a write to it may fail before that.
     channel.on('error', () => {});
     void child.then((result) => {
-      const said = errors.text();
-      const because = said === '' ? '' : `; it said: ${said}`;
+      const because = errors.all() === '' ? '' : `; it said: ${errors.brief()}`;
       if (result.code === 'ENOENT' || (result.exitCode === undefined && result.signal === undefined)) {
         const missing = existsSync(cwd) ? `there is no program ${program}` : `its working folder ${cwd} is gone`;
         end({ type: 'exit', message: `could not be started: ${result.code === 'ENOENT' ? missing : (result.originalMessage ?? 'unknown reason')}` });
-      } else if (/heap out of memory/.test(said)) {
+      } else if (/heap out of memory/.test(errors.all())) {
         end(outOfMemory);
       } else {
         end({ type: 'exit', message: `ended ${result.signal ? `by ${result.signal}` : `with exit code ${result.exitCode}`}${because}` });

@@ -33,14 +33,17 @@ export function killTree(child: Child): void {
   }
 }
 
-/** The last few hundred characters of what a program said, for messages. */
-export function keepTail(limit = 400): { add(chunk: Buffer): void; text(): string } {
+/** The end of what a program said: all of it that is kept, and as much as fits a message. */
+export function keepTail(): { add(chunk: Buffer): void; all(): string; brief(): string } {
+  const kept = 16_384;
   let tail = Buffer.alloc(0);
+  const all = () => tail.toString('utf8').trim();
   return {
     add(chunk) {
-      tail = Buffer.concat([tail, chunk.subarray(-limit * 4)]).subarray(-limit * 4);
+      tail = Buffer.concat([tail, chunk.subarray(-kept)]).subarray(-kept);
     },
-    text: () => tail.toString('utf8').trim().slice(-limit),
+    all,
+    brief: () => all().slice(-400),
   };
 }
 
