@@ -11,6 +11,8 @@ import type { JobEvent, JobStatus, MetricsRow, Rollout } from '../events.ts';
 /** `meta.json`: what somebody needs to know about a job without reading its events. */
 export interface JobMeta {
   id: string;
+  /** Of the process that runs it. */
+  pid: number;
   pipeline: string;
   file: string;
   model: string;
@@ -61,9 +63,9 @@ export function jobId(name: string, time: number, suffix: number): string {
   return `${name}-${stamp}-${(suffix & 0xffff).toString(16).padStart(4, '0')}`;
 }
 
-/** Opens (and makes, if need be) the directory of a job. */
-export function openJobFiles(directory: string): JobFiles {
-  mkdirSync(join(directory, 'rollouts'), { recursive: true });
+/** Opens the directory of a job; to write into it, it has to exist or be made. */
+export function openJobFiles(directory: string, { create = false } = {}): JobFiles {
+  if (create) mkdirSync(join(directory, 'rollouts'), { recursive: true });
   const path = (name: string) => join(directory, name);
   const events = lineWriter(path('events.jsonl'));
   const log = lineWriter(path('log.txt'));
@@ -88,7 +90,7 @@ export function openJobFiles(directory: string): JobFiles {
     writeRollouts: (step, rollouts) => write(rolloutsName(step), jsonLines(rollouts)),
     readRollouts: (step) => readJsonLines<Rollout>(path(rolloutsName(step))),
     async rolloutSteps() {
-      const names = await readdir(path('rollouts'));
+      const names = await readdir(path('rollouts')).catch(() => []);
       return names.flatMap((name) => /^step-(\d+)\.jsonl$/.exec(name)?.[1] ?? []).map(Number).sort((a, b) => a - b);
     },
     close() {

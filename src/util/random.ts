@@ -22,7 +22,10 @@ const TWO_32 = 0x1_0000_0000;
 
 /** The upper 32 bits of the 64-bit product of two unsigned 32-bit integers. */
 function multiplyHigh(a: number, b: number): number {
-  const [aHigh, aLow, bHigh, bLow] = [a >>> 16, a & 0xffff, b >>> 16, b & 0xffff];
+  const aHigh = a >>> 16;
+  const aLow = a & 0xffff;
+  const bHigh = b >>> 16;
+  const bLow = b & 0xffff;
   const middle = aHigh * bLow + ((aLow * bLow) >>> 16);
   const carry = aLow * bHigh + (middle & 0xffff);
   return (aHigh * bHigh + Math.floor(middle / 0x10000) + Math.floor(carry / 0x10000)) >>> 0;
@@ -37,15 +40,18 @@ export function philox4x32(counter: Readonly<Words>, key: readonly [number, numb
     const high1 = multiplyHigh(MULTIPLIER_1, c2);
     const low0 = Math.imul(MULTIPLIER_0, c0) >>> 0;
     const low1 = Math.imul(MULTIPLIER_1, c2) >>> 0;
-    [c0, c1, c2, c3] = [(high1 ^ c1 ^ k0) >>> 0, low1, (high0 ^ c3 ^ k1) >>> 0, low0];
+    c0 = (high1 ^ c1 ^ k0) >>> 0;
+    c1 = low1;
+    c2 = (high0 ^ c3 ^ k1) >>> 0;
+    c3 = low0;
     k0 = (k0 + WEYL_0) >>> 0;
     k1 = (k1 + WEYL_1) >>> 0;
   }
   return [c0, c1, c2, c3];
 }
 
-/** The four random words at a position of a stream. The key's length goes into the spare high bits of the seed. */
-function words(key: StreamKey, position: number): Words {
+/** The four random words (unsigned 32 bits) at a position of a stream. The key's length goes into the spare high bits of the seed. */
+export function randomWords(key: StreamKey, position: number): Words {
   const [seed = 0, a = 0, b = 0, c = 0] = key;
   if (key.length > 4 || !Number.isSafeInteger(seed) || seed < 0) {
     throw new RangeError(`A stream key is up to four whole numbers from 0, the first below 2^53; got [${key.join(', ')}].`);
@@ -55,18 +61,18 @@ function words(key: StreamKey, position: number): Words {
 
 /** A uniform number strictly between 0 and 1 with 52 random bits. `Math.fround` may round it to 1: see `uniformFloat32`. */
 export function uniform(key: StreamKey, position: number): number {
-  const [high, low] = words(key, position);
+  const [high, low] = randomWords(key, position);
   return ((high >>> 6) * 0x400_0000 + (low >>> 6) + 0.5) * 2 ** -52;
 }
 
 /** A uniform number strictly between 0 and 1 that is exact in float32 (23 random bits), for tensors. */
 export function uniformFloat32(key: StreamKey, position: number): number {
-  return ((words(key, position)[0] >>> 9) + 0.5) * 2 ** -23;
+  return ((randomWords(key, position)[0] >>> 9) + 0.5) * 2 ** -23;
 }
 
 /** A standard normal number, by Box and Muller. */
 export function normal(key: StreamKey, position: number): number {
-  const [a, b, c, d] = words(key, position);
+  const [a, b, c, d] = randomWords(key, position);
   const radius = Math.sqrt(-2 * Math.log(((a >>> 6) * 0x400_0000 + (b >>> 6) + 0.5) * 2 ** -52));
   return radius * Math.cos(2 * Math.PI * ((c >>> 6) * 0x400_0000 + (d >>> 6)) * 2 ** -52);
 }

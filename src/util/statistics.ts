@@ -1,5 +1,5 @@
 /** Small statistics over arrays of numbers, summed in float64. */
-import { type StreamKey, uniform } from './random.ts';
+import { type StreamKey, randomWords } from './random.ts';
 
 export const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
@@ -38,10 +38,14 @@ export interface BootstrapOptions {
 /** Percentile bootstrap interval of a mean (Efron 1979), for scores that are not just right or wrong. */
 export function bootstrapInterval(values: readonly number[], { confidence = 0.95, resamples = 1000, key }: BootstrapOptions): Interval {
   if (values.length === 0) return [0, 0];
+  const blocks = Math.ceil(values.length / 4);
   const means = Array.from({ length: resamples }, (_, resample) => {
     let total = 0;
-    for (let draw = 0; draw < values.length; draw++) {
-      total += values[Math.floor(uniform(key, resample * values.length + draw) * values.length)]!;
+    for (let block = 0; block < blocks; block++) {
+      const words = randomWords(key, resample * blocks + block);
+      for (let draw = 4 * block; draw < Math.min(values.length, 4 * block + 4); draw++) {
+        total += values[Math.floor((words[draw % 4]! / 2 ** 32) * values.length)]!;
+      }
     }
     return total / values.length;
   }).sort((a, b) => a - b);

@@ -40,7 +40,7 @@ async function run({ root, stages = [stage()], seed = 7, resume = false, materia
   const panel = createControls(emit);
   const engine = fakeEngine();
   const model = await diskLine(join(root, 'model'));
-  const files = openJobFiles(join(root, 'job'));
+  const files = openJobFiles(join(root, 'job'), { create: true });
   let ticks = 0;
   const session = new Session({
     jobId: 'letters-1',

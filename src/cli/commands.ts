@@ -1,0 +1,144 @@
+/** The table of commands: parsing, help, completion and the lazy loading of code all come from it. */
+import type { Exit } from './exit-codes.ts';
+import type { Flag, Flags } from './flags.ts';
+import type { Io } from './io.ts';
+
+export interface Invocation {
+  args: readonly string[];
+  flags: Partial<Flags>;
+  io: Io;
+}
+
+export type Handler = (invocation: Invocation) => Promise<Exit>;
+
+export interface CommandSpec {
+  summary: string;
+  /** As commander reads them. */
+  args?: readonly { syntax: string; description: string }[];
+  flags: readonly Flag[];
+  examples?: readonly string[];
+  /** Nothing but the table is loaded before a command is chosen. */
+  load: () => Promise<Handler>;
+}
+
+const pipeline = { syntax: '<pipeline>', description: 'a pipeline file (YAML)' };
+const model = { syntax: '<model>', description: 'the slug of a model' };
+
+export const commands = {
+  run: {
+    summary: 'run a pipeline; `rlrun PIPELINE` is short for it',
+    args: [pipeline],
+    flags: ['setMany', 'resume', 'watch', 'from', 'device', 'threads', 'seed', 'dryRun', 'tui', 'json', 'quiet'],
+    examples: ['rlrun pipelines/arith.yaml', 'rlrun pipelines/arith.yaml --set train.learning_rate=3e-4 --seed 8', 'rlrun pipelines/arith.yaml --resume'],
+    load: async () => (await import('./commands/run.ts')).run,
+  },
+  check: {
+    summary: 'prove a pipeline without running it: the file, its tasks, its rewards',
+    args: [pipeline],
+    flags: ['setMany', 'resolved', 'json', 'quiet'],
+    examples: ['rlrun check pipelines/arith.yaml --resolved'],
+    load: async () => (await import('./commands/check.ts')).check,
+  },
+  eval: {
+    summary: "measure a pipeline's model on the held-out tasks",
+    args: [pipeline],
+    flags: ['setMany', 'checkpoint', 'split', 'tasks', 'samples', 'device', 'threads', 'seed', 'json', 'quiet'],
+    examples: ['rlrun eval pipelines/arith.yaml --samples 8', 'rlrun eval pipelines/arith.yaml --checkpoint base'],
+    load: async () => (await import('./commands/eval.ts')).evaluateModel,
+  },
+  'models list': {
+    summary: 'models and the bases that they can be forked from',
+    flags: ['json', 'quiet'],
+    load: async () => (await import('./commands/models.ts')).list,
+  },
+  'models fork': {
+    summary: 'make a trainable model from a base, a directory, the Hub, or a checkpoint of another model',
+    args: [{ syntax: '<source>', description: 'builtin:…, hub:org/name, ./dir, slug or slug@checkpoint' }],
+    flags: ['name', 'ifNotExists', 'dryRun', 'json', 'quiet'],
+    examples: ['rlrun models fork builtin:arith-tiny --name arith-rl'],
+    load: async () => (await import('./commands/models.ts')).fork,
+  },
+  'models checkpoints': {
+    summary: 'the tree of checkpoints, with the head marked',
+    args: [model],
+    flags: ['json', 'quiet'],
+    load: async () => (await import('./commands/models.ts')).checkpoints,
+  },
+  'models head': {
+    summary: 'the checkpoint that is sampled now; with --set, move it',
+    args: [model],
+    flags: ['set', 'dryRun', 'json'],
+    examples: ['rlrun models head arith-rl --set step-000020'],
+    load: async () => (await import('./commands/models.ts')).head,
+  },
+  'models diff': {
+    summary: 'how far the weights of two checkpoints are apart',
+    args: [model, { syntax: '<from>', description: 'a checkpoint, or "base"' }, { syntax: '[to]', description: 'a checkpoint; the head by default' }],
+    flags: ['limit', 'json'],
+    load: async () => (await import('./commands/models.ts')).diff,
+  },
+  'models export': {
+    summary: 'bake a checkpoint into a directory that other tools load',
+    args: [model],
+    flags: ['out', 'checkpoint', 'format', 'dtype', 'force', 'json'],
+    examples: ['rlrun models export arith-rl --out ./arith-rl-q8 --dtype q8'],
+    load: async () => (await import('./commands/models.ts')).exportModel,
+  },
+  'models prune': {
+    summary: 'delete checkpoints that nothing needs any more',
+    args: [model],
+    flags: ['keep', 'dryRun', 'json'],
+    load: async () => (await import('./commands/models.ts')).prune,
+  },
+  jobs: {
+    summary: 'the jobs so far, or one of them',
+    args: [{ syntax: '[job]', description: 'the id of a job, or "latest"' }],
+    flags: ['limit', 'json'],
+    load: async () => (await import('./commands/jobs.ts')).jobs,
+  },
+  trace: {
+    summary: 'one rollout from prompt to advantage',
+    args: [{ syntax: '<id>', description: 'a rollout (of the latest job), or JOB/ROLLOUT' }],
+    flags: ['json'],
+    examples: ['rlrun trace 000012-0003-001'],
+    load: async () => (await import('./commands/trace.ts')).trace,
+  },
+  sample: {
+    summary: 'let a model answer, token by token',
+    args: [model, { syntax: '<prompt>', description: 'the text to go on from' }],
+    flags: ['checkpoint', 'temperature', 'maxTokens', 'seed', 'device', 'threads', 'json'],
+    examples: ['rlrun sample arith-rl "27+15="'],
+    load: async () => (await import('./commands/sample.ts')).sample,
+  },
+  report: {
+    summary: 'one self-contained HTML page about one or more jobs',
+    args: [{ syntax: '<jobs...>', description: 'ids of jobs, or "latest"' }],
+    flags: ['out', 'tensorboard', 'json'],
+    load: async () => (await import('./commands/report.ts')).report,
+  },
+  losses: {
+    summary: 'the losses, and what each name stands for',
+    flags: ['json'],
+    load: async () => (await import('./commands/losses.ts')).losses,
+  },
+  init: {
+    summary: 'write a commented pipeline to start from',
+    args: [{ syntax: '[file]', description: 'pipeline.yaml by default' }],
+    flags: ['force', 'json', 'quiet'],
+    load: async () => (await import('./commands/init.ts')).init,
+  },
+  completions: {
+    summary: 'a completion script for your shell',
+    args: [{ syntax: '<shell>', description: 'bash, zsh or fish' }],
+    flags: [],
+    examples: ['rlrun completions bash >> ~/.bashrc'],
+    load: async () => (await import('./commands/completions.ts')).completions,
+  },
+} as const satisfies Record<string, CommandSpec>;
+
+export type CommandName = keyof typeof commands;
+
+export const groupSummaries: Record<string, string> = { models: 'list, fork, compare, export and prune models' };
+
+/** What may stand first on the command line: commands without their subcommand, in table order. */
+export const firstWords = (): string[] => [...new Set(Object.keys(commands).map((name) => name.split(' ')[0]!))];

@@ -1,0 +1,64 @@
+/** `rlrun init`: a commented pipeline that runs as it is. */
+import { open } from 'node:fs/promises';
+import { dirname, relative, resolve, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Handler } from '../commands.ts';
+import { CommandError } from '../exit-codes.ts';
+
+const schemaFile = fileURLToPath(new URL('../../../schemas/pipeline.schema.json', import.meta.url));
+
+/** Editors complete and explain every key with the help of the first line. */
+export const template = (schema: string): string => `# yaml-language-server: $schema=${schema}
+#
+# Run it with:           rlrun THIS-FILE
+# See every default:     rlrun check THIS-FILE --resolved
+
+name: my-first-model
+seed: 7
+
+model:
+  fork: builtin:arith-tiny        # or hub:org/name, ./directory, another-model@step-000010
+  name: my-first-model            # sample it with: rlrun sample my-first-model "12+34="
+  train: { method: full }         # or { method: lora, rank: 16 } for larger models
+
+taskset:
+  source: builtin:arith           # or ./tasks.jsonl, ./tasks.ts
+  args: { operations: [add, subtract], digits: 2 }
+  split: { train: 4096, eval: 500 }
+
+agent:
+  kind: completion                # or chat, for models with a chat template
+  max_tokens: 8
+  temperature: 1
+
+reward:
+  - { kind: numeric_match }
+  # Your own, in TypeScript:
+  # - { kind: module, path: ./reward.ts, weight: 0.5 }
+
+group: 8                          # attempts at each task: the model learns from how they differ
+batch: 64                         # tasks per step
+steps: 150
+
+train:
+  learning_rate: 1e-4
+  loss: importance_sampling       # rlrun losses shows the others
+
+eval: { every: 10 }               # how it does on tasks that it does not learn from
+promote: { when: always }         # or better: move the head only when the held-out score has really risen
+`;
+
+export const init: Handler = async ({ args: [file = 'pipeline.yaml'], flags, io }) => {
+  const path = resolve(io.cwd, file);
+  const schema = relative(dirname(path), schemaFile).split(sep).join('/');
+  const handle = await open(path, flags.force ? 'w' : 'wx').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'EEXIST') throw new CommandError('conflict', `${file} exists already.`, 'Choose another name, or replace it with --force.');
+    if (error.code === 'ENOENT') throw new CommandError('notFound', `The folder of ${file} does not exist.`, 'Make it first.');
+    throw error;
+  });
+  await handle.writeFile(template(schema.startsWith('.') ? schema : `./${schema}`));
+  await handle.close();
+  if (flags.json) io.json({ type: 'pipeline-written', file: path });
+  io.say(`wrote ${file}; run it with: rlrun ${file}`);
+  return 'ok';
+};

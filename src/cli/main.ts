@@ -1,0 +1,57 @@
+/** From a process to an exit code. */
+import { existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { firstWords } from './commands.ts';
+import { CommandError, exitCodes, exitOf } from './exit-codes.ts';
+import { type Io, createIo } from './io.ts';
+import { parse } from './program.ts';
+
+/** Runs the command that the process was started with. Sets `process.exitCode` instead of exiting, so that no output is cut off. */
+export async function runFromProcess(): Promise<void> {
+  const argv = process.argv.slice(2);
+  const io = createIo(process, { quiet: argv.includes('--quiet') || argv.includes('-q') });
+  process.exitCode = await main(argv, io);
+}
+
+export async function main(argv: readonly string[], io: Io): Promise<number> {
+  try {
+    const parsed = await parse(withRun(argv, io), {
+      version: packageVersion(),
+      out: (text) => io.print(text),
+      err: (text) => void io.stderr.write(text),
+      columns: Math.min(100, io.stdout.columns ?? 100),
+    });
+    if (parsed.kind === 'told') return parsed.code;
+    const { load, args, flags } = parsed.chosen;
+    const handler = await load();
+    return exitCodes[await handler({ args, flags, io })].code;
+  } catch (error) {
+    if (io.signal.aborted && (error as Error | null)?.name === 'AbortError') return exitCodes.ok.code;
+    return exitCodes[tell(error, io, argv)].code;
+  }
+}
+
+/** `rlrun pipelines/arith.yaml` means `rlrun run pipelines/arith.yaml`. */
+function withRun(argv: readonly string[], io: Pick<Io, 'cwd'>): readonly string[] {
+  const first = argv.find((word) => !word.startsWith('-'));
+  if (first === undefined || firstWords().includes(first)) return argv;
+  const looksLikeFile = (word: string) => !word.startsWith('-') && (/[./\\]/.test(word) || existsSync(resolve(io.cwd, word)));
+  return argv.some(looksLikeFile) ? ['run', ...argv] : argv;
+}
+
+/** An error that the user can do something about: its message and the fix. Anything else is a bug, with its stack. */
+function tell(error: unknown, io: Io, argv: readonly string[]) {
+  const exit = exitOf(error);
+  if (exit === null) {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    io.stderr.write(`${io.paint('red', 'error')}: this is a bug in rlrun\n${text}\n`);
+    return 'failure' as const;
+  }
+  const { message, fix } = error as Error & Partial<CommandError>;
+  if (argv.includes('--json')) io.json({ type: 'error', exit: exitCodes[exit].code, message, fix: fix ?? null });
+  io.stderr.write(`${io.paint('red', 'error')}: ${message}\n${fix ? `  ${fix}\n` : ''}`);
+  return exit;
+}
+
+export const packageVersion = (): string =>
+  (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;

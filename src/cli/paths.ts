@@ -1,0 +1,12 @@
+/** Where things are, and how to say so. */
+import { join, relative } from 'node:path';
+import type { Io } from './io.ts';
+
+/** Models and jobs of this project. */
+export const rootOf = ({ cwd, env }: Pick<Io, 'cwd' | 'env'>): string => env['RLRUN_HOME'] || join(cwd, '.rlrun');
+
+/** Relative to here when it lies below here. */
+export function shorten(path: string, { cwd }: Pick<Io, 'cwd'>): string {
+  const short = relative(cwd, path);
+  return short !== '' && !short.startsWith('..') ? short : path;
+}

@@ -1,0 +1,102 @@
+/** The command table as a commander program. */
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { type CommandName, type CommandSpec, type Handler, type Invocation, commands, groupSummaries } from './commands.ts';
+import { exitCodes } from './exit-codes.ts';
+import { type Flag, type Flags, flagSpecs } from './flags.ts';
+
+export interface Chosen {
+  name: CommandName;
+  load: () => Promise<Handler>;
+  args: Invocation['args'];
+  flags: Partial<Flags>;
+}
+
+export type Parsed = { kind: 'command'; chosen: Chosen } | { kind: 'told'; code: number };
+
+export interface ParseOptions {
+  version: string;
+  out: (text: string) => void;
+  err: (text: string) => void;
+  columns: number;
+}
+
+/** Finds the command and its flags; help and usage errors are written out at once. */
+export async function parse(argv: readonly string[], { version, out, err, columns }: ParseOptions): Promise<Parsed> {
+  let chosen: Chosen | null = null;
+  const program = describe(new Command('rlrun'), { out, err, columns });
+  program
+    .description('Reinforcement-learning post-training of language models as one YAML file, on your own machine.')
+    .usage('PIPELINE [options]\n       rlrun COMMAND …')
+    .version(version, '-V, --version', 'print the version')
+    .addHelpText('after', afterHelp());
+  const groups = new Map<string, Command>();
+  for (const [name, spec] of Object.entries<CommandSpec>(commands)) {
+    const [first, second] = name.split(' ') as [string, string?];
+    let parent = program;
+    if (second) {
+      parent = groups.get(first) ?? describe(new Command(first), { out, err, columns }).description(groupSummaries[first]!);
+      if (!groups.has(first)) program.addCommand(parent);
+      groups.set(first, parent);
+    }
+    const command = describe(new Command(second ?? first), { out, err, columns }).description(spec.summary);
+    for (const { syntax, description } of spec.args ?? []) command.argument(syntax, description);
+    for (const flag of spec.flags) command.addOption(optionOf(flag));
+    if (spec.examples) command.addHelpText('after', `\nExamples:\n${spec.examples.map((example) => `  ${example}`).join('\n')}`);
+    command.action(() => {
+      chosen = { name: name as CommandName, load: spec.load, args: command.args, flags: flagsOf(command, spec.flags) };
+    });
+    parent.addCommand(command);
+  }
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    const isHelp = error.exitCode === 0 || error.code === 'commander.help';
+    return { kind: 'told', code: isHelp ? exitCodes.ok.code : exitCodes.usage.code };
+  }
+  return chosen ? { kind: 'command', chosen } : { kind: 'told', code: exitCodes.usage.code };
+}
+
+function describe(command: Command, { out, err, columns }: Omit<ParseOptions, 'version'>): Command {
+  return command
+    .exitOverride()
+    .configureOutput({ writeOut: out, writeErr: err, getOutHelpWidth: () => columns, getErrHelpWidth: () => columns })
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+    .allowExcessArguments(false)
+    .showHelpAfterError('(rlrun --help shows what there is)');
+}
+
+const optionOf = (flag: Flag): Option => {
+  const { syntax, description, choices, number, repeatable } = flagSpecs[flag];
+  const option = new Option(syntax, description);
+  if (choices) option.choices(choices);
+  if (number) option.argParser((text) => parseNumber(text, number));
+  if (repeatable) option.argParser((text, before: string[] = []) => [...before, text]);
+  return option;
+};
+
+function parseNumber(text: string, kind: 'whole' | 'any'): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (kind === 'whole' && !(Number.isSafeInteger(value) && value >= 0)) throw new InvalidArgumentError('It takes a whole number, 0 or more.');
+  if (!Number.isFinite(value)) throw new InvalidArgumentError('It takes a number.');
+  return value;
+}
+
+/** Commander names a value after its long flag; the table names it after its key, since two flags may share a spelling. */
+function flagsOf(command: Command, flags: readonly Flag[]): Partial<Flags> {
+  const values: Record<string, unknown> = command.opts();
+  return Object.fromEntries(flags.flatMap((flag) => {
+    const value = values[optionOf(flag).attributeName()];
+    return value === undefined ? [] : [[flag, value]];
+  }));
+}
+
+const afterHelp = (): string => `
+A value comes from the first of: --set, the file, what it extends, the default. \`rlrun check --resolved\` shows which.
+
+Exit codes:
+${Object.values(exitCodes).map(({ code, meaning }) => `  ${String(code).padEnd(4)} ${meaning}`).join('\n')}
+
+Start here:
+  rlrun init && rlrun pipeline.yaml`;

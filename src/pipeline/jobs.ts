@@ -1,0 +1,71 @@
+/** The jobs of a project: `.rlrun/jobs`. */
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import writeFileAtomic from 'write-file-atomic';
+import { type JobMeta, openJobFiles } from './job-files.ts';
+import type { MetricsRow, Rollout } from '../events.ts';
+
+export const jobsDirectory = (root: string): string => join(root, 'jobs');
+
+/** A job on disk. `interrupted`: it says that it is running, but its process is gone. */
+export interface StoredJob extends Omit<JobMeta, 'status'> {
+  status: JobMeta['status'] | 'interrupted';
+  directory: string;
+}
+
+/** Newest first; directories that hold no readable job are passed over. */
+export async function listJobs(root: string): Promise<StoredJob[]> {
+  const names = await readdir(jobsDirectory(root), { withFileTypes: true }).catch(() => []);
+  const found = await Promise.all(names.filter((entry) => entry.isDirectory()).map((entry) => readJob(root, entry.name)));
+  return found.filter((job) => job !== null).sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
+}
+
+async function readJob(root: string, id: string): Promise<StoredJob | null> {
+  const directory = join(jobsDirectory(root), id);
+  try {
+    const meta = JSON.parse(await readFile(join(directory, 'meta.json'), 'utf8')) as JobMeta;
+    return { ...meta, directory, status: meta.status === 'running' && !isAlive(meta.pid) ? 'interrupted' : meta.status };
+  } catch {
+    return null;
+  }
+}
+
+/** Is there a process with this id? */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** A job by its id, by an unambiguous beginning of it, or `latest`. */
+export async function findJob(root: string, id: string): Promise<StoredJob | null> {
+  if (id === 'latest') {
+    const latest = await readFile(join(jobsDirectory(root), 'latest'), 'utf8').catch(() => '');
+    return latest ? readJob(root, latest.trim()) : null;
+  }
+  const jobs = await listJobs(root);
+  const matches = jobs.filter((job) => job.id.startsWith(id));
+  return jobs.find((job) => job.id === id) ?? (matches.length === 1 ? matches[0]! : null);
+}
+
+/** A plain file and no link: links need rights on Windows. */
+export const markLatest = (root: string, id: string): Promise<void> => writeFileAtomic(join(jobsDirectory(root), 'latest'), `${id}\n`);
+
+export const readJobMetrics = ({ directory }: StoredJob): Promise<MetricsRow[]> => openJobFiles(directory).readMetrics();
+
+/** One rollout by its id, whose first part is the step. */
+export async function findRollout({ directory }: StoredJob, id: string): Promise<Rollout | null> {
+  const step = Number(id.split('-')[0]);
+  if (!Number.isSafeInteger(step)) return null;
+  return (await openJobFiles(directory).readRollouts(step)).find((rollout) => rollout.id === id) ?? null;
+}
+
+/** Rollouts of a job's last step. */
+export async function lastRollouts({ directory }: Pick<StoredJob, 'directory'>): Promise<{ step: number; rollouts: Rollout[] }> {
+  const files = openJobFiles(directory);
+  const step = (await files.rolloutSteps()).at(-1) ?? 0;
+  return { step, rollouts: step === 0 ? [] : await files.readRollouts(step) };
+}

@@ -1,0 +1,81 @@
+/** What a pipeline names, loaded: tasksets and rewards, once each however many stages share them. */
+import { createHash } from 'node:crypto';
+import type { ResolvedPipeline, StageSettings } from '../config/types.ts';
+import { type Scorer, createScorer } from '../rewards/index.ts';
+import { type Taskset, loadTaskset } from '../tasks/index.ts';
+import type { Loaded } from '../util/load-error.ts';
+
+export interface Materials extends AsyncDisposable {
+  /** One entry per stage. */
+  stages: readonly { taskset: Taskset; scorer: Scorer }[];
+  /** sha-256 of settings, tasks and reward code: equal hashes mean the same run. */
+  hashes: { config: string; taskset: string; reward: string };
+  /** Files that were read, apart from the pipeline's own. */
+  files: { taskset: readonly string[]; reward: readonly string[] };
+}
+
+export interface MaterialsOptions {
+  /** What user code prints. */
+  onOutput?: (text: string) => void;
+  signal?: AbortSignal;
+}
+
+export const hashOf = (...parts: readonly unknown[]): string => createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+
+/** The resolved pipeline without the places where its files lie: moving a project changes nothing. */
+export const configHashOf = ({ file: _, ...pipeline }: ResolvedPipeline): string => hashOf(pipeline);
+
+export async function loadMaterials(pipeline: ResolvedPipeline, { onOutput, signal }: MaterialsOptions = {}): Promise<Loaded<'materials', Materials>> {
+  const tasksets = new Map<string, Taskset>();
+  const scorers = new Map<string, Scorer>();
+  const dispose = async () => {
+    await Promise.all([...scorers.values()].map((scorer) => scorer[Symbol.asyncDispose]()));
+  };
+  const options = { ...(onOutput ? { onOutput } : {}), ...(signal ? { signal } : {}) };
+  const read = { taskset: new Set<string>(), reward: new Set<string>() };
+  const keys = ({ taskset, reward, runtime }: StageSettings) => ({ tasksetKey: hashOf(taskset, runtime), scorerKey: hashOf(reward, runtime) });
+  for (const stage of pipeline.stages) {
+    const { tasksetKey, scorerKey } = keys(stage);
+    if (!tasksets.has(tasksetKey)) {
+      const loaded = await loadTaskset({ ...options, settings: stage.taskset, runtime: stage.runtime, seed: pipeline.seed });
+      if (!loaded.ok) return failed(loaded.error, { stage, section: 'taskset', read, dispose });
+      tasksets.set(tasksetKey, loaded.taskset);
+      for (const file of loaded.taskset.files) read.taskset.add(file);
+    }
+    if (!scorers.has(scorerKey)) {
+      const loaded = await createScorer({ ...options, settings: stage.reward, runtime: stage.runtime });
+      if (!loaded.ok) return failed(loaded.error, { stage, section: 'reward', read, dispose });
+      scorers.set(scorerKey, loaded.scorer);
+      for (const file of loaded.scorer.files) read.reward.add(file);
+    }
+  }
+  const stages = pipeline.stages.map((stage) => {
+    const { tasksetKey, scorerKey } = keys(stage);
+    return { taskset: tasksets.get(tasksetKey)!, scorer: scorers.get(scorerKey)! };
+  });
+  const materials: Materials = {
+    stages,
+    hashes: {
+      config: configHashOf(pipeline),
+      taskset: hashOf(stages.map(({ taskset }) => taskset.hash)),
+      reward: hashOf(stages.map(({ scorer }) => scorer.hash)),
+    },
+    files: { taskset: [...read.taskset], reward: [...read.reward] },
+    [Symbol.asyncDispose]: dispose,
+  };
+  return { ok: true, materials };
+}
+
+interface Failed {
+  stage: StageSettings;
+  section: 'taskset' | 'reward';
+  read: { taskset: Set<string>; reward: Set<string> };
+  dispose: () => Promise<void>;
+}
+
+/** The error with its place in the pipeline, and with every file that was read on the way, so that a watcher can wait for the repair. */
+async function failed(error: (Loaded<'x', never> & { ok: false })['error'], { section, read, dispose }: Failed) {
+  await dispose();
+  const key = error.key ? `${section}.${error.key}` : section;
+  return { ok: false as const, error: { ...error, key: key.replace(/\.$/, ''), files: [...read.taskset, ...read.reward, ...error.files] } };
+}
