@@ -1,30 +1,163 @@
 import { createHash } from 'node:crypto';
-import type { TasksetSettings } from '../config/types.ts';
-import { type Loaded, loadFailure } from '../util/load-error.ts';
-import { type Generator, generators } from './generators/index.ts';
-import { slugOf } from './slug.ts';
-import { type Draft, drawSplit } from './space.ts';
+import { basename, extname } from 'node:path';
+import type { RuntimeSettings, TasksetSettings } from '../config/types.ts';
+import { type Environment, openEnvironment, openUserCode, PROGRAM } from '../runtimes/index.ts';
+import { type LoadError, type Loaded, loadFailure } from '../util/load-error.ts';
+import { permutation } from '../util/random.ts';
+import { workerUrl } from '../util/worker-url.ts';
+import { BUILTIN, generate, tooFew } from './generate.ts';
+import { listRows, readRows, ROW_FILES } from './read-rows.ts';
+import { checkRow, isModule, type RowTask, type SourceRow } from './rows.ts';
+import type { RowsCall, RowsReply } from './rows.worker.ts';
 import type { Task, Taskset } from './types.ts';
 
 export interface LoadTasksetOptions {
   settings: TasksetSettings;
   /** The pipeline's seed: the same seed makes the same tasks in the same order. */
   seed: number;
+  /** Where task modules and environments run; needed for rows whose prompts a program makes. */
+  runtime?: RuntimeSettings;
+  /** What user code prints, as it comes. */
+  onOutput?: (text: string) => void;
   signal?: AbortSignal;
 }
 
-export async function loadTaskset({ settings, seed, signal }: LoadTasksetOptions): Promise<Loaded<'taskset', Taskset>> {
+type Sides = Record<'train' | 'eval', Task[]>;
+
+const PATIENT: RuntimeSettings = { kind: 'local', command: [], cwd: '.', concurrency: 2, setupTimeoutMs: 60_000, scoreTimeoutMs: 60_000, rolloutTimeoutMs: 120_000, memoryMb: 1024 };
+
+/**
+ * Loads a taskset: a built-in generator, rows of a JSON, JSON Lines or YAML file, or a TypeScript module. Train and eval are
+ * disjoint: no question is in both. Every fault of the user's files comes back as a value.
+ */
+export async function loadTaskset(options: LoadTasksetOptions): Promise<Loaded<'taskset', Taskset>> {
+  const { settings, seed, signal } = options;
   signal?.throwIfAborted();
-  const name = settings.source.slice('builtin:'.length);
-  const generator = (generators as unknown as Record<string, Generator<unknown>>)[name];
-  if (!generator) return loadFailure(`There is no built-in taskset "${name}".`, `Use one of ${Object.keys(generators).join(', ')}.`, { key: 'source' });
-  const defaults = Object.fromEntries(Object.entries(generator.args.properties).map(([key, schema]) => [key, schema.default]));
-  const drawn = drawSplit(generator.strata({ ...defaults, ...settings.args }, seed), settings.split, seed);
-  if (!drawn.ok) {
-    return loadFailure(`builtin:${name} has ${drawn.exist} tasks; the split asks for ${settings.split.train + settings.split.eval}.`, 'Ask for fewer.', { key: 'split' });
+  const { source } = settings;
+  if (source.startsWith(BUILTIN)) {
+    const made = generate(settings, seed);
+    return made.ok ? { ok: true, taskset: taskset(source.slice(BUILTIN.length), made.tasks, { files: [], hashes: [] }) } : made;
   }
-  const finish = ({ id, args, prompt, answer }: Draft): Task => ({ id: slugOf(id, args), prompt, answer, args });
-  const [train, evaluation] = [drawn.train.map(finish), drawn.eval.map(finish)];
-  const hash = createHash('sha256').update(JSON.stringify([train, evaluation])).digest('hex');
-  return { ok: true, taskset: { name, train, eval: evaluation, hash, files: [] } };
+  if (!isModule(source) && !ROW_FILES.includes(extname(source).toLowerCase())) {
+    return loadFailure(`${source} is no taskset.`, `Name a builtin:… or a file ending in ${ROW_FILES.join(', ')}, .ts or .js.`, { key: 'source' });
+  }
+  const read = isModule(source) ? await runModule(options) : { ...(await readRows(source)), templates: [], files: [source] };
+  if (!read.ok) return read;
+  const refuse = (failed: { ok: false; error: LoadError }) => ({ ok: false as const, error: { ...failed.error, files: read.files } });
+  const checked = checkRows(read.rows, { file: source, templates: read.templates });
+  if (!checked.ok) return refuse(checked);
+  const divided = divide(checked.rows, settings, seed);
+  if (!divided.ok) return refuse(divided);
+  const prompted = await askForPrompts(divided.sides, options);
+  if (!prompted.ok) return refuse(prompted);
+  return { ok: true, taskset: taskset(basename(source, extname(source)), prompted.sides, { files: [...new Set([...read.files, ...prompted.files])], hashes: prompted.hashes }) };
 }
+
+function taskset(name: string, { train, eval: held }: Sides, { files, hashes }: { files: readonly string[]; hashes: readonly string[] }): Taskset {
+  // Absolute paths differ between machines; what the files say is in the hashes.
+  const text = JSON.stringify([train, held, hashes], (key, value: unknown) => (key === 'template' ? (value as { id: string }).id : value));
+  return { name, train, eval: held, hash: createHash('sha256').update(text).digest('hex'), files };
+}
+
+type ReadModule = { ok: true; rows: SourceRow[]; templates: string[]; files: readonly string[] } | { ok: false; error: LoadError };
+
+async function runModule({ settings: { source, args, split }, seed, runtime = PATIENT, onOutput, signal }: LoadTasksetOptions): Promise<ReadModule> {
+  const failed = (message: string, files: readonly string[]) => loadFailure(`${source}: ${message}.`, 'Export a list of { prompt, answer } by default, or a generator of them.', { key: 'source', files });
+  const opened = await openUserCode({ entry: workerUrl('rows.worker', import.meta.url), paths: [source], runtime: { ...runtime, kind: 'local' }, onOutput, signal });
+  if (!opened.ok) return failed(opened.failure.message, opened.files);
+  await using code = opened.code;
+  const call: RowsCall = { path: source, args, seed, ...split };
+  const outcome = await code.pool.call('rows', call, { timeoutMs: runtime.setupTimeoutMs, signal });
+  if (!outcome.ok) return failed(outcome.failure.message, code.files);
+  const { rows: text, templates } = outcome.value as RowsReply;
+  const value: unknown = JSON.parse(text);
+  const rows = listRows(value, value, source);
+  return rows.ok ? { ok: true, rows: rows.rows, templates, files: code.files } : { ok: false, error: { ...rows.error, files: code.files } };
+}
+
+function checkRows(rows: readonly SourceRow[], context: { file: string; templates: readonly string[] }): Loaded<'rows', RowTask[]> {
+  const checked: RowTask[] = [];
+  const named = new Map<string, string>();
+  for (const source of rows) {
+    const result = checkRow(source, context);
+    if (!result.ok) return loadFailure(`${context.file}, ${result.fault.message}.`, result.fault.fix, placeOf(source.name, context.file));
+    const { id } = result.row.task;
+    const other = named.get(id);
+    if (other !== undefined) return loadFailure(`${context.file}, ${source.name}: the task "${id}" is there already, in ${other}.`, 'Remove one, or give each a slug of its own.', placeOf(source.name, context.file));
+    named.set(id, source.name);
+    checked.push(result.row);
+  }
+  const sided = checked.filter(({ split }) => split !== null).length;
+  if (sided > 0 && sided < checked.length) return loadFailure(`${context.file}: ${sided} of ${checked.length} rows have a split.`, 'Give every row one, or none.', { key: 'source' });
+  return { ok: true, rows: checked };
+}
+
+function placeOf(name: string, file: string): Partial<Pick<LoadError, 'key' | 'at'>> {
+  const line = /^line (\d+)$/.exec(name)?.[1];
+  return line ? { at: { file, line: Number(line), column: 1 } } : { key: 'source' };
+}
+
+/** As the rows say, else at random with equal questions on one side: train from the front of the shuffled rows, eval from the back. */
+function divide(rows: readonly RowTask[], { source, split }: TasksetSettings, seed: number): { ok: true; sides: Record<'train' | 'eval', RowTask[]> } | { ok: false; error: LoadError } {
+  if (split.train + split.eval > rows.length) return tooFew(source, rows.length, split);
+  if (rows.some((row) => row.split !== null)) return divideAsWritten(rows, { source, split });
+  const byQuestion = Map.groupBy(rows, ({ question }) => question);
+  const groups = [...byQuestion.values()];
+  const order = permutation([seed, 0x20000], groups.length).map((index) => groups[index]!);
+  const sides = { train: [] as RowTask[], eval: [] as RowTask[] };
+  while (sides.eval.length < split.eval && order.length > 0) sides.eval.push(...order.pop()!);
+  while (sides.train.length < split.train && order.length > 0) sides.train.push(...order.shift()!);
+  for (const side of ['train', 'eval'] as const) {
+    if (sides[side].length < split[side]) {
+      return loadFailure(`${source}: rows with the same prompt stay on one side of the split, which leaves ${sides[side].length} to ${side}; the split asks for ${split[side]}.`, 'Ask for fewer, or remove rows that repeat a prompt.', { key: 'split' });
+    }
+    sides[side].length = split[side];
+  }
+  return { ok: true, sides };
+}
+
+function divideAsWritten(rows: readonly RowTask[], { source, split }: Pick<TasksetSettings, 'source' | 'split'>): ReturnType<typeof divide> {
+  const sides = { train: rows.filter((row) => row.split === 'train'), eval: rows.filter((row) => row.split === 'eval') };
+  const trained = new Map(sides.train.map((row) => [row.question, row.name]));
+  const leaked = sides.eval.find(({ question }) => trained.has(question));
+  if (leaked) return loadFailure(`${source}: ${leaked.name} of eval asks the same as ${trained.get(leaked.question)!} of train.`, 'Remove one of them: a held-out task must not be trained on.', { key: 'source' });
+  for (const side of ['train', 'eval'] as const) {
+    if (split[side] > sides[side].length) return loadFailure(`${source} has ${sides[side].length} tasks to ${side}; the split asks for ${split[side]}.`, `Write split: { train: ${sides.train.length}, eval: ${sides.eval.length} } or less.`, { key: 'split' });
+    sides[side].length = split[side];
+  }
+  return { ok: true, sides };
+}
+
+type Prompted = { ok: true; sides: Sides; files: readonly string[]; hashes: readonly string[] } | { ok: false; error: LoadError };
+
+/** Has every template make its prompt. Each environment is opened once and closed again: grading opens it anew. */
+async function askForPrompts(sides: Record<'train' | 'eval', RowTask[]>, { settings, runtime = PATIENT, onOutput, signal }: LoadTasksetOptions): Promise<Prompted> {
+  await using environments = new AsyncDisposableStack();
+  const opened = new Map<string, Environment>();
+  const sources = new Set([...sides.train, ...sides.eval].flatMap(({ task }) => (task.prompt === null ? [task.template!.source] : [])));
+  for (const source of sources) {
+    const result = await openEnvironment({ source, runtime: source === PROGRAM ? runtime : { ...runtime, kind: 'local' }, onOutput, signal });
+    if (!result.ok) return loadFailure(`${source === PROGRAM ? settings.source : source}: ${result.failure.message}.`, 'Its rows name templates that something has to run.', { key: 'source', files: result.files });
+    opened.set(source, environments.use(result.environment));
+  }
+  // The first fault is enough: a program that cannot do one task shall not be asked for thousands.
+  const stop = new AbortController();
+  const until = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const finish = async ({ task, name }: RowTask): Promise<Task> => {
+    if (task.prompt !== null) return task as Task;
+    const { id, source } = task.template!;
+    const prompt = await opened.get(source)!.setup({ template: id, args: task.args }, until);
+    if (!prompt.ok) throw new SetupFault(`${name}: ${prompt.failure.message}`);
+    return { ...task, prompt: prompt.value };
+  };
+  try {
+    const [train, held] = await Promise.all([Promise.all(sides.train.map(finish)), Promise.all(sides.eval.map(finish))]);
+    return { ok: true, sides: { train, eval: held }, files: [...opened.values()].flatMap(({ files }) => files), hashes: [...opened.values()].map(({ hash }) => hash) };
+  } catch (error) {
+    stop.abort();
+    if (error instanceof SetupFault) return loadFailure(`${settings.source}, ${error.message}.`, 'A template yields its prompt first, then the reward.', { key: 'source' });
+    throw error;
+  }
+}
+
+class SetupFault extends Error {}

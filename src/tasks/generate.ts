@@ -1,0 +1,60 @@
+import { Ajv } from 'ajv';
+import type { TasksetSettings } from '../config/types.ts';
+import { didYouMean } from '../util/did-you-mean.ts';
+import { type Loaded, loadFailure } from '../util/load-error.ts';
+import { type Generator, generators } from './generators/index.ts';
+import { slugOf } from './slug.ts';
+import { type Draft, drawSplit } from './space.ts';
+import type { Task } from './types.ts';
+
+export const BUILTIN = 'builtin:';
+
+/** Makes the tasks of a built-in source, or says which argument is wrong. */
+export function generate({ source, args, split }: TasksetSettings, seed: number): Loaded<'tasks', Record<'train' | 'eval', Task[]>> {
+  const name = source.slice(BUILTIN.length);
+  const known: Record<string, Generator<unknown>> = generators as never;
+  const generator = Object.hasOwn(known, name) ? known[name]! : null;
+  if (!generator) {
+    const names = Object.keys(known);
+    return loadFailure(`There is no built-in taskset "${name}".`, `${didYouMean(name, names)}The built-in tasksets are ${names.join(', ')}.`, { key: 'source' });
+  }
+  const checked = completeArgs(generator, args);
+  if (!checked.ok) return checked;
+  const fault = generator.check?.(checked.args) ?? null;
+  if (fault) return loadFailure(`${source}: ${fault.message}.`, fault.fix, { key: `args.${fault.key}` });
+  const drawn = drawSplit(generator.strata(checked.args, seed), split, seed);
+  if (!drawn.ok) return tooFew(source, drawn.exist, split, 'Or allow more tasks in taskset.args.');
+  const toTask = ({ id, args: taskArgs, prompt, answer }: Draft): Task => ({
+    id: slugOf(id, taskArgs),
+    prompt,
+    answer,
+    args: taskArgs,
+    template: { id, source },
+  });
+  return { ok: true, tasks: { train: drawn.train.map(toTask), eval: drawn.eval.map(toTask) } };
+}
+
+/** The split asks for more tasks than there are. */
+export function tooFew(source: string, exist: number, { train, eval: held }: TasksetSettings['split'], more = ''): ReturnType<typeof loadFailure> {
+  const evalShare = Math.min(exist, held > 0 ? Math.max(1, Math.floor((exist * held) / (train + held))) : 0);
+  const fix = exist === 0 ? 'Add tasks.' : `Write split: { train: ${exist - evalShare}, eval: ${evalShare} } or less. ${more}`;
+  return loadFailure(`${source} has ${exist} tasks; the split asks for ${train} to train and ${held} to evaluate, ${train + held} in all.`, fix.trim(), { key: 'split' });
+}
+
+/** Defaults filled in; unknown keys and wrong values refused. */
+function completeArgs(generator: Generator<unknown>, given: TasksetSettings['args']): Loaded<'args', Record<string, unknown>> {
+  const args = structuredClone(given) as Record<string, unknown>;
+  const validate = new Ajv({ useDefaults: true, allErrors: true, logger: false, strict: false }).compile(generator.args);
+  if (validate(args)) return { ok: true, args };
+  const [fault] = validate.errors!;
+  const { instancePath, keyword, message, params } = fault!;
+  const names = Object.keys(generator.args.properties);
+  if (keyword === 'additionalProperties') {
+    const unknown = String(params['additionalProperty']);
+    return loadFailure(`There is no argument "${unknown}".`, `${didYouMean(unknown, names)}The arguments are ${names.join(', ')}.`, { key: `args.${unknown}` });
+  }
+  const path = instancePath.slice(1).replaceAll('/', '.');
+  const allowed = keyword === 'enum' ? `: ${(params['allowedValues'] as unknown[]).join(', ')}` : '';
+  const description = generator.args.properties[path.split('.')[0]!]?.description ?? '';
+  return loadFailure(`${path} ${message}${allowed}.`, description, { key: `args.${path}` });
+}
