@@ -1,5 +1,6 @@
 /** @file Passes: functions from graph to graph. Start with `canonicalize`; the others expect its forms. */
 export { canonicalize } from './canonicalize.ts';
+export { decompose, type Decomposable } from './decompose/index.ts';
 export { distributeMatMul } from './distribute-matmul.ts';
 export { exposeCache } from './expose-cache.ts';
 export { foldIf } from './fold-if.ts';

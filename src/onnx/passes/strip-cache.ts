@@ -42,11 +42,11 @@ export function stripCache(model: Model): Model {
   return needed.length === 0 ? without : withEmptyTensors(without, stripped.inputs.filter(({ name }) => live.has(name) && names.has(name)));
 }
 
-/** The symbols that only the cache has: its length. The batch size is a symbol of the other inputs as well. */
+/** The length of the cache: the symbol before the last axis, unless other inputs have it too (as they have the batch size). */
 function pastLengths(inputs: readonly ValueInfo[], past: ReadonlySet<string>): ReadonlyMap<string, Dim> {
   const others = new Set(inputs.filter(({ name }) => !past.has(name)).flatMap(({ shape }) => shape ?? []));
-  const own = inputs.filter(({ name }) => past.has(name)).flatMap(({ shape }) => shape ?? []);
-  return new Map(own.flatMap((dim) => (typeof dim === 'string' && !others.has(dim) ? [[dim, 0] as const] : [])));
+  const lengths = inputs.filter(({ name }) => past.has(name)).map(({ shape }) => shape?.at(-2));
+  return new Map(lengths.flatMap((dim) => (typeof dim === 'string' && !others.has(dim) ? [[dim, 0] as const] : [])));
 }
 
 /** Exporters that name the mask's length `total_sequence_length` do not say that it is the sequence once the cache is empty. */
