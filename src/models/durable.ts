@@ -17,6 +17,11 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
+export async function syncFile(path: string): Promise<void> {
+  await using file = await open(path, 'r+');
+  await file.sync();
+}
+
 /** Replaces a file: readers see the old text or the new, also after a power cut. */
 export async function writeTextDurably(path: string, text: string): Promise<void> {
   try {

@@ -1,14 +1,13 @@
 /** @file A Hugging Face directory (config.json and safetensors) → a transformers.js directory. */
-import { access, mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { elementCount, float32Tensor, floatValues, type DataType, type Tensor } from '../onnx/index.ts';
+import { elementCount, float32Tensor, type Tensor } from '../onnx/index.ts';
 import { buildDecoder, decoderParameters, parseDecoderConfig, type Parameter } from './architectures/index.ts';
-import { errorCode, fileError, ModelError } from './errors.ts';
+import { ModelError } from './errors.ts';
+import { exists, readJsonObject } from './json.ts';
 import { createDirectory, writeJsonFiles } from './model-directory.ts';
 import { externalAbove, openWeightsFile, writeOnnxFile } from './onnx-file.ts';
-import { openSafetensors, type SafetensorsDtype, type SafetensorsFile } from './safetensors.ts';
-
-const floatTypes: Partial<Record<SafetensorsDtype, DataType>> = { F64: 'float64', F32: 'float32', BF16: 'bfloat16', F16: 'float16' };
+import { floatsOf, isFloatDtype, openSafetensors, type SafetensorsFile } from './safetensors.ts';
 
 /**
  * Reads `source`, builds the decoder's graph from its config.json and writes `target`, which must not exist yet. Weights
@@ -76,16 +75,16 @@ async function openWeights(directory: string): Promise<Weights> {
       if (stored === undefined) {
         throw new ModelError('invalid', `the weights in ${directory} have no tensor "${name}"`, { fix: 'Check that config.json and the weights belong together and that no file is missing.' });
       }
-      if (stored.shape.join() !== expected.join() || floatTypes[stored.dtype] === undefined) {
+      if (stored.shape.join() !== expected.join() || !isFloatDtype(stored.dtype)) {
         throw new ModelError('invalid', `tensor "${name}" in ${directory} is ${stored.dtype} [${stored.shape.join(', ')}], config.json asks for floats [${expected.join(', ')}]`, {
           fix: 'Check that config.json and the weights belong together.',
         });
       }
     },
     async read(parameter) {
-      const { dtype, shape, data } = await byName.get(parameter.name)!.read(parameter.name);
-      const values = floatValues({ dataType: floatTypes[dtype]!, dims: shape, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) });
-      return float32Tensor(parameter.shape, parameter.transposed ? transpose(values, shape as [number, number]) : values);
+      const stored = await byName.get(parameter.name)!.read(parameter.name);
+      const values = floatsOf(stored, parameter.name);
+      return float32Tensor(parameter.shape, parameter.transposed ? transpose(values, stored.shape as [number, number]) : values);
     },
     [Symbol.asyncDispose]: close,
   };
@@ -137,33 +136,4 @@ export async function readTokenizerFiles(directory: string): Promise<Record<stri
     files['tokenizer_config.json'] = { ...files['tokenizer_config.json'], chat_template: await readFile(templatePath, 'utf8') };
   }
   return files;
-}
-
-export async function readJsonObject(path: string): Promise<Record<string, unknown>> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    throw fileError(error, path);
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new ModelError('invalid', `${path} is not JSON: ${(error as Error).message}`, { fix: 'Restore or download the file again.', cause: error });
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new ModelError('invalid', `${path} does not hold a JSON object`, { fix: 'Restore or download the file again.' });
-  }
-  return value as Record<string, unknown>;
-}
-
-export async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return false;
-    throw fileError(error, path);
-  }
 }

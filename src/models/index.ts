@@ -1,5 +1,12 @@
 export type * from './types.ts';
 export { ModelError, type ModelErrorKind } from './errors.ts';
-export { openSafetensors, parseSafetensors, readSafetensors, writeSafetensors, type SafetensorsFile, type StoredTensor } from './safetensors.ts';
+export { openStore, type ForkOptions, type ForkResult, type ModelListing, type ModelStore, type StoreOptions } from './store.ts';
+export { StoredModel, type CheckpointDraft } from './stored-model.ts';
+export type { StoredCheckpoint } from './checkpoint-files.ts';
+export { checkpointTree, type CheckpointNode } from './tree.ts';
+export type { TensorDiff, WeightsDiff } from './diff.ts';
+export type { DownloadProgress } from './hub.ts';
+export { parseSource, type ModelSource } from './sources.ts';
+export { floatsOf, openSafetensors, parseSafetensors, readSafetensors, writeSafetensors, type SafetensorsFile, type StoredTensor } from './safetensors.ts';
 export { arithmeticCharacters, characterTokenizer, type CharacterTokenizer } from './character-tokenizer.ts';
 export { createRandomModel } from './random-model.ts';

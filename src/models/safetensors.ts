@@ -3,6 +3,7 @@
  * https://github.com/huggingface/safetensors#format. The reader trusts nothing of the header; what it returns are views.
  */
 import { open, type FileHandle } from 'node:fs/promises';
+import { floatValues, type DataType } from '../onnx/index.ts';
 import { maxTransferBytes, writeAll } from './durable.ts';
 import { fileError, ModelError } from './errors.ts';
 
@@ -252,4 +253,15 @@ function encodeHeader(tensors: readonly [string, StoredTensor][], metadata: Read
   new DataView(bytes.buffer).setBigUint64(0, BigInt(padded), true);
   bytes.set(json, prefixBytes);
   return bytes;
+}
+
+const floatTypes: Partial<Record<SafetensorsDtype, DataType>> = { F64: 'float64', F32: 'float32', BF16: 'bfloat16', F16: 'float16' };
+export const isFloatDtype = (dtype: SafetensorsDtype): boolean => floatTypes[dtype] !== undefined;
+
+/** A float tensor as float32: a view where it is that already. */
+export function floatsOf({ dtype, shape, data }: StoredTensor, name: string): Float32Array {
+  if (dtype === 'F32') return data;
+  const dataType = floatTypes[dtype];
+  if (dataType === undefined) throw new ModelError('invalid', `tensor "${name}" is ${dtype}, expected floats`, { fix: 'Use weights in float32, float16 or bfloat16.' });
+  return floatValues({ dataType, dims: shape, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) });
 }

@@ -27,7 +27,7 @@ export interface ModelRecord {
   createdAt: string;
   /** The transformers.js directory the graph comes from. */
   baseDirectory: string;
-  train: { method: 'full' } | { method: 'lora'; rank: number; alpha: number; targets: string[]; seed: number };
+  train: { method: 'full' } | { method: 'lora'; rank: number; alpha: number; targets: readonly string[]; seed: number };
   /** Where the fork started when its source was another model's checkpoint. */
   source: { slug: string; checkpoint: string } | null;
 }

@@ -1,0 +1,81 @@
+/** @file What lies in a model directory: can it be sampled and trained, and if not, why not? */
+import { createHash } from 'node:crypto';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { supportedModelTypes } from './architectures/index.ts';
+import { errorCode, fileError, ModelError } from './errors.ts';
+import { readJsonObject } from './json.ts';
+
+export interface BaseInspection {
+  /** `safetensors` is converted first, `onnx` is used as it is. */
+  format: 'onnx' | 'safetensors' | null;
+  modelType: string | null;
+  /** Of all files. */
+  bytes: number;
+  /** Why it cannot be trained; null when it can. */
+  obstacle: string | null;
+}
+
+export const onnxModelPath = 'onnx/model.onnx';
+
+/** Looks at names, sizes and config.json; the graph itself is judged when an engine opens it. */
+export async function inspectBase(directory: string): Promise<BaseInspection> {
+  const sizes = await fileSizes(directory);
+  const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  const verdict = (format: BaseInspection['format'], modelType: string | null, obstacle: string | null): BaseInspection => ({ format, modelType, bytes, obstacle });
+
+  if (!sizes.has('config.json')) return verdict(null, null, 'it has no config.json');
+  const config = await readJsonObject(join(directory, 'config.json'));
+  const modelType = typeof config.model_type === 'string' ? config.model_type : null;
+  const isSupported = supportedModelTypes.some((type) => type === modelType);
+  const hasSafetensors = sizes.has('model.safetensors') || sizes.has('model.safetensors.index.json');
+  const missing = ['tokenizer.json', 'tokenizer_config.json'].filter((name) => !sizes.has(name));
+  const tokenizer = missing.length === 0 ? null : `it has no ${missing.join(' and no ')}`;
+
+  // Our own graph is preferred where there are weights for it: its names are Hugging Face's, so every export works.
+  if (hasSafetensors && isSupported && config.quantization_config === undefined) return verdict('safetensors', modelType, tokenizer);
+  if (sizes.has(onnxModelPath)) return verdict('onnx', modelType, tokenizer);
+  const quantized = [...sizes.keys()].filter((name) => /^onnx\/model_\w+\.onnx$/.test(name));
+  if (quantized.length > 0) return verdict(null, modelType, `it has only ${quantized.join(', ')}; training needs the float32 ${onnxModelPath}`);
+  if (!hasSafetensors) return verdict(null, modelType, `it has neither ${onnxModelPath} nor model.safetensors`);
+  if (!isSupported) return verdict(null, modelType, `model_type ${JSON.stringify(config.model_type)} needs an ${onnxModelPath}; safetensors are read for ${supportedModelTypes.join(', ')}`);
+  return verdict(null, modelType, 'its weights are quantized');
+}
+
+/** Sizes of the files in a directory and its `onnx` folder, by path with forward slashes. */
+async function fileSizes(directory: string): Promise<Map<string, number>> {
+  const sizes = new Map<string, number>();
+  for (const folder of ['', 'onnx/']) {
+    try {
+      for (const entry of await readdir(join(directory, folder))) {
+        const found = await stat(join(directory, folder, entry));
+        if (found.isFile()) sizes.set(`${folder}${entry}`, found.size);
+      }
+    } catch (error) {
+      if (folder === '' || errorCode(error) !== 'ENOENT') throw fileError(error, directory);
+    }
+  }
+  return sizes;
+}
+
+/** Throws with the obstacle when there is one. */
+export async function requireTrainable(directory: string, name: string): Promise<BaseInspection & { format: 'onnx' | 'safetensors' }> {
+  const inspection = await inspectBase(directory);
+  const { obstacle, format } = inspection;
+  if (obstacle !== null || format === null) {
+    throw new ModelError('invalid', `${name} cannot be trained: ${obstacle}`, { fix: `Use a model directory with config.json, tokenizer.json, tokenizer_config.json and ${onnxModelPath} or model.safetensors.` });
+  }
+  return { ...inspection, format };
+}
+
+/** Changes when the model in a directory is replaced: sizes of its files and the contents of the small ones. */
+export async function fingerprint(directory: string): Promise<string> {
+  const smallBytes = 2 ** 20;
+  const hash = createHash('sha256');
+  for (const [name, size] of [...(await fileSizes(directory))].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    hash.update(`${name}\0${size}\0`);
+    if (size <= smallBytes) hash.update(await readFile(join(directory, name)));
+    else hash.update(String((await stat(join(directory, name))).mtimeMs));
+  }
+  return hash.digest('hex');
+}

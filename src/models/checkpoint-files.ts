@@ -1,0 +1,126 @@
+/** @file One checkpoint on disk: `checkpoint.json`, `weights.safetensors`, `optimizer.safetensors`. */
+import { createHash } from 'node:crypto';
+import { createReadStream, statSync } from 'node:fs';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { writeJsonDurably } from './durable.ts';
+import { errorCode, fileError, ModelError } from './errors.ts';
+import type { Checkpoint } from './types.ts';
+
+/** What is stored: the checkpoint, and enough about its files to notice damage. */
+export interface StoredCheckpoint extends Checkpoint {
+  /** By name; empty once the checkpoint is pruned. */
+  files: Record<string, { bytes: number; sha256: string }>;
+  /** The weights were deleted on purpose; the node stays in the tree. */
+  pruned: boolean;
+}
+
+export const weightsFile = 'weights.safetensors';
+export const optimizerFile = 'optimizer.safetensors';
+const metadataFile = 'checkpoint.json';
+/** Directories that a writer has not finished. Garbage as soon as nobody holds the lock. */
+export const temporaryPrefix = '.tmp-';
+
+/** Measures the state files that lie in `directory` and writes `checkpoint.json` beside them. */
+export async function sealCheckpoint(directory: string, checkpoint: Checkpoint): Promise<StoredCheckpoint> {
+  const files: StoredCheckpoint['files'] = {};
+  for (const name of await readdir(directory)) {
+    const path = join(directory, name);
+    files[name] = { bytes: (await stat(path)).size, sha256: await sha256(path) };
+  }
+  if (files[weightsFile] === undefined) throw new Error(`no ${weightsFile} was written to ${directory}`);
+  const stored: StoredCheckpoint = { ...checkpoint, files, pruned: false };
+  await writeJsonDurably(join(directory, metadataFile), stored);
+  return stored;
+}
+
+export interface CheckpointScan {
+  /** Oldest first. */
+  checkpoints: StoredCheckpoint[];
+  /** Directories that hold no readable checkpoint. */
+  problems: { name: string; error: ModelError }[];
+}
+
+/** Reads all checkpoints of a model, oldest first, and says which cannot be read. */
+export async function readCheckpoints(directory: string): Promise<CheckpointScan> {
+  let names: string[];
+  try {
+    names = (await readdir(directory)).filter((name) => !name.startsWith(temporaryPrefix));
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw fileError(error, directory);
+    names = [];
+  }
+  const checkpoints: StoredCheckpoint[] = [];
+  const problems: CheckpointScan['problems'] = [];
+  for (const name of names) {
+    try {
+      checkpoints.push(await readCheckpoint(join(directory, name), name));
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error;
+      problems.push({ name, error });
+    }
+  }
+  return { checkpoints: checkpoints.sort((a, b) => a.createdAt.localeCompare(b.createdAt) || a.step - b.step || a.name.localeCompare(b.name)), problems };
+}
+
+async function readCheckpoint(directory: string, name: string): Promise<StoredCheckpoint> {
+  const path = join(directory, metadataFile);
+  let value: Partial<StoredCheckpoint>;
+  try {
+    value = JSON.parse(await readFile(path, 'utf8')) as Partial<StoredCheckpoint>;
+  } catch (error) {
+    throw damaged(name, errorCode(error) === 'ENOENT' ? `${path} is missing` : `${path} cannot be read (${(error as Error).message})`, error);
+  }
+  if (value === null || typeof value !== 'object' || typeof value.id !== 'string' || value.name !== name || typeof value.files !== 'object' || value.files === null) {
+    throw damaged(name, `${path} is not this checkpoint's description`);
+  }
+  return value as StoredCheckpoint;
+}
+
+/** Throws unless every file is there in its full length. Synchronous and cheap: it looks at sizes only. */
+export function checkFiles(directory: string, { name, files, pruned }: StoredCheckpoint): void {
+  if (pruned) {
+    throw new ModelError('not_found', `the weights of ${name} were pruned`, { fix: 'Choose a checkpoint that still has its weights: rlrun models checkpoints lists them.' });
+  }
+  for (const [file, { bytes }] of Object.entries(files)) {
+    const path = join(directory, file);
+    const size = statSync(path, { throwIfNoEntry: false })?.size;
+    if (size === undefined) throw damaged(name, `${path} is missing`);
+    if (size !== bytes) throw damaged(name, `${path} has ${size} bytes instead of ${bytes}`);
+  }
+}
+
+/** As `checkFiles`, and reads every byte. */
+export async function verifyFiles(directory: string, checkpoint: StoredCheckpoint): Promise<void> {
+  checkFiles(directory, checkpoint);
+  for (const [file, expected] of Object.entries(checkpoint.files)) {
+    const path = join(directory, file);
+    if ((await sha256(path)) !== expected.sha256) throw damaged(checkpoint.name, `${path} was changed after it was written (its hash differs)`);
+  }
+}
+
+/** Deletes the state files; `checkpoint.json` stays. The note comes first: a crash in between leaves a pruned checkpoint with files. */
+export async function deleteState(directory: string, checkpoint: StoredCheckpoint): Promise<void> {
+  await writeJsonDurably(join(directory, metadataFile), { ...checkpoint, files: {}, pruned: true } satisfies StoredCheckpoint);
+  for (const file of [...Object.keys(checkpoint.files), weightsFile, optimizerFile]) await rm(join(directory, file), { force: true });
+}
+
+export const stateBytes = ({ files }: StoredCheckpoint): number => Object.values(files).reduce((sum, { bytes }) => sum + bytes, 0);
+
+function damaged(name: string, what: string, cause?: unknown): ModelError {
+  return new ModelError('invalid', `checkpoint ${name} is damaged: ${what}`, {
+    fix: 'Restore it from a backup, or go on from another checkpoint: rlrun models head MODEL --set CHECKPOINT.',
+    cause,
+  });
+}
+
+async function sha256(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  try {
+    await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
+  } catch (error) {
+    throw fileError(error, path);
+  }
+  return hash.digest('hex');
+}

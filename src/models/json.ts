@@ -1,0 +1,32 @@
+/** @file Reading the JSON files of a model, with errors that name the file. */
+import { access, readFile } from 'node:fs/promises';
+import { errorCode, fileError, ModelError } from './errors.ts';
+
+export async function readJsonObject(path: string): Promise<Record<string, unknown>> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw fileError(error, path);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new ModelError('invalid', `${path} is not JSON: ${(error as Error).message}`, { fix: 'Restore or download the file again.', cause: error });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new ModelError('invalid', `${path} does not hold a JSON object`, { fix: 'Restore or download the file again.' });
+  }
+  return value as Record<string, unknown>;
+}
+
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return false;
+    throw fileError(error, path);
+  }
+}

@@ -1,0 +1,309 @@
+/** @file All models of a project: what can be forked, and what has been. */
+import { randomUUID } from 'node:crypto';
+import { constants } from 'node:fs';
+import { copyFile, mkdir, readdir, stat } from 'node:fs/promises';
+import { basename, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { closest, distance } from 'fastest-levenshtein';
+import { fingerprint, inspectBase, requireTrainable } from './base.ts';
+import { sealCheckpoint, weightsFile } from './checkpoint-files.ts';
+import { publishDirectory, removeDirectory, syncFile, writeJsonDurably, writeTextDurably } from './durable.ts';
+import { errorCode, fileError, ModelError } from './errors.ts';
+import { downloadSnapshot, type HubOptions } from './hub.ts';
+import { importSafetensors } from './import-safetensors.ts';
+import { exists, readJsonObject } from './json.ts';
+import { checkSlug, parseSource, type ModelSource } from './sources.ts';
+import { StoredModel, type Injected } from './stored-model.ts';
+import type { Checkpoint, ModelRecord } from './types.ts';
+
+export interface StoreOptions extends Partial<Injected> {
+  /** The project's `.rlrun` directory. */
+  root: string;
+  /** The package's own `models` directory. */
+  builtins: string;
+  /** What relative source paths belong to. */
+  cwd: string;
+  hub?: Omit<HubOptions, 'cacheDirectory' | 'signal'>;
+}
+
+export interface ForkOptions {
+  /** `builtin:…`, `hub:org/name[@revision]`, a directory, `slug` or `slug@checkpoint`. */
+  source: string;
+  slug: string;
+  /** Default: as the source model is trained, or full. */
+  train?: ModelRecord['train'];
+  /** A model of that name and origin is returned as it is. */
+  ifNotExists?: boolean;
+  /** Says what would be made, and whether it can be; writes nothing and downloads nothing. */
+  dryRun?: boolean;
+  signal?: AbortSignal;
+}
+
+export interface ForkResult {
+  record: ModelRecord;
+  /** False when it existed (`ifNotExists`) or was not to be made (`dryRun`). */
+  created: boolean;
+}
+
+/** A row of `rlrun models list`. */
+export interface ModelListing {
+  /** What to write as a source: `builtin:arith-tiny`, `hub:org/name@commit`, `arith-rl`. */
+  source: string;
+  kind: 'builtin' | 'hub' | 'model';
+  /** Null when it can be trained. */
+  obstacle: string | null;
+  bytes: number;
+  /** Of a model: what it was forked from, its head and how many checkpoints it has. */
+  base: string | null;
+  head: Checkpoint | null;
+  checkpoints: number;
+}
+
+export interface ModelStore {
+  /** Models first, then bases; both by name. */
+  list(): Promise<ModelListing[]>;
+  fork(options: ForkOptions): Promise<ForkResult>;
+  model(slug: string): Promise<StoredModel>;
+}
+
+const formatVersion = 1;
+const fullTraining: ModelRecord['train'] = { method: 'full' };
+
+export function openStore(options: StoreOptions): ModelStore {
+  return new Store(options);
+}
+
+class Store implements ModelStore {
+  readonly #options: StoreOptions;
+  readonly #injected: Injected;
+
+  constructor(options: StoreOptions) {
+    this.#options = options;
+    this.#injected = { now: options.now ?? (() => new Date()), newId: options.newId ?? randomUUID };
+  }
+
+  get #models(): string {
+    return join(this.#options.root, 'models');
+  }
+  get #hubCache(): string {
+    return join(this.#options.root, 'hub');
+  }
+
+  async list(): Promise<ModelListing[]> {
+    const models = await Promise.all((await subdirectories(this.#models)).map((slug) => this.#listModel(slug)));
+    const builtins = await Promise.all(
+      (await subdirectories(this.#options.builtins)).map((name) => listBase(`builtin:${name}`, 'builtin', join(this.#options.builtins, name))),
+    );
+    const cached: ModelListing[] = [];
+    for (const folder of await subdirectories(this.#hubCache)) {
+      const repository = folder.replace(/^models--/, '').replace('--', '/');
+      for (const commit of await subdirectories(join(this.#hubCache, folder, 'snapshots'))) {
+        const snapshots = join(this.#hubCache, folder, 'snapshots');
+        const listing = await listBase(`hub:${repository}@${commit.slice(0, 12)}`, 'hub', join(snapshots, commit));
+        cached.push((await exists(join(snapshots, `${commit}.json`))) ? listing : { ...listing, obstacle: 'its download is not complete' });
+      }
+    }
+    return [...models, ...builtins, ...cached];
+  }
+
+  async #listModel(slug: string): Promise<ModelListing> {
+    const listing: ModelListing = { source: slug, kind: 'model', obstacle: null, bytes: 0, base: null, head: null, checkpoints: 0 };
+    try {
+      const model = await this.model(slug);
+      const checkpoints = await model.checkpoints();
+      const bytes = checkpoints.flatMap(({ files }) => Object.values(files)).reduce((sum, file) => sum + file.bytes, 0);
+      const found = { ...listing, base: model.record.base, bytes, checkpoints: checkpoints.length };
+      try {
+        await requireTrainable(model.record.baseDirectory, model.record.base);
+        return { ...found, head: await model.head() };
+      } catch (error) {
+        return { ...found, obstacle: messageOf(error) };
+      }
+    } catch (error) {
+      return { ...listing, obstacle: messageOf(error) };
+    }
+  }
+
+  async model(slug: string): Promise<StoredModel> {
+    const directory = join(this.#models, checkSlug(slug));
+    const path = join(directory, 'model.json');
+    if (!(await exists(path))) {
+      const others = await subdirectories(this.#models);
+      const nearest = others.length === 0 ? null : closest(slug, others);
+      const fix = nearest !== null && distance(nearest, slug) <= 3 ? `Did you mean "${nearest}"?` : others.length === 0 ? 'Fork one first: rlrun models fork SOURCE --name NAME.' : `There are ${others.join(', ')}.`;
+      throw (await exists(directory))
+        ? new ModelError('invalid', `model "${slug}" is damaged: ${path} is missing`, { fix: 'Restore the file from a backup, or remove the directory.' })
+        : new ModelError('not_found', `there is no model "${slug}"`, { fix });
+    }
+    const stored = await readJsonObject(path);
+    const { version, ...record } = stored as unknown as ModelRecord & { version: number };
+    if (version !== formatVersion || record.slug !== slug || typeof record.baseDirectory !== 'string') {
+      throw new ModelError('invalid', `${path} does not describe model "${slug}" in a form that this version of rlrun reads`, { fix: 'Restore the file, or use the version of rlrun that wrote it.' });
+    }
+    return StoredModel.open({ record: { ...record, baseDirectory: await this.#locateBase(record) }, directory, ...this.#injected });
+  }
+
+  /** Bases inside the project are stored relative to it, and the package's own by name: both may move. */
+  async #locateBase({ slug, base, baseDirectory }: ModelRecord): Promise<string> {
+    const directory = baseDirectory.startsWith('builtin:') ? join(this.#options.builtins, baseDirectory.slice('builtin:'.length)) : resolve(this.#options.root, baseDirectory);
+    if (!(await exists(join(directory, 'config.json')))) {
+      throw new ModelError('not_found', `the base of model "${slug}" (${base}) is missing: ${directory}`, { fix: 'Put it back; the checkpoints alone do not hold the graph and the tokenizer.' });
+    }
+    return directory;
+  }
+
+  #storedBase(directory: string): string {
+    const builtin = relative(this.#options.builtins, directory);
+    if (!builtin.startsWith('..') && !isAbsolute(builtin)) return `builtin:${builtin}`;
+    const inside = relative(this.#options.root, directory);
+    return inside.startsWith('..') || isAbsolute(inside) ? directory : inside.split(sep).join('/');
+  }
+
+  async fork({ source: text, slug, train, ifNotExists = false, dryRun = false, signal }: ForkOptions): Promise<ForkResult> {
+    checkSlug(slug);
+    const source = parseSource(text, { cwd: this.#options.cwd });
+    const directory = join(this.#models, slug);
+    if (await exists(directory)) return { record: await this.#existing(slug, text, source, { train, ifNotExists }), created: false };
+
+    const origin = await this.#origin(text, source, { dryRun, signal });
+    const record: ModelRecord = {
+      slug,
+      base: origin.base,
+      createdAt: this.#injected.now().toISOString(),
+      baseDirectory: origin.baseDirectory,
+      train: train ?? origin.train,
+      source: origin.checkpoint === null ? null : { slug: origin.checkpoint.model.slug, checkpoint: origin.checkpoint.id },
+    };
+    if (origin.checkpoint !== null && !sameTraining(record.train, origin.train)) {
+      throw new ModelError('invalid', `${text} is trained with ${describeTraining(origin.train)}, the fork asks for ${describeTraining(record.train)}`, {
+        fix: 'Train the fork the same way; or export the checkpoint (rlrun models export) and fork the exported directory.',
+      });
+    }
+    if (!dryRun) await this.#create(record, directory, origin.checkpoint);
+    return { record, created: !dryRun };
+  }
+
+  /** The model that has the name already, if it is what was asked for. */
+  async #existing(slug: string, text: string, source: ModelSource, { train, ifNotExists }: { train: ModelRecord['train'] | undefined; ifNotExists: boolean }): Promise<ModelRecord> {
+    if (!ifNotExists) {
+      throw new ModelError('conflict', `there is a model "${slug}" already`, { fix: 'Choose another name, or add --if-not-exists to go on with it.' });
+    }
+    const { record } = await this.model(slug);
+    const otherName = 'Choose another name for the new fork, or remove the old model.';
+    const isSame = source.kind === 'model' ? record.source?.slug === source.slug || source.slug === slug : record.source === null && record.base === baseName(text, source);
+    if (!isSame) throw new ModelError('conflict', `model "${slug}" was forked from ${record.source === null ? record.base : `${record.source.slug}@${record.source.checkpoint}`}, not from ${text}`, { fix: otherName });
+    if (train !== undefined && !sameTraining(train, record.train)) {
+      throw new ModelError('conflict', `model "${slug}" is trained with ${describeTraining(record.train)}, not ${describeTraining(train)}`, { fix: otherName });
+    }
+    return record;
+  }
+
+  async #origin(text: string, source: ModelSource, options: { dryRun: boolean; signal: AbortSignal | undefined }): Promise<Origin> {
+    if (source.kind === 'model') {
+      const model = await this.model(source.slug);
+      const { base, baseDirectory, train } = model.record;
+      const checkpoint = source.checkpoint === null ? await model.head() : await model.find(source.checkpoint);
+      if (checkpoint !== null) model.stateDirectory(checkpoint.id);
+      return { base, baseDirectory, train, checkpoint: checkpoint === null ? null : { model, id: checkpoint.id } };
+    }
+    const baseDirectory = await this.#baseDirectory(text, source, options);
+    return { base: baseName(text, source), baseDirectory, train: fullTraining, checkpoint: null };
+  }
+
+  /** A transformers.js directory for a base: the base itself, or what it is converted to. */
+  async #baseDirectory(text: string, source: Exclude<ModelSource, { kind: 'model' }>, { dryRun, signal }: { dryRun: boolean; signal: AbortSignal | undefined }): Promise<string> {
+    const hub = { ...this.#options.hub, cacheDirectory: this.#hubCache, ...(signal === undefined ? {} : { signal }) };
+    if (source.kind === 'hub' && dryRun) return this.#hubCache;
+    const directory = await this.#sourceDirectory(source, hub);
+    const { format } = await requireTrainable(directory, text);
+    if (format === 'onnx') return directory;
+    const name = source.kind === 'hub' ? source.repository.replace('/', '--') : basename(directory);
+    const converted = join(this.#options.root, 'bases', `${name}-${(await fingerprint(directory)).slice(0, 12)}`);
+    if (!dryRun && !(await exists(converted))) await importSafetensors({ source: directory, target: converted, ...(signal === undefined ? {} : { signal }) });
+    return converted;
+  }
+
+  async #sourceDirectory(source: Exclude<ModelSource, { kind: 'model' }>, hub: HubOptions): Promise<string> {
+    switch (source.kind) {
+      case 'builtin': {
+        const directory = join(this.#options.builtins, source.name);
+        if (await exists(directory)) return directory;
+        throw new ModelError('not_found', `there is no built-in model "${source.name}"`, { fix: `There are ${(await subdirectories(this.#options.builtins)).join(', ') || 'none'}.` });
+      }
+      case 'hub':
+        return (await downloadSnapshot(source.repository, source.revision, hub)).directory;
+      case 'directory':
+        if ((await stat(source.path).catch(() => null))?.isDirectory() === true) return source.path;
+        throw new ModelError('not_found', `${source.path} is no directory`, { fix: 'Check the path. Built-in models are written builtin:NAME, models of the Hub hub:ORG/NAME.' });
+    }
+  }
+
+  /** Made beside its place and renamed, so that half a model never has a name. */
+  async #create(record: ModelRecord, directory: string, checkpoint: Origin['checkpoint']): Promise<void> {
+    const temporary = join(this.#models, `.tmp-${record.slug}-${this.#injected.newId()}`);
+    try {
+      await mkdir(join(temporary, 'checkpoints'), { recursive: true });
+      await writeJsonDurably(join(temporary, 'model.json'), { version: formatVersion, ...record, baseDirectory: this.#storedBase(record.baseDirectory) });
+      const start = checkpoint === null ? null : await this.#copyCheckpoint(checkpoint, join(temporary, 'checkpoints'));
+      await writeTextDurably(join(temporary, 'head'), start === null ? 'base\n' : `${start.id} ${start.name}\n`);
+      await publishDirectory(temporary, directory);
+    } catch (error) {
+      await removeDirectory(temporary).catch(() => {});
+      const taken = error instanceof ModelError && ['ENOTEMPTY', 'EEXIST', 'EPERM'].includes(errorCode(error.cause) ?? '') && (await exists(directory));
+      if (taken) throw new ModelError('conflict', `another process has just made model "${record.slug}"`, { fix: 'Run again.', cause: error });
+      throw errorCode(error) === undefined ? error : fileError(error, directory);
+    }
+  }
+
+  /** The weights a fork starts from are its own copy, so that pruning the source cannot take them away. Moments start anew. */
+  async #copyCheckpoint({ model, id }: NonNullable<Origin['checkpoint']>, checkpoints: string): Promise<Checkpoint> {
+    const from = await model.verifiedDirectory(id);
+    const { hashes } = await model.find(id);
+    const name = 'step-000000';
+    const directory = join(checkpoints, name);
+    await mkdir(directory);
+    await copyFile(join(from, weightsFile), join(directory, weightsFile), constants.COPYFILE_FICLONE);
+    await syncFile(join(directory, weightsFile));
+    return sealCheckpoint(directory, {
+      id: this.#injected.newId(), name, parent: null, step: 0, createdAt: this.#injected.now().toISOString(),
+      traces: 0, datums: 0, tokens: 0, meanReward: null, learningRate: null, loss: null, metrics: {}, jobId: null, hashes,
+    });
+  }
+}
+
+interface Origin {
+  base: string;
+  baseDirectory: string;
+  train: ModelRecord['train'];
+  checkpoint: { model: StoredModel; id: string } | null;
+}
+
+/** How a record names its base: as the user wrote it, but with an absolute path. */
+const baseName = (text: string, source: ModelSource): string => (source.kind === 'directory' ? source.path : text);
+
+const sameTraining = (a: ModelRecord['train'], b: ModelRecord['train']): boolean =>
+  a.method === 'full' || b.method === 'full' ? a.method === b.method : a.rank === b.rank && a.alpha === b.alpha && a.targets.toSorted().join() === b.targets.toSorted().join();
+
+const describeTraining = (train: ModelRecord['train']): string =>
+  train.method === 'full' ? 'all weights' : `LoRA (rank ${train.rank}, alpha ${train.alpha}, ${train.targets.join(', ')})`;
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+async function listBase(source: string, kind: 'builtin' | 'hub', directory: string): Promise<ModelListing> {
+  const listing: ModelListing = { source, kind, obstacle: null, bytes: 0, base: null, head: null, checkpoints: 0 };
+  try {
+    const { obstacle, bytes } = await inspectBase(directory);
+    return { ...listing, obstacle, bytes };
+  } catch (error) {
+    return { ...listing, obstacle: messageOf(error) };
+  }
+}
+
+async function subdirectories(directory: string): Promise<string[]> {
+  try {
+    const entries = await readdir(directory, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map(({ name }) => name).sort();
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return [];
+    throw fileError(error, directory);
+  }
+}

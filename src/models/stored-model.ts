@@ -1,0 +1,229 @@
+/** @file A forked model on disk: its record, its checkpoint tree and its head. */
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { checkFiles, deleteState, readCheckpoints, sealCheckpoint, stateBytes, temporaryPrefix, verifyFiles, type CheckpointScan, type StoredCheckpoint } from './checkpoint-files.ts';
+import { diffWeights, type WeightsDiff } from './diff.ts';
+import { publishDirectory, removeDirectory, writeTextDurably } from './durable.ts';
+import { errorCode, fileError, ModelError } from './errors.ts';
+import { lockModel, type ModelLock } from './lock.ts';
+import type { Checkpoint, ModelRecord } from './types.ts';
+
+/** A checkpoint before it has an id, a name and a date. */
+export type CheckpointDraft = Omit<Checkpoint, 'id' | 'name' | 'createdAt'>;
+
+export interface Injected {
+  now: () => Date;
+  newId: () => string;
+}
+
+const checkpointsDirectory = 'checkpoints';
+const headFile = 'head';
+/** What the head file says while the model is as it was forked. */
+const baseHead = 'base';
+
+/**
+ * Reading needs no lock: everything is replaced by renaming. Writing takes the model's lock for the moment of writing,
+ * or once for long with `lock`.
+ */
+export class StoredModel {
+  readonly record: ModelRecord;
+  readonly directory: string;
+  readonly #injected: Injected;
+  #lock: ModelLock | null = null;
+  /** By id, as last read: `stateDirectory` has to answer at once. */
+  #known = new Map<string, StoredCheckpoint>();
+
+  private constructor(record: ModelRecord, directory: string, injected: Injected) {
+    this.record = record;
+    this.directory = directory;
+    this.#injected = injected;
+  }
+
+  static async open({ record, directory, ...injected }: { record: ModelRecord; directory: string } & Injected): Promise<StoredModel> {
+    const model = new StoredModel(record, directory, injected);
+    await model.scan();
+    return model;
+  }
+
+  get slug(): string {
+    return this.record.slug;
+  }
+
+  // ---- reading ---------------------------------------------------------------------------------------------------
+
+  /** All checkpoints that can be read, oldest first, and what is wrong with the others. */
+  async scan(): Promise<CheckpointScan> {
+    const scanned = await readCheckpoints(join(this.directory, checkpointsDirectory));
+    this.#known = new Map(scanned.checkpoints.map((checkpoint) => [checkpoint.id, checkpoint]));
+    return scanned;
+  }
+
+  /** Oldest first. */
+  async checkpoints(): Promise<readonly StoredCheckpoint[]> {
+    return (await this.scan()).checkpoints;
+  }
+
+  /** The checkpoint that is sampled now; null while it is the base. Throws when its directory is gone. */
+  async head(): Promise<StoredCheckpoint | null> {
+    const path = join(this.directory, headFile);
+    let text: string;
+    try {
+      text = (await readFile(path, 'utf8')).trim();
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw fileError(error, path);
+      throw this.#lostHead(`its head file ${path} is missing`);
+    }
+    if (text === baseHead) return null;
+    const [id = '', name = 'a checkpoint'] = text.split(' ');
+    const { checkpoints, problems } = await this.scan();
+    const found = checkpoints.find((checkpoint) => checkpoint.id === id);
+    if (found !== undefined) return found;
+    const problem = problems.find((candidate) => candidate.name === name)?.error;
+    throw this.#lostHead(problem === undefined ? `its head is ${name}, but ${join(this.directory, checkpointsDirectory, name)} is missing` : `its head is ${name}; ${problem.message}`);
+  }
+
+  #lostHead(what: string): ModelError {
+    const newest = [...this.#known.values()].findLast(({ pruned }) => !pruned)?.name ?? baseHead;
+    return new ModelError('not_found', `model "${this.slug}": ${what}`, { fix: `Restore it, or move the head: rlrun models head ${this.slug} --set ${newest}` });
+  }
+
+  /** By id or by name. */
+  async find(reference: string): Promise<StoredCheckpoint> {
+    const { checkpoints, problems } = await this.scan();
+    const found = checkpoints.find(({ id, name }) => id === reference || name === reference);
+    if (found !== undefined) return found;
+    const problem = problems.find(({ name }) => name === reference)?.error;
+    if (problem !== undefined) throw problem;
+    const names = checkpoints.slice(-3).map(({ name }) => name);
+    throw new ModelError('not_found', `model "${this.slug}" has no checkpoint "${reference}"`, {
+      fix: names.length === 0 ? 'It has none yet.' : `The newest are ${names.join(', ')}; rlrun models checkpoints ${this.slug} lists all.`,
+    });
+  }
+
+  /** Where the state files of a checkpoint lie. Throws when they are not there in full. */
+  stateDirectory(id: string): string {
+    const checkpoint = this.#known.get(id);
+    if (checkpoint === undefined) {
+      throw new ModelError('not_found', `model "${this.slug}" has no checkpoint with the id ${id}`, { fix: `rlrun models checkpoints ${this.slug} lists those that are there.` });
+    }
+    const directory = this.#directoryOf(checkpoint);
+    checkFiles(directory, checkpoint);
+    return directory;
+  }
+
+  /** As `stateDirectory`, after reading every byte. */
+  async verifiedDirectory(id: string): Promise<string> {
+    const directory = this.stateDirectory(id);
+    await verifyFiles(directory, this.#known.get(id)!);
+    return directory;
+  }
+
+  /** How far the weights of two checkpoints are apart, and what made them. */
+  async diff(from: string, to: string): Promise<WeightsDiff> {
+    const [a, b] = [await this.find(from), await this.find(to)];
+    return diffWeights({ checkpoint: a, directory: this.stateDirectory(a.id) }, { checkpoint: b, directory: this.stateDirectory(b.id) });
+  }
+
+  // ---- writing ---------------------------------------------------------------------------------------------------
+
+  /** Keeps other writers out until the result is disposed. Throws a conflict that names the one who writes now. */
+  async lock(purpose: string): Promise<AsyncDisposable> {
+    if (this.#lock !== null) throw new Error(`model "${this.slug}" is locked by this very object already`);
+    const lock = await lockModel(this.directory, { slug: this.slug, purpose });
+    this.#lock = lock;
+    await this.#removeUnfinished();
+    return {
+      [Symbol.asyncDispose]: async () => {
+        this.#lock = null;
+        await lock[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  async #whileLocked<T>(purpose: string, work: () => Promise<T>): Promise<T> {
+    if (this.#lock !== null) {
+      this.#lock.check();
+      return work();
+    }
+    await using _ = await this.lock(purpose);
+    return await work(); // the lock outlives the work only when it is awaited here
+  }
+
+  /** What a killed writer left behind: nobody holds the lock but us, so nobody will finish it. */
+  async #removeUnfinished(): Promise<void> {
+    const directory = join(this.directory, checkpointsDirectory);
+    for (const name of await readdir(directory).catch(() => [])) {
+      if (name.startsWith(temporaryPrefix)) await removeDirectory(join(directory, name));
+    }
+  }
+
+  /**
+   * Has `write` fill a directory with state files (which it syncs), gives it its name and then, with `promote`, moves the
+   * head there. A crash at any moment leaves the old head or the new one, each with all its files.
+   */
+  commit(draft: CheckpointDraft, options: { promote: boolean; write: (directory: string) => Promise<void> }): Promise<StoredCheckpoint> {
+    return this.#whileLocked(`a commit of step ${draft.step}`, async () => {
+      const { checkpoints } = await this.scan();
+      const parent = join(this.directory, checkpointsDirectory);
+      const id = this.#injected.newId();
+      const temporary = join(parent, `${temporaryPrefix}${id}`);
+      try {
+        await mkdir(temporary, { recursive: true });
+        await options.write(temporary);
+        const name = freeName(draft.step, checkpoints.map((checkpoint) => checkpoint.name), await readdir(parent));
+        const checkpoint = await sealCheckpoint(temporary, { id, name, createdAt: this.#injected.now().toISOString(), ...draft });
+        this.#lock?.check();
+        await publishDirectory(temporary, join(parent, name));
+        this.#known.set(id, checkpoint);
+        if (options.promote) await this.#writeHead(checkpoint);
+        return checkpoint;
+      } catch (error) {
+        await removeDirectory(temporary).catch(() => {});
+        throw errorCode(error) === undefined ? error : fileError(error, temporary);
+      }
+    });
+  }
+
+  /** Promote or roll back: the next commit's parent is usually the head. Null: the model as it was forked. */
+  setHead(id: string | null): Promise<void> {
+    return this.#whileLocked('moving its head', async () => {
+      await this.scan();
+      if (id !== null) this.stateDirectory(id);
+      await this.#writeHead(id === null ? null : this.#known.get(id)!);
+    });
+  }
+
+  #writeHead(checkpoint: Pick<Checkpoint, 'id' | 'name'> | null): Promise<void> {
+    return writeTextDurably(join(this.directory, headFile), checkpoint === null ? `${baseHead}\n` : `${checkpoint.id} ${checkpoint.name}\n`);
+  }
+
+  /**
+   * Deletes the weights of all but the `keep` newest checkpoints and the head. The nodes stay in the tree, so that lineage
+   * and curves remain. Returns what was (or, with `dryRun`, would be) pruned.
+   */
+  prune({ keep, dryRun = false }: { keep: number; dryRun?: boolean }): Promise<{ pruned: StoredCheckpoint[]; bytes: number }> {
+    const work = async (): Promise<{ pruned: StoredCheckpoint[]; bytes: number }> => {
+      const head = (await this.head())?.id;
+      const stored = (await this.checkpoints()).filter((checkpoint) => !checkpoint.pruned);
+      const pruned = stored.slice(0, Math.max(0, stored.length - keep)).filter(({ id }) => id !== head);
+      const bytes = pruned.reduce((sum, checkpoint) => sum + stateBytes(checkpoint), 0);
+      if (!dryRun) for (const checkpoint of pruned) await deleteState(this.#directoryOf(checkpoint), checkpoint);
+      return { pruned, bytes };
+    };
+    return dryRun ? work() : this.#whileLocked('pruning', work);
+  }
+
+  #directoryOf({ name }: Checkpoint): string {
+    return join(this.directory, checkpointsDirectory, name);
+  }
+}
+
+/** `step-000012`; on another branch that had a step 12 already, `step-000012-2`. */
+function freeName(step: number, names: readonly string[], entries: readonly string[]): string {
+  const taken = new Set([...names, ...entries]);
+  const plain = `step-${String(step).padStart(6, '0')}`;
+  for (let branch = 1; ; branch++) {
+    const name = branch === 1 ? plain : `${plain}-${branch}`;
+    if (!taken.has(name)) return name;
+  }
+}
