@@ -89,9 +89,9 @@ export function diagnose(code: DiagnosticCode, message: string, at: Location, op
   return { code, severity: diagnosticCodes[code].severity, message, at, fix: options.fix ?? null, related: options.related ?? [] };
 }
 
-/** In reading order, each problem once: one mistake may break several schema rules at the same place. */
-export function sortDiagnostics(diagnostics: readonly Diagnostic[]): Diagnostic[] {
-  const sorted = [...diagnostics].sort((a, b) => compareLocations(a.at, b.at) || (a.code < b.code ? -1 : a.code > b.code ? 1 : 0));
+/** In reading order, each problem once: one mistake may break several schema rules at the same place. `files`: their order. */
+export function sortDiagnostics(diagnostics: readonly Diagnostic[], files: readonly string[]): Diagnostic[] {
+  const sorted = [...diagnostics].sort((a, b) => compareLocations(a.at, b.at, files) || (a.code < b.code ? -1 : a.code > b.code ? 1 : 0));
   const seen = new Set<string>();
   return sorted.filter((d) => {
     const identity = `${d.at.source.name}\0${d.at.start}\0${d.code}\0${d.message}`;
@@ -172,7 +172,7 @@ function frame({ at, caption, style, width }: FrameOptions): string[] {
 function clip({ lineText, from, length, width }: { lineText: string; from: number; length: number; width: number }) {
   const marked = visible(lineText.slice(from, from + length));
   let before = visible(lineText.slice(0, from));
-  if (stringWidth(before) + Math.min(stringWidth(marked), 20) > width) before = `…${[...before.slice(-Math.floor(width / 3))].join('')}`;
+  if (stringWidth(before) + Math.min(stringWidth(marked), 20) > width) before = `…${before.slice(-Math.floor(width / 3)).toWellFormed()}`;
   const shown = truncate(before + marked + visible(lineText.slice(from + length)), width);
   const indent = stringWidth(before);
   return { shown, indent, caret: Math.max(1, Math.min(stringWidth(marked), width - indent)) };

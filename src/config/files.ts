@@ -1,10 +1,11 @@
 /** @file The pipeline file and everything it extends, read and merged into one tree. */
 import { readdir, readFile as readFileFromDisk, stat } from 'node:fs/promises';
-import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { diagnose, type Diagnostic } from './diagnostics.ts';
 import { mergeMaps } from './merge.ts';
 import type { Location, Source } from './source.ts';
 import { emptyMap, placeOf, withoutEntry, type ConfigNode, type MapNode } from './tree.ts';
+import { nearest } from './suggest.ts';
 import { readYaml } from './yaml.ts';
 import { describeValue } from './values.ts';
 
@@ -37,8 +38,16 @@ export interface ReadFilesOptions {
 const maxBytes = 1_000_000;
 const maxChain = 16;
 
-/** The merged tree without `extends`, and the text of the file itself. The tree is undefined where a file could not be read. */
-export async function readFiles(name: string, path: string, options: ReadFilesOptions): Promise<{ tree: MapNode | undefined; source: Source }> {
+export interface ReadFiles {
+  /** Everything merged, without `extends`; undefined if the file itself could not be read. */
+  readonly tree: MapNode | undefined;
+  /** Whether all files that it extends were read: if not, what seems to be missing may be in them. */
+  readonly isComplete: boolean;
+  /** The file itself. */
+  readonly source: Source;
+}
+
+export async function readFiles(name: string, path: string, options: ReadFilesOptions): Promise<ReadFiles> {
   return await readOne({ name, path, chain: [], from: null }, options);
 }
 
@@ -51,27 +60,28 @@ interface Reading {
   from: Location | null;
 }
 
-async function readOne({ name, path, chain, from }: Reading, options: ReadFilesOptions): Promise<{ tree: MapNode | undefined; source: Source }> {
+async function readOne({ name, path, chain, from }: Reading, options: ReadFilesOptions): Promise<ReadFiles> {
   const { report, env } = options;
   const nameless: Source = { kind: 'file', name, path, directory: dirname(path), text: '' };
   const asked = from ?? { source: nameless, start: 0, end: 0 };
   const text = await readText(name, path, { ...options, asked });
   const source = { ...nameless, text: text ?? '' };
-  if (text === undefined) return { tree: undefined, source };
+  if (text === undefined) return { tree: undefined, isComplete: false, source };
   const problems: Diagnostic[] = [];
   const tree = readYaml(source, { env, report: (d) => problems.push(d) });
   problems.forEach(report);
-  if (problems.some((d) => d.severity === 'error')) return { tree: undefined, source };
+  if (problems.some((d) => d.severity === 'error')) return { tree: undefined, isComplete: false, source };
   const start: Location = { source, start: 0, end: 1 };
   if (tree === undefined) {
     report(diagnose('empty-file', `${name} is empty`, text === '' ? { source: nameless, start: 0, end: 0 } : start, { fix: 'rlrun init writes a commented pipeline to start from' }));
-    return { tree: undefined, source };
+    return { tree: undefined, isComplete: false, source };
   }
   if (tree.type !== 'map') {
     report(diagnose('wrong-type', `a pipeline file must be a map of keys and values, but this is ${tree.type === 'list' ? 'a list' : describeValue(tree.value)}`, placeOf(tree) ?? start));
-    return { tree: undefined, source };
+    return { tree: undefined, isComplete: false, source };
   }
   const bases: MapNode[] = [];
+  let isComplete = true;
   for (const base of extended(tree, report)) {
     const basePath = isAbsolute(base.path) ? base.path : resolve(source.directory, base.path);
     const here = [...chain, { path, name, from }];
@@ -79,17 +89,20 @@ async function readOne({ name, path, chain, from }: Reading, options: ReadFilesO
     if (cycle !== -1) {
       const names = [...here.slice(cycle).map((file) => file.name), here[cycle]!.name];
       const related = here.slice(cycle + 1).flatMap((file) => (file.from === null ? [] : [{ message: `${file.name} is extended here`, at: file.from }]));
+      isComplete = false;
       report(diagnose('extends-cycle', names.length === 2 ? `${name} extends itself` : `files extend each other in a circle: ${names.join(' → ')}`, base.at, { related }));
     } else if (here.length >= maxChain) {
+      isComplete = false;
       report(diagnose('extends-too-deep', `more than ${maxChain} files extend each other`, base.at));
     } else {
       const baseName = isAbsolute(base.path) || isAbsolute(name) ? basePath : join(dirname(name), base.path);
       const read = await readOne({ name: baseName, path: basePath, chain: here, from: base.at }, options);
       if (read.tree !== undefined) bases.push(read.tree);
+      isComplete &&= read.isComplete;
     }
   }
   const own = withoutEntry(tree, 'extends');
-  return { tree: bases.length === 0 ? own : mergeMaps(bases.reduce((a, b) => mergeMaps(a, b), emptyMap(own.origin)), own), source };
+  return { tree: bases.length === 0 ? own : mergeMaps(bases.reduce((a, b) => mergeMaps(a, b), emptyMap(own.origin)), own), isComplete, source };
 }
 
 /** The files that `extends` names. What is not a text is the one thing the schema cannot report, since `extends` is gone by then. */
@@ -122,7 +135,11 @@ async function readText(name: string, path: string, { fileSystem, report, onFile
     return text;
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT' || code === 'ENOTDIR') report(diagnose('file-not-found', `there is no file ${name}`, asked, { fix: asked.source.path === path ? 'rlrun init writes a commented pipeline to start from' : `looked for ${path}` }));
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
+      const meant = nearest(basename(path), await fileSystem.list(dirname(path)));
+      const fix = meant !== undefined ? `did you mean "${meant}"?` : asked.source.path === path ? 'rlrun init writes a commented pipeline to start from' : undefined;
+      report(diagnose('file-not-found', `there is no file ${name}`, asked, { fix }));
+    }
     else if (code === 'EISDIR') report(diagnose('file-unreadable', `${name} is a directory, not a file`, asked));
     else if (code !== undefined) report(diagnose('file-unreadable', `${name} cannot be read (${code})`, asked));
     else throw error;

@@ -4,11 +4,14 @@ import { sortDiagnostics, type Diagnostic } from './diagnostics.ts';
 import { disk, readFiles, type FileSystem } from './files.ts';
 import { toPipeline } from './pipeline.ts';
 import { resolveDocument, type ResolvedDocument } from './resolve.ts';
+import { prune, sectionOf } from './prune.ts';
 import { checkRules } from './rules/index.ts';
 import { applySet } from './set.ts';
 import type { Location } from './source.ts';
+import { mergeMaps } from './merge.ts';
+import { child, withEntry, withoutEntry, type MapNode } from './tree.ts';
 import type { ResolvedPipeline } from './types.ts';
-import { validate } from './validate.ts';
+import { validate, type Invalid } from './validate.ts';
 
 export interface LoadOptions {
   /** As the user typed it; diagnostics name it so. */
@@ -47,17 +50,31 @@ export async function loadPipeline({ file, sets = [], env = {}, directory = '.',
   const diagnostics: Diagnostic[] = [];
   const files = new Set<string>();
   const report = (diagnostic: Diagnostic): void => void diagnostics.push(diagnostic);
-  const failed = (): LoadResult => ({ ok: false, diagnostics: sortDiagnostics(diagnostics), files: [...files] });
+  const failed = (): LoadResult => ({ ok: false, diagnostics: sortDiagnostics(diagnostics, [...files]), files: [...files] });
   const path = resolve(directory, file);
   const read = await readFiles(file, path, { fileSystem, env, report, onFile: (f) => void files.add(f) });
   if (read.tree === undefined) return failed();
   const tree = sets.reduce((root, argument) => applySet(root, argument, { directory: resolve(directory), env, report }), read.tree);
   const start: Location = { source: read.source, start: 0, end: 1 };
-  diagnostics.push(...validate(tree, start));
-  if (diagnostics.some((d) => d.severity === 'error')) return failed();
-  const origins = resolveDocument(tree, read.source);
+  const invalid = validate(tree, start).filter(({ diagnostic }) => read.isComplete || diagnostic.code !== 'missing-key');
+  diagnostics.push(...invalid.map(({ diagnostic }) => diagnostic));
+  // Contradictions are looked for in what is valid, unless too little of it is left to make a pipeline.
+  const sound = prune(tree, invalid.map(({ path }) => path));
+  if (validate(sound, start).length > 0) return failed();
+  const origins = resolveDocument(sound, read.source);
+  const apart = origins.own.flatMap((stage) => validateTogether(sound, stage, start));
+  diagnostics.push(...apart.map(({ diagnostic }) => diagnostic));
+  if (apart.length > 0) return failed();
   const pipeline = toPipeline(origins);
-  diagnostics.push(...(await checkRules({ document: origins, pipeline, fileSystem })));
+  const unclear = new Set(invalid.map(({ path }) => sectionOf(path)));
+  diagnostics.push(...(await checkRules({ document: origins, pipeline, fileSystem, unclear })));
   if (diagnostics.some((d) => d.severity === 'error')) return failed();
-  return { ok: true, pipeline, origins, diagnostics: sortDiagnostics(diagnostics), files: [...files] };
+  return { ok: true, pipeline, origins, diagnostics: sortDiagnostics(diagnostics, [...files]), files: [...files] };
+}
+
+/** The schema checks a stage alone; what only the inherited half decides (which arguments a taskset has) shows when they are put together. */
+function validateTogether(tree: MapNode, stage: MapNode, start: Location): Invalid[] {
+  const [inherited, own] = [child(tree, 'taskset'), child(stage, 'taskset')];
+  if (inherited?.type !== 'map' || own?.type !== 'map') return [];
+  return validate(withEntry(withoutEntry(tree, 'steps'), 'taskset', mergeMaps(inherited, own, ['taskset'])), start);
 }

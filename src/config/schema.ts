@@ -24,6 +24,7 @@ export interface Schema {
   readonly else?: Schema;
   readonly 'x-expected'?: string;
   readonly 'x-suggest'?: readonly string[];
+  readonly 'x-hint'?: string;
 }
 
 let loaded: Schema | undefined;
@@ -76,6 +77,19 @@ export function schemaAt(root: ConfigNode, path: Path): Schema | undefined {
     schema = next === undefined ? undefined : schemaFor(next, node);
   }
   return schema;
+}
+
+/** Other kinds of the union at `path` that do have this key: `['kind: numeric_match']`. */
+export function kindsWith(root: ConfigNode, path: Path, key: string): string[] {
+  const last = path.at(-1);
+  const parent = last === undefined ? undefined : schemaAt(root, path.slice(0, -1));
+  const property = typeof last === 'number' ? parent?.items : parent?.properties?.[last ?? ''];
+  if (property === undefined) return [];
+  const union = schemaFor(property);
+  const { oneOf = [], discriminator } = union.else === undefined ? union : schemaFor(union.else);
+  if (discriminator === undefined) return [];
+  const tag = discriminator.propertyName;
+  return oneOf.map((branch) => schemaFor(branch).properties ?? {}).filter((properties) => Object.hasOwn(properties, key)).map((properties) => `${tag}: ${String(properties[tag]?.const)}`);
 }
 
 /** Adds what the schema has a default for and the user left out. Sections that are objects are filled from within. */

@@ -55,7 +55,7 @@ function assign(node: ConfigNode | undefined, parts: readonly Part[], value: Con
   if (node?.type === 'list') {
     const index = /^\d+$/.test(part.key) ? Number(part.key) : -1;
     if (index < 0 || index >= node.items.length) {
-      report(diagnose('bad-set', `this list has ${node.items.length === 1 ? 'one entry' : `${node.items.length} entries`}, and "${part.key}" is none of them`, part.at, { fix: node.items.length === 0 ? undefined : `count from 0 to ${node.items.length - 1}` }));
+      report(diagnose('bad-set', `this list has ${node.items.length === 1 ? 'one entry' : `${node.items.length} entries`}, and "${part.key}" is none of them`, part.at, { fix: node.items.length === 0 ? undefined : node.items.length === 1 ? 'its number is 0' : `count from 0 to ${node.items.length - 1}` }));
       return node;
     }
     return { ...node, items: node.items.map((item, i) => (i === index ? assign(item, rest, value, report) : item)) };

@@ -35,13 +35,14 @@ export function positionOf(location: Location): Position {
 
 /** `pipelines/arith.yaml:21:12`, or the `--set` argument. */
 export function describeLocation(location: Location): string {
-  if (location.source.kind === 'set') return location.source.name;
+  if (location.source.kind === 'set' || location.source.text === '') return location.source.name;
   const { line, column } = positionOf(location);
   return `${location.source.name}:${line}:${column}`;
 }
 
-/** By file, then by place: the order in which people read. */
-export function compareLocations(a: Location, b: Location): number {
-  if (a.source !== b.source) return a.source.name < b.source.name ? -1 : a.source.name > b.source.name ? 1 : 0;
+/** The order in which people read: files in the order given, arguments after files, then by place. */
+export function compareLocations(a: Location, b: Location, files: readonly string[]): number {
+  const rank = ({ source }: Location): number => (source.kind === 'set' ? files.length : files.indexOf(source.path));
+  if (a.source.name !== b.source.name) return rank(a) - rank(b) || (a.source.name < b.source.name ? -1 : 1);
   return a.start - b.start || a.end - b.end;
 }

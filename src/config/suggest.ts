@@ -6,12 +6,14 @@ import { keyPlaces } from './schema.ts';
 export function nearest(word: string, words: Iterable<string>): string | undefined {
   // The distance is quadratic in the length, and nobody mistypes a page.
   if (word.length > 100) return undefined;
-  let best: { word: string; edits: number } | undefined;
+  let best: { word: string; rank: number } | undefined;
   for (const candidate of words) {
     // One or two letters can become anything within two edits.
     const limit = Math.min(Math.max(2, Math.floor(Math.max(word.length, candidate.length) / 3)), Math.max(1, word.length - 1));
     const edits = distance(word.toLowerCase(), candidate.toLowerCase());
-    if (edits <= limit && (best === undefined || edits < best.edits)) best = { word: candidate, edits };
+    // Of equals, the one that begins alike: people rarely mistype the first letter.
+    const rank = edits * 2 + (candidate[0]?.toLowerCase() === word[0]?.toLowerCase() ? 0 : 1);
+    if (edits <= limit && (best === undefined || rank < best.rank)) best = { word: candidate, rank };
   }
   return best?.word;
 }
@@ -56,14 +58,36 @@ const otherWords: Readonly<Record<string, string>> = {
   epsilon: 'train.loss.clip_low_threshold',
 };
 
-/** For a key that does not exist among `siblings`: the word that was meant, or the level where it belongs. `parent` is a path without indexes. */
-export function suggestKey(key: string, siblings: readonly string[], parent: string): string | undefined {
+/** What people write for a value → what there is instead. */
+const otherValues: Readonly<Record<string, string>> = {
+  gpu: 'use webgpu (any recent GPU) or cuda',
+  mps: 'use webgpu',
+  metal: 'use webgpu',
+  rl: 'use grpo',
+  train: 'use sft or grpo',
+  regexp: 'use regex',
+  python: 'use command, with [python3, script.py]',
+  script: 'use command',
+  grader: 'use module',
+};
+
+export function suggestValue(value: string, allowed: readonly string[]): string | undefined {
+  const other = Object.hasOwn(otherValues, value) ? otherValues[value] : undefined;
+  if (other !== undefined && allowed.some((word) => other.includes(word))) return other;
+  const typo = nearest(value, allowed);
+  return typo === undefined ? undefined : `did you mean "${typo}"?`;
+}
+
+/** For a key that does not exist among `siblings`: the word that was meant, or where it belongs. `parent` is a path without indexes; `kinds` have this key. */
+export function suggestKey(key: string, { siblings, parent, kinds }: { siblings: readonly string[]; parent: string; kinds: readonly string[] }): string | undefined {
+  if (/^\d+$/.test(key)) return 'a decimal comma? Write a point';
+  if (kinds.length > 0) return `"${key}" belongs to ${kinds.length > 3 ? 'other kinds' : kinds.join(', ')}`;
   const typo = nearest(key, siblings);
   if (typo !== undefined) return `did you mean "${typo}"?`;
   const other = otherWords[key];
   if (other !== undefined && Object.hasOwn(otherWords, key)) return `this is called "${other.startsWith(`${parent}.`) ? other.slice(parent.length + 1) : other}" here`;
   const elsewhere = keyPlaces().get(key)?.find((path) => path !== (parent === '' ? key : `${parent}.${key}`));
-  if (elsewhere === undefined) return siblings.length > 0 && siblings.length <= 12 ? `known here: ${siblings.join(', ')}` : undefined;
+  if (elsewhere === undefined) return siblings.length > 0 && siblings.length <= 20 ? `known here: ${siblings.join(', ')}` : undefined;
   const level = elsewhere.includes('.') ? `under "${elsewhere.slice(0, elsewhere.lastIndexOf('.'))}"` : 'at the top level';
   return `"${key}" belongs ${level}${parent === '' ? '' : `, not under "${parent}"`}`;
 }

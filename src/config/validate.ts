@@ -2,23 +2,31 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import { diagnose, type Diagnostic } from './diagnostics.ts';
 import type { Location } from './source.ts';
-import { pipelineSchema, schemaAt, schemaFor } from './schema.ts';
-import { nearest, suggestKey } from './suggest.ts';
-import { describeValue, either, inline } from './values.ts';
+import { lossPresets } from './loss-presets.ts';
+import { kindsWith, pipelineSchema, schemaAt, schemaFor, type Schema } from './schema.ts';
+import { nearest, suggestKey, suggestValue } from './suggest.ts';
+import { bare, describeValue, either, inline } from './values.ts';
 import { child, formatPath, keyPlace, nearestPlace, nodeAt, toPlain, type ConfigNode, type Path } from './tree.ts';
 
 let compiled: ValidateFunction | undefined;
 function validator(): ValidateFunction {
   if (compiled === undefined) {
-    const ajv = new Ajv2020({ allErrors: true, strict: true, strictRequired: false, discriminator: true, allowUnionTypes: true, ownProperties: true });
-    ajv.addVocabulary(['markdownDescription', 'tsType', 'x-expected', 'x-suggest']);
+    // A test compiles the schema in strict mode; here every millisecond is one that a person waits for.
+    const lean = { strict: false, strictNumbers: true, meta: false, validateSchema: false, messages: false, inlineRefs: false, code: { optimize: false } };
+    const ajv = new Ajv2020({ ...lean, allErrors: true, discriminator: true, ownProperties: true });
     compiled = ajv.compile(pipelineSchema());
   }
   return compiled;
 }
 
+export interface Invalid {
+  readonly diagnostic: Diagnostic;
+  /** What has to go for the rest to be valid. */
+  readonly path: Path;
+}
+
 /** Checks a whole pipeline against the schema. `fallback` is where problems go that nothing in the file stands for. */
-export function validate(root: ConfigNode, fallback: Location): Diagnostic[] {
+export function validate(root: ConfigNode, fallback: Location): Invalid[] {
   const check = validator();
   if (check(toPlain(root))) return [];
   return (check.errors ?? []).flatMap((error) => explain(error, root, fallback) ?? []);
@@ -36,18 +44,20 @@ interface Problem {
   keyAt: (path: Path) => Location;
 }
 
-function explain(error: ErrorObject, root: ConfigNode, fallback: Location): Diagnostic | null {
+function explain(error: ErrorObject, root: ConfigNode, fallback: Location): Invalid | null {
   const rule = rules[error.keyword];
   if (rule === undefined) throw new Error(`no sentence for the schema keyword ${error.keyword}`);
   const path = pathOf(error.instancePath, root);
   const node = nodeAt(root, path);
-  return rule({
+  const diagnostic = rule({
     error, root, path,
     name: path.length === 0 ? 'the pipeline' : `"${formatPath(path)}"`,
     value: node === undefined ? undefined : toPlain(node),
     at: nearestPlace(root, path) ?? fallback,
     keyAt: (p) => keyPlace(root, p) ?? nearestPlace(root, p) ?? fallback,
   });
+  const extra = error.keyword === 'additionalProperties' ? [String(error.params['additionalProperty'])] : [];
+  return diagnostic === null ? null : { diagnostic, path: [...path, ...extra] };
 }
 
 /** JSON pointer → path; whether a part is an index is known from the tree only. */
@@ -68,16 +78,20 @@ const rules: Readonly<Record<string, (problem: Problem) => Diagnostic | null>> =
     const siblings = Object.keys(schemaAt(root, path)?.properties ?? {});
     const present = nodeAt(root, path);
     const free = siblings.filter((s) => child(present, s) === undefined);
-    return diagnose('unknown-key', `unknown key "${key}"${path.length === 0 ? '' : ` in "${formatPath(path)}"`}`, keyAt([...path, key]), { fix: suggestKey(key, free, path.filter((p) => typeof p === 'string').join('.')) });
+    return diagnose('unknown-key', `unknown key "${key}"${path.length === 0 ? '' : ` in "${formatPath(path)}"`}`, keyAt([...path, key]), {
+      fix: suggestKey(key, { siblings: free, parent: path.filter((p) => typeof p === 'string').join('.'), kinds: kindsWith(root, path, key) }),
+    });
   },
   required: ({ error, root, path, name, keyAt }) => {
     const key = String(error.params['missingProperty']);
     const example = schemaAt(root, [...path, key])?.examples?.[0];
-    return diagnose('missing-key', `${name} needs "${key}"`, keyAt(path), { fix: example === undefined ? `add ${key}` : `for example ${key}: ${inline(example)}` });
+    return diagnose('missing-key', `${name} needs "${key}"`, keyAt(path), { fix: example === undefined ? `add ${key}` : `for example ${key}: ${bare(example)}` });
   },
-  type: ({ error, name, value, at }) => {
+  type: ({ error, root, path, name, value, at }) => {
     const wanted = [error.params['type'] as string | string[]].flat();
-    return diagnose('wrong-type', `${name} must be ${either(wanted.map((type) => typeNames[type] ?? type))}, but this is ${describeValue(value)}`, at, { fix: typeHint(wanted, value) });
+    const schema = schemaAt(root, path);
+    const expected = schema?.['x-hint'] !== undefined && schema['x-expected'] !== undefined ? schema['x-expected'] : either(wanted.map((type) => typeNames[type] ?? type));
+    return diagnose('wrong-type', `${name} must be ${expected}, but this is ${describeValue(value)}`, at, { fix: typeHint(wanted, value, schema) });
   },
   enum: ({ error, name, value, at }) => unknownValue({ name, value, at, allowed: error.params['allowedValues'] as unknown[] }),
   discriminator: ({ error, root, path, name, keyAt, at }) => {
@@ -88,6 +102,9 @@ const rules: Readonly<Record<string, (problem: Problem) => Diagnostic | null>> =
       const examples = schemaAt(root, path)?.examples;
       return diagnose('missing-key', `${name} needs "${tag}", which says what it is`, keyAt(path), { fix: `for example ${inline(examples?.[0] ?? { [tag]: allowed[0] })}` });
     }
+    if (Object.hasOwn(lossPresets, String(value)) && formatPath(path).endsWith('train.loss')) {
+      return diagnose('unknown-value', `${inline(value)} is a preset, not a kind`, keyAtValue(root, [...path, tag], at), { fix: `write loss: ${String(value)}` });
+    }
     return unknownValue({ name: `"${formatPath([...path, tag])}"`, value, at: child(nodeAt(root, path), tag) === undefined ? at : keyAtValue(root, [...path, tag], at), allowed });
   },
   const: () => null,
@@ -96,10 +113,10 @@ const rules: Readonly<Record<string, (problem: Problem) => Diagnostic | null>> =
   maximum: (p) => outOfRange(p, `at most ${p.error.params['limit']}`),
   exclusiveMinimum: (p) => outOfRange(p, `greater than ${p.error.params['limit']}`),
   exclusiveMaximum: (p) => outOfRange(p, `less than ${p.error.params['limit']}`),
-  pattern: ({ root, path, name, value, at }) => {
+  pattern: ({ error, root, path, name, value, at }) => {
     const schema = schemaAt(root, path);
-    const suggestion = typeof value === 'string' ? nearest(value, schema?.['x-suggest'] ?? []) : undefined;
-    return diagnose('wrong-form', `${name} must be ${schema?.['x-expected'] ?? 'of another form'}, but this is ${describeValue(value)}`, at, { fix: suggestion === undefined ? undefined : `did you mean "${suggestion}"?` });
+    const suggestion = typeof value === 'string' ? (nearest(value, schema?.['x-suggest'] ?? []) ?? asSlug(value, error.params['pattern'])) : undefined;
+    return diagnose('wrong-form', `${name} must be ${schema?.['x-expected'] ?? 'of another form'}, but this is ${describeValue(value)}`, at, { fix: suggestion === undefined ? schema?.['x-hint'] : `did you mean "${suggestion}"?` });
   },
   minLength: ({ name, at }) => diagnose('wrong-length', `${name} must not be empty`, at),
   maxLength: ({ error, name, at }) => diagnose('wrong-length', `${name} must have at most ${error.params['limit']} characters`, at),
@@ -116,12 +133,17 @@ function keyAtValue(root: ConfigNode, path: Path, fallback: Location): Location 
 }
 
 function unknownValue({ name, value, at, allowed }: { name: string; value: unknown; at: Location; allowed: readonly unknown[] }): Diagnostic {
-  const suggestion = typeof value === 'string' ? nearest(value, allowed.map(String)) : undefined;
-  return diagnose('unknown-value', `${name} must be ${either(allowed.map((v) => (typeof v === 'string' ? v : inline(v))))}, but this is ${describeValue(value)}`, at, { fix: suggestion === undefined ? undefined : `did you mean "${suggestion}"?` });
+  return diagnose('unknown-value', `${name} must be ${either(allowed.map((v) => (typeof v === 'string' ? v : inline(v))))}, but this is ${describeValue(value)}`, at, { fix: typeof value === 'string' ? suggestValue(value, allowed.map(String)) : undefined });
 }
 
-function outOfRange({ name, value, at }: Problem, bound: string): Diagnostic {
-  return diagnose('out-of-range', `${name} must be ${bound}, but this is ${inline(value)}`, at);
+function outOfRange({ root, path, name, value, at }: Problem, bound: string): Diagnostic {
+  return diagnose('out-of-range', `${name} must be ${bound}, but this is ${inline(value)}`, at, { fix: schemaAt(root, path)?.['x-hint'] });
+}
+
+/** `My Model` → `my-model`, where such a name is asked for. */
+function asSlug(value: string, pattern: string): string | undefined {
+  const slug = value.toLowerCase().replace(/[^a-z0-9._-]+/g, '-').replace(/^-+|-+$/g, '');
+  return slug !== value && slug.length > 0 && slug.length <= 64 && new RegExp(pattern).test(slug) ? slug : undefined;
 }
 
 function tagsOf(root: ConfigNode, path: Path, tag: string): unknown[] {
@@ -133,7 +155,10 @@ const typeNames: Readonly<Record<string, string>> = {
   string: 'a text', number: 'a number', integer: 'a whole number', boolean: 'true or false', array: 'a list', object: 'a map', null: 'null',
 };
 
-function typeHint(wanted: readonly string[], value: unknown): string | undefined {
+function typeHint(wanted: readonly string[], value: unknown, schema: Schema | undefined): string | undefined {
+  if (schema?.['x-hint'] !== undefined) return schema['x-hint'];
+  if (value === null) return wanted.includes('object') ? 'remove it, or write {}' : 'remove it to get the default';
+  if (wanted.includes('object') && Array.isArray(value)) return 'write its keys without "- "';
   const wantsNumber = wanted.includes('number') || wanted.includes('integer');
   if (wantsNumber && typeof value === 'string') {
     const text = value.trim();
@@ -143,7 +168,8 @@ function typeHint(wanted: readonly string[], value: unknown): string | undefined
   }
   if (wantsNumber && typeof value === 'number' && !Number.isFinite(value)) return 'write a finite number';
   if (wanted.includes('boolean') && typeof value === 'string' && /^(yes|on|y|no|off|n)$/i.test(value)) return `write ${/^(yes|on|y)$/i.test(value) ? 'true' : 'false'}`;
-  if (wanted.includes('array') && value !== null && !Array.isArray(value)) return typeof value === 'object' ? 'begin each entry with "- "' : `write [${inline(value)}]`;
+  if (wanted.includes('array') && typeof value === 'object') return 'put [ ] around it, or begin each entry with "- "';
+  if (wanted.includes('array') && schema?.items?.type === 'string' && typeof value === 'string') return `write [${bare(value)}]`;
   if (wanted.includes('string') && (typeof value === 'number' || typeof value === 'boolean')) return `put quotes around it: "${value}"`;
   return undefined;
 }

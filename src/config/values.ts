@@ -31,7 +31,7 @@ function flow(value: unknown): string {
 }
 
 /** Without quotes where YAML needs none. */
-function bare(value: unknown): string {
+export function bare(value: unknown): string {
   return typeof value === 'string' && /^[A-Za-z./][\w./:@-]*$/.test(value) ? value : flow(value);
 }
 

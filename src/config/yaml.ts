@@ -26,7 +26,7 @@ export function readYaml(source: Source, { env, report }: ReadOptions): ConfigNo
 function parse(source: Source, report: ReadOptions['report']): Document | undefined {
   let document: Document;
   try {
-    document = parseDocument(source.text, { prettyErrors: false, uniqueKeys: true, stringKeys: true, version: '1.2', logLevel: 'silent' });
+    document = parseDocument(source.text, { prettyErrors: false, uniqueKeys: true, stringKeys: true, version: '1.2', logLevel: 'error' });
   } catch (error) {
     // The parser recurses; only its stack can run out here.
     if (!(error instanceof RangeError)) throw error;
@@ -34,7 +34,10 @@ function parse(source: Source, report: ReadOptions['report']): Document | undefi
     return undefined;
   }
   const problems = [...document.errors, ...document.warnings];
-  for (const problem of problems) report(describeYamlError(problem, source));
+  const isSyntax = (problem: YAMLError): boolean => describeYamlError(problem, source).code === 'yaml-syntax';
+  const firstSyntax = problems.find(isSyntax);
+  // One slip of syntax makes the parser trip again and again; the others are reported whole.
+  for (const problem of problems) if (problem === firstSyntax || !isSyntax(problem)) report(describeYamlError(problem, source));
   return problems.length === 0 ? document : undefined;
 }
 
@@ -45,7 +48,6 @@ const sentences: Partial<Record<YamlCode, { message: string; fix?: string }>> = 
   TAB_AS_INDENT: { message: 'YAML does not allow tabs as indentation', fix: 'use spaces' },
   BLOCK_AS_IMPLICIT_KEY: { message: 'this value cannot begin here', fix: 'two keys on one line? Break the line, or put { } around a map' },
   MULTILINE_IMPLICIT_KEY: { message: 'a key must stand on one line and be followed by ":"', fix: 'is there a ":" missing?' },
-  MISSING_CHAR: { message: 'a character is missing here' },
   BAD_SCALAR_START: { message: 'a plain text cannot begin with this character', fix: 'put quotes around the text' },
   BAD_DQ_ESCAPE: { message: 'this backslash sequence is not known in double quotes', fix: 'use single quotes, where backslashes mean themselves' },
   UNEXPECTED_TOKEN: { message: 'this was not expected here' },
@@ -67,16 +69,53 @@ function describeYamlError(error: YAMLError, source: Source): Diagnostic {
       return diagnose('bad-key', 'the key of a map must be a plain text', at, { fix: inFlowVariable(source, start) });
     case 'BAD_ALIAS':
       return diagnose('unknown-alias', 'this alias has no name', at);
-    default: {
-      const sentence = sentences[error.code];
-      const variable = inFlowVariable(source, start);
-      // The parser's own words carry detail ("Missing closing \"quote"), but not a capital letter and not a full stop.
-      const words = error.message.replace(/\.$/, '');
-      const message = sentence?.message ?? words.charAt(0).toLowerCase() + words.slice(1);
-      const detail = error.code === 'MISSING_CHAR' ? words.replace(/^Missing /, 'missing ') : sentence?.fix;
-      return diagnose('yaml-syntax', message, at, { fix: variable ?? detail });
-    }
+    default:
+      return describeSyntaxError(error, at);
   }
+}
+
+function describeSyntaxError(error: YAMLError, at: Location): Diagnostic {
+  const { source, start } = at;
+  const quote = /^Missing closing (["'])quote/.exec(error.message)?.[1];
+  if (quote !== undefined) return diagnose('yaml-syntax', `a text that begins with ${quote} is not closed`, openQuote(at, quote), { fix: `add a ${quote} at its end` });
+  const bracket = /^Flow (map|sequence) in block collection/.exec(error.message)?.[1];
+  if (bracket !== undefined) {
+    const [open, close] = bracket === 'map' ? ['{', '}'] : ['[', ']'];
+    const opened = source.text.lastIndexOf(open, start);
+    return diagnose('yaml-syntax', `a ${open} is not closed before the next line begins`, opened < 0 ? at : { source, start: opened, end: opened + 1 }, { fix: `add the ${close}` });
+  }
+  const deeper = deeperLine(at);
+  if (error.code === 'BLOCK_AS_IMPLICIT_KEY' && deeper !== null) {
+    return diagnose('yaml-syntax', 'this line is indented deeper than the one above it, which has a value already', deeper, { fix: 'align it with its neighbours' });
+  }
+  const sentence = sentences[error.code];
+  const words = error.message.replace(/\.$/, '');
+  const message = sentence?.message ?? words.charAt(0).toLowerCase() + words.slice(1);
+  return diagnose('yaml-syntax', message, at, { fix: inFlowVariable(source, start) ?? sentence?.fix });
+}
+
+/** Where the text began: the last quote of the first line that has an odd number of them. The parser only knows where it gave up. */
+function openQuote(at: Location, quote: string): Location {
+  let offset = 0;
+  for (const line of at.source.text.slice(0, at.end).split('\n')) {
+    if ((line.split(quote).length - 1) % 2 === 1) {
+      const start = offset + line.lastIndexOf(quote);
+      return { source: at.source, start, end: start + 1 };
+    }
+    offset += line.length + 1;
+  }
+  return at;
+}
+
+/** The next line, if it is indented deeper than this one, which already is `key: value`. */
+function deeperLine({ source, start }: Location): Location | null {
+  const lineStart = source.text.lastIndexOf('\n', start - 1) + 1;
+  const lineEnd = source.text.indexOf('\n', start);
+  if (lineEnd === -1 || /:\s/.test(source.text.slice(start, lineEnd))) return null;
+  const next = source.text.slice(lineEnd + 1).split('\n', 1)[0] ?? '';
+  const indentOf = (line: string): number => /^ */.exec(line)?.[0].length ?? 0;
+  if (next.trim() === '' || indentOf(next) <= indentOf(source.text.slice(lineStart, lineEnd))) return null;
+  return { source, start: lineEnd + 1 + indentOf(next), end: lineEnd + 1 + next.length };
 }
 
 /** `{ a: ${env:X} }` is a map in a map for YAML; the error it then reports helps nobody. */
@@ -96,6 +135,8 @@ class TreeReader {
   readonly #document: Document;
   readonly #options: ReadOptions;
   #values = 0;
+  /** The outermost alias that is being followed. */
+  #expanding: Location | null = null;
   #gaveUp = false;
 
   constructor(source: Source, document: Document, options: ReadOptions) {
@@ -115,7 +156,7 @@ class TreeReader {
     const origin: Origin = { kind: this.#source.kind, at };
     const nothing: ConfigNode = { type: 'scalar', value: null, origin };
     if (this.#gaveUp) return nothing;
-    if (++this.#values > maxValues) return this.#giveUp(diagnose('too-many-values', `this file expands to more than ${maxValues.toLocaleString('en')} values`, at, { fix: 'use fewer aliases and shorter lists' }), nothing);
+    if (++this.#values > maxValues) return this.#giveUp(diagnose('too-many-values', `this file expands to more than ${maxValues.toLocaleString('en')} values`, this.#expanding ?? at, { fix: 'use fewer aliases and shorter lists' }), nothing);
     if (place.depth > maxDepth) return this.#giveUp(diagnose('too-deep', `values are nested more than ${maxDepth} levels deep`, at), nothing);
     if (isAlias(node)) return this.#alias(node, { ...place, at }) ?? nothing;
     const inner = { depth: place.depth + 1, open: place.open };
@@ -136,14 +177,18 @@ class TreeReader {
   #alias(alias: Node & { source: string }, place: { depth: number; open: ReadonlySet<Node>; at: Location }): ConfigNode | undefined {
     const target = isAlias(alias) ? alias.resolve(this.#document) : undefined;
     if (target === undefined) {
-      this.#options.report(diagnose('unknown-alias', `the alias *${alias.source} names no anchor above it`, place.at, { fix: `write &${alias.source} at the value it should repeat` }));
+      this.#options.report(diagnose('unknown-alias', `the alias *${alias.source} names no anchor above it`, place.at, { fix: this.#source.kind === 'set' ? 'put quotes around the text' : `write &${alias.source} at the value it should repeat` }));
       return undefined;
     }
     if (place.open.has(target)) {
       this.#options.report(diagnose('unknown-alias', `the alias *${alias.source} stands inside the value it repeats`, place.at));
       return undefined;
     }
-    return this.#node(target, place);
+    const isOutermost = this.#expanding === null;
+    if (isOutermost) this.#expanding = place.at;
+    const value = this.#node(target, place);
+    if (isOutermost) this.#expanding = null;
+    return value;
   }
 
   #map(pairs: readonly Pair[], place: { depth: number; open: ReadonlySet<Node> }, origin: Origin): MapNode {

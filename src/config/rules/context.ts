@@ -39,10 +39,11 @@ export interface ContextOptions {
   pipeline: ResolvedPipeline;
   index: number;
   fileSystem: FileSystem;
+  unclear: ReadonlySet<string>;
   report: (diagnostic: Diagnostic) => void;
 }
 
-export function stageContext({ document, pipeline, index, fileSystem, report }: ContextOptions): StageContext {
+export function stageContext({ document, pipeline, index, fileSystem, unclear, report }: ContextOptions): StageContext {
   const tree = document.stages[index] as MapNode;
   const stage = pipeline.stages[index] as StageSettings;
   const treeOf = (path: Path): MapNode => (path[0] === 'model' ? document.root : tree);
@@ -56,6 +57,7 @@ export function stageContext({ document, pipeline, index, fileSystem, report }: 
     evaluates: stage.kind !== 'export',
     isWritten: (path) => placeOf(node(path)) !== null,
     report(code, message, paths, { fix, at: given = null, related = [] } = {}) {
+      if (paths.some((path) => unclear.has(String(path[0])))) return;
       const placed = paths.flatMap((path) => ((at) => (at === null ? [] : [{ path, at }]))(placeOf(node(path))));
       const at: Location = given ?? placed[0]?.at ?? (paths[0] === undefined ? null : nearestPlace(treeOf(paths[0]), paths[0])) ?? fallback;
       const others = placed.slice(1).map((other) => ({ message: `"${formatPath(other.path)}" is set here`, at: other.at }));

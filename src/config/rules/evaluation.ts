@@ -34,8 +34,10 @@ export const evaluationRules: readonly StageRule[] = [
     const passes = samples === 0 ? [] : Array.from({ length: Math.floor(Math.log2(samples)) + 1 }, (_, power) => `eval/pass@${2 ** power}`);
     const measured = ['eval/reward', 'eval/accuracy', ...passes];
     if (measured.includes(metric)) return;
-    const asksForSamples = /^eval\/pass@\d+$/.test(metric);
-    report('metric-not-measured', `${metric} is not measured${asksForSamples ? ` with eval.samples: ${samples}` : ''}`, [['promote', 'metric'], ...(asksForSamples ? [['eval', 'samples']] : [])], { fix: nearestMetric(metric, measured) });
+    const asksForSamples = metric.startsWith('eval/pass@');
+    const wanted = Number(/^eval\/pass@(\d+)$/.exec(metric)?.[1] ?? NaN);
+    const fix = Number.isInteger(Math.log2(wanted)) ? `set eval.samples to ${wanted} or more` : nearestMetric(metric, measured);
+    report('metric-not-measured', `${metric} is not measured${asksForSamples ? ` with eval.samples: ${samples}` : ''}`, [['promote', 'metric'], ...(asksForSamples ? [['eval', 'samples']] : [])], { fix });
   },
 
   function tasksAreThere({ stage, evaluates, isWritten, report }) {

@@ -14,12 +14,20 @@ import { trainingRules } from './training.ts';
 
 const stageRules: readonly StageRule[] = [...modelRules, ...samplingRules, ...rewardRules, ...trainingRules, ...evaluationRules, ...fileRules];
 
+export interface RuleOptions {
+  document: ResolvedDocument;
+  pipeline: ResolvedPipeline;
+  fileSystem: FileSystem;
+  /** Sections with errors: nothing is concluded from what is left of them. */
+  unclear: ReadonlySet<string>;
+}
+
 /** Errors and warnings, unsorted; a problem that several stages inherit comes once per stage, at the same place. */
-export async function checkRules({ document, pipeline, fileSystem }: { document: ResolvedDocument; pipeline: ResolvedPipeline; fileSystem: FileSystem }): Promise<Diagnostic[]> {
+export async function checkRules({ document, pipeline, fileSystem, unclear }: RuleOptions): Promise<Diagnostic[]> {
   const found: Diagnostic[] = stageNamesAreUnique(document);
   const report = (diagnostic: Diagnostic): void => void found.push(diagnostic);
   for (const index of pipeline.stages.keys()) {
-    const context = stageContext({ document, pipeline, index, fileSystem, report });
+    const context = stageContext({ document, pipeline, index, fileSystem, unclear, report });
     for (const rule of stageRules) await rule(context);
   }
   return found;
