@@ -93,11 +93,19 @@ export function differentiate(model: Model, { output, wrt, stop = [], cotangent,
  * sum or a mean): it stays small as long as the input has the output's shape, which saves a pass over memory each time.
  */
 function sumBroadcast(b: Builder, { gradient, node, target }: { gradient: Value; node: Node; target: Value }): Value {
-  if (!isElementwise(node.op)) return isSmaller(gradient, target) ? gradient : sumToShape(b, gradient, target);
+  if (!isElementwise(node.op)) return fitsInto(gradient, target) ? gradient : sumToShape(b, expandIfSmaller(b, gradient, target), target);
   const output = b.value(node.outputs[0]!);
-  const repeated = target.shape === null || output.shape === null || isSmaller(target, output);
-  if (!repeated && isSmaller(gradient, output)) return gradient;
-  return sumToShape(b, expandIfSmaller(b, gradient, output), target);
+  // Symbols of other names may turn out to be 1: only the very same dimensions rule out that the input was repeated.
+  const repeated = !(fitsInto(output, target) && fitsInto(target, output));
+  if (!repeated && fitsInto(gradient, output)) return gradient;
+  return sumToShape(b, expandLike(b, gradient, output), target);
+}
+
+/** Certainly broadcasts to `like` without making it larger: each axis is 1 or the same. */
+function fitsInto(value: Value, like: Value): boolean {
+  const a = value.shape, c = like.shape;
+  if (a === null || c === null || a.length > c.length) return false;
+  return a.every((dim, axis) => dim === 1 || dim === c[axis + c.length - a.length]);
 }
 
 /** Does `value` have fewer axes, or an axis of 1 where `like` has another size? */

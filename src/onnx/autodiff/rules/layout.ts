@@ -15,6 +15,7 @@ const transpose: GradientRule = (c, dy) => {
 const tile: GradientRule = (c, dy) => [() => {
   const { b } = c;
   const repeats = constantInts(c, 1, 'repeats') ?? refuse(c, 'it has no repeats');
+  if (repeats.every((times) => times === 1)) return dy;
   const dims = dimsOf(x(c));
   const sizes = repeats.flatMap((times, axis) => [b.int64([times]), typeof dims[axis] === 'number' ? b.int64([dims[axis]]) : b.shape(x(c), { start: axis, end: axis + 1 })]);
   return b.sum(b.reshape(dy, b.concat(sizes, 0)), repeats.map((_, axis) => 2 * axis));
