@@ -14,7 +14,9 @@ export interface ControlPanel {
   takeRequests(): { evaluate: boolean; checkpoint: boolean; rollbackTo: string | null };
   /** Told when someone switches watching on or off. */
   onWatch: ((on: boolean) => void) | null;
-  /** A fresh panel's state, for the next job of a watch session; a stop stays a stop. */
+  /** As `finish`, but because something else is to run: nobody has to be told. */
+  drain(): void;
+  /** Takes back `finish`, and forgets what was asked for: the next job of a watch session begins. A stop stays a stop. */
   reset(): void;
 }
 
@@ -42,6 +44,10 @@ export function createControls(emit: Emit): ControlPanel {
       requests = { evaluate: false, checkpoint: false, rollbackTo: null };
       return taken;
     },
+    drain() {
+      finishing = true;
+      release();
+    },
     reset() {
       finishing = false;
       panel.takeRequests();
@@ -55,7 +61,7 @@ export function createControls(emit: Emit): ControlPanel {
       rollbackTo: (id) => void (requests.rollbackTo = id),
       setWatch: (on) => panel.onWatch?.(on),
       finish() {
-        if (finishing) return;
+        if (finishing || abort.signal.aborted) return;
         finishing = true;
         release();
         emit('stop-requested', { mode: 'finish' });

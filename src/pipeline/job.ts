@@ -23,14 +23,13 @@ export interface JobIntroduction extends Omit<EventData['job-started'], 'resumed
 
 /** Runs every stage that is not done yet. Never throws: what goes wrong is in the result, and in the last event. */
 export async function runJob(session: Session, introduction: JobIntroduction): Promise<JobResult> {
-  const { emit, clock, pipeline, model } = session.options;
+  const { emit, clock } = session.options;
   const began = clock();
   const end = await runStages(session, introduction).catch((error: unknown) => endOfFailure(error, session));
   const measured = session.rows.filter((row) => row.metrics['eval/reward'] !== undefined);
   const before = measured.find((row) => row.kind === 'baseline')?.metrics ?? null;
   const after = measured.findLast((row) => row.kind !== 'baseline')?.metrics ?? null;
-  const head = (await model.head().catch(() => null))?.id ?? null;
-  const result = { ...end, steps: session.step, head, before, after };
+  const result = { ...end, steps: session.step, head: session.head, before, after };
   const resumeCommand = result.status === 'completed' ? null : introduction.resumeCommand;
   const { error: _, ...told } = result;
   emit('job-finished', { ...told, durationMs: Math.round(clock() - began), resumeCommand });
@@ -40,7 +39,7 @@ export async function runJob(session: Session, introduction: JobIntroduction): P
 type End = Pick<JobResult, 'status' | 'reason' | 'error'>;
 
 async function runStages(session: Session, { resume, resumeCommand, ...introduction }: JobIntroduction): Promise<End> {
-  const { pipeline, emit, model, panel } = session.options;
+  const { pipeline, emit, panel } = session.options;
   const { stages } = pipeline;
   const resumedFrom = resume ? await session.recover() : null;
   emit('job-started', {
@@ -48,10 +47,12 @@ async function runStages(session: Session, { resume, resumeCommand, ...introduct
     stages: stages.map(({ name, kind, steps }) => ({ name, kind, steps: isTraining(kind) ? steps : 0 })),
     totalSteps: totalSteps(stages),
     resumedFrom,
-    head: (await model.head())?.id ?? null,
+    head: session.head,
   });
-  await session.restore();
-  await measureBaseline(session);
+  if (!panel.finishing) {
+    await session.restore();
+    await measureBaseline(session);
+  }
 
   const reasons: string[] = [];
   for (const [index, { name, kind, steps }] of stages.entries()) {

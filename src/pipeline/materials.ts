@@ -1,6 +1,6 @@
 /** What a pipeline names, loaded: tasksets and rewards, once each however many stages share them. */
 import { createHash } from 'node:crypto';
-import type { ResolvedPipeline, StageSettings } from '../config/types.ts';
+import { type ResolvedPipeline, type StageSettings, hashPipeline } from '../config/index.ts';
 import { type Scorer, createScorer } from '../rewards/index.ts';
 import { type Taskset, loadTaskset } from '../tasks/index.ts';
 import type { Loaded } from '../util/load-error.ts';
@@ -21,9 +21,6 @@ export interface MaterialsOptions {
 }
 
 export const hashOf = (...parts: readonly unknown[]): string => createHash('sha256').update(JSON.stringify(parts)).digest('hex');
-
-/** The resolved pipeline without the places where its files lie: moving a project changes nothing. */
-export const configHashOf = ({ file: _, ...pipeline }: ResolvedPipeline): string => hashOf(pipeline);
 
 export async function loadMaterials(pipeline: ResolvedPipeline, { onOutput, signal }: MaterialsOptions = {}): Promise<Loaded<'materials', Materials>> {
   const tasksets = new Map<string, Taskset>();
@@ -56,7 +53,7 @@ export async function loadMaterials(pipeline: ResolvedPipeline, { onOutput, sign
   const materials: Materials = {
     stages,
     hashes: {
-      config: configHashOf(pipeline),
+      config: hashPipeline(pipeline),
       taskset: hashOf(stages.map(({ taskset }) => taskset.hash)),
       reward: hashOf(stages.map(({ scorer }) => scorer.hash)),
     },

@@ -19,7 +19,7 @@ export function reportTasks(step: number, attempts: readonly Attempt[], { emit, 
   emit('step-started', { step, stage: stage.name, tasks, group: stage.group });
 }
 
-/** Counts tokens and announces every rollout as it gets its verdict. */
+/** Counts the tokens of rollouts as they are drawn, and announces each as it gets its verdict. */
 export function reportRollouts(step: number, attempts: readonly Attempt[], { emit, clock }: World) {
   const started = clock();
   const index = new Map(attempts.map((attempt) => [attempt.id, attempt.key[3]]));
@@ -30,8 +30,8 @@ export function reportRollouts(step: number, attempts: readonly Attempt[], { emi
     emit('rollout-progress', { step, finished, total: attempts.length, tokens, tokensPerSecond });
   };
   return {
-    token() {
-      tokens++;
+    drawn(rollout: Rollout) {
+      tokens += outputTokens(rollout);
       if (clock() - lastReport >= PROGRESS_EVERY_MS) progress();
     },
     scored(rollout: Rollout) {

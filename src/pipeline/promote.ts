@@ -10,6 +10,8 @@ export interface StepOptions {
   learningRate: number;
   /** The checkpoint that the weights are before the step: the parent of what it makes. Null: as the model was forked. */
   parent: string | null;
+  /** The checkpoint that is the head before the step. */
+  head: string | null;
   /** Measures the weights as they are now; null when no evaluation is due. */
   evaluate: (() => Promise<Metrics>) | null;
   /** Should the head move to what this step makes? */
@@ -69,7 +71,7 @@ interface Save {
 async function save(place: StepPlace, { metrics, learnt, accounting, gate, options }: Save, loop: Loop): Promise<Checkpoint> {
   const { stage, model, engine, emit } = loop;
   const { step } = place;
-  const previous = (await model.head())?.id ?? null;
+  const previous = options.head;
   const checkpoint = await model.commit(
     {
       parent: options.parent,

@@ -22,7 +22,6 @@ export interface RolloutContext {
   agent: Agent;
   settings: AgentSettings;
   signal: AbortSignal;
-  onToken?: () => void;
 }
 
 /** A rollout that nobody has judged yet, with the task that the judge needs. */
@@ -33,7 +32,7 @@ export interface Unscored {
 
 /** Attempts everything at once; rollouts arrive as they end. A task that cannot be put to the model is a failed rollout. */
 export async function* rollOut(attempts: readonly Attempt[], context: RolloutContext): AsyncGenerator<Unscored> {
-  const { agent, sampler, signal, onToken } = context;
+  const { agent, sampler, signal } = context;
   const pending = new Map<string, { attempt: Attempt; prompt: string; request: SampleRequest }>();
   for (const attempt of attempts) {
     const prepared = agent.prepare(attempt.task);
@@ -44,8 +43,7 @@ export async function* rollOut(attempts: readonly Attempt[], context: RolloutCon
     }
   }
   const requests = [...pending.values()].map(({ request }) => request);
-  const samples = sampler.sample(requests, { signal, ...(onToken ? { onToken } : {}) });
-  for await (const sample of samples) {
+  for await (const sample of sampler.sample(requests, { signal })) {
     signal.throwIfAborted();
     const { attempt, prompt, request } = pending.get(sample.id)!;
     yield { task: attempt.task, rollout: { ...unscored(attempt), prompt, ...completionOf(sample, request, agent) } };
@@ -86,6 +84,7 @@ export interface ScoreContext {
   scorer: Scorer;
   runtime: RuntimeSettings;
   signal: AbortSignal;
+  onDrawn?: (rollout: Rollout) => void;
   onScored?: (rollout: Rollout) => void;
   /** The last rollout has been sampled; only verdicts are still missing. */
   onSampled?: () => void;
@@ -100,6 +99,7 @@ export async function score(drawn: AsyncIterable<Unscored>, context: ScoreContex
   const verdicts: Promise<Rollout>[] = [];
   try {
     for await (const { rollout, task } of drawn) {
+      context.onDrawn?.(rollout);
       verdicts.push(limit(() => judge(rollout, task, context)));
     }
     context.onSampled?.();

@@ -36,12 +36,15 @@ export class Session {
   readonly rows: MetricsRow[] = [];
   /** The checkpoint that the weights are now; null: as the model was forked. */
   weights: string | null;
+  /** The checkpoint that others sample. */
+  head: string | null;
   private readonly made = new Map<number, Checkpoint>();
   readonly options: SessionOptions;
 
   constructor(options: SessionOptions) {
     this.options = options;
     this.weights = options.start.checkpoint;
+    this.head = options.start.checkpoint;
   }
 
   /** Takes up a job where its files say that it was; drops the rows of a step that was lost. Returns the step it stands at. */
@@ -53,7 +56,7 @@ export class Session {
     if (this.rows.length < rows.length) await files.replaceMetrics(this.rows);
     this.weights = weightsAfter(this.rows, this.made, start).at(-1) ?? start.checkpoint;
     const promoted = this.rows.findLast((row) => row.promoted || (row.kind === 'rollback' && row.promoted !== false));
-    if (promoted) await this.moveHead(promoted.kind === 'rollback' ? (promoted.checkpoint ?? null) : this.made.get(promoted.step)!.id);
+    await this.moveHead(!promoted ? start.checkpoint : promoted.kind === 'rollback' ? (promoted.checkpoint ?? null) : this.made.get(promoted.step)!.id);
     return this.step;
   }
 
@@ -88,6 +91,7 @@ export class Session {
     if (!checkpoint) return;
     this.made.set(row.step, checkpoint);
     this.weights = checkpoint.id;
+    if (row.promoted) this.head = checkpoint.id;
   }
 
   write(row: Omit<MetricsRow, 'time'>): void {
@@ -143,8 +147,8 @@ export class Session {
   }
 
   private async moveHead(to: string | null): Promise<void> {
-    const { model } = this.options;
-    if (((await model.head())?.id ?? null) !== to) await model.setHead(to);
+    await this.options.model.setHead(to);
+    this.head = to;
   }
 
   /** Between two steps: waits while paused, then does what people asked for. */

@@ -23,11 +23,11 @@ export async function runStep(place: StepPlace, options: StepOptions, loop: Loop
   const attempts = attemptsOfStep(place, loop);
   reportTasks(place.step, attempts, loop);
   const report = reportRollouts(place.step, attempts, loop);
-  const drawn = rollOut(attempts, { sampler: engine.sampler, agent, settings: stage.agent, signal, onToken: report.token });
+  const drawn = rollOut(attempts, { sampler: engine.sampler, agent, settings: stage.agent, signal });
 
   // Score: every rollout as soon as it ends, then each against the others of its group.
   const onSampled = () => stopwatch.begin('reward');
-  const rollouts = await score(drawn, { scorer, runtime: stage.runtime, signal, onScored: report.scored, onSampled });
+  const rollouts = await score(drawn, { scorer, runtime: stage.runtime, signal, onDrawn: report.drawn, onScored: report.scored, onSampled });
   const groups = formGroups(rollouts, stage.train);
   reportGroups(place.step, groups, loop);
   await files.writeRollouts(place.step, rollouts);

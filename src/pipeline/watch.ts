@@ -1,5 +1,5 @@
-/** A watch session: runs a pipeline, and runs it again when what it was made of changes. */
-import { watch as watchFiles } from 'chokidar';
+/** A session: runs a pipeline and, while watching is on, runs it again when what it was made of changes. */
+import type { FSWatcher } from 'chokidar';
 import type { Change, Emit, EventData } from '../events.ts';
 import { type WatchEffect, type WatchInput, type WatchState, advance } from './watch-machine.ts';
 
@@ -19,8 +19,9 @@ export interface WatchHost<T> {
   load: () => Promise<Load<T>>;
   /** Runs a job to its end. `before`: the version of the job before it, if there was one. */
   run: (version: Version<T>, before: Version<T> | null) => Promise<void>;
-  /** Ask the running job to end after its step; take that back; end it now. */
+  /** Ask the running job to end after its step, because a person wants it, or because a new version is there; take that back; end it now. */
   finish: () => void;
+  drain: () => void;
   keepGoing: () => void;
   abort: () => void;
   compare: (before: Version<T>, after: Version<T>) => { kind: EventData['watch-changed']['kind']; changes: Change[] };
@@ -33,44 +34,39 @@ export interface WatchHost<T> {
 const DEBOUNCE_MS = 100;
 
 export interface WatchSession {
-  /** Ends after the step, the second time at once. */
+  /** Ends after the step; the second time at once. */
   stop(): void;
+  /** Off: edits are not seen, and the session ends with its job. */
+  setWatching(on: boolean): void;
   readonly state: WatchState;
-  /** Settles when edits are seen from now on. */
-  readonly ready: Promise<void>;
   /** Settles when the session is over. */
   readonly done: Promise<void>;
 }
 
-/** Begins to load, run and watch. Goes on watching while the files are broken. */
-export function startWatching<T>(host: WatchHost<T>): WatchSession {
+/** Begins to load and run; with `watching`, stays when the job is done and while the files are broken. */
+export function startSession<T>(host: WatchHost<T>, options: { watching: boolean }): WatchSession {
   let state: WatchState = { at: 'loading' };
+  let watching = options.watching;
   let running: Version<T> | null = null;
   let loaded: Version<T> | null = null;
   let edited: string | null = null;
   let reading = 0;
-  let timer: NodeJS.Timeout | null = null;
   const { promise: done, resolve, reject } = Promise.withResolvers<void>();
-  const watcher = watchFiles([], { ignoreInitial: true });
-  const ready = new Promise<void>((settle) => watcher.once('ready', settle));
+  const files = watchedFiles((file) => {
+    if (!watching) return;
+    edited = file;
+    send({ type: 'file-changed' });
+  }, reject);
 
   const send = (input: WatchInput) => {
     const next = advance(state, input);
     state = next.state;
-    for (const effect of next.effects) void effects[effect]().catch(reject);
+    for (const effect of next.effects) effects[effect]().catch(reject);
+    if (state.at === 'waiting' && !watching) send({ type: 'stop' });
   };
 
-  let watched: ReadonlySet<string> = new Set();
-  /** The watch set is what was really read, renewed after every reading, also one that failed. */
-  const renewWatch = (files: readonly string[]) => {
-    const wanted = new Set(files);
-    const fresh = [...wanted].filter((file) => !watched.has(file));
-    const gone = [...watched].filter((file) => !wanted.has(file));
-    if (fresh.length === 0 && gone.length === 0) return;
-    watcher.add(fresh);
-    watcher.unwatch(gone);
-    watched = wanted;
-    host.emit('watch-started', { files: [...files] });
+  const watchWhatWasRead = async (read: readonly string[]) => {
+    if (watching && (await files.set(read))) host.emit('watch-started', { files: [...read] });
   };
 
   /** Reads everything; an edit that comes meanwhile makes the reading worthless. */
@@ -78,44 +74,44 @@ export function startWatching<T>(host: WatchHost<T>): WatchSession {
     const turn = ++reading;
     const load = await host.load();
     if (turn !== reading) return null;
-    renewWatch(load.ok ? load.version.files : load.files);
+    await watchWhatWasRead(load.ok ? load.version.files : load.files);
     return load;
   };
 
-  const tellOfEdit = (load: Load<T>, against: Version<T> | null) => {
-    if (edited === null) return;
-    if (!load.ok) host.emit('watch-changed', { file: edited, kind: 'invalid', changes: [], message: load.message });
-    else if (against) {
-      const difference = against.hash === load.version.hash ? { kind: 'none' as const, changes: [] } : host.compare(against, load.version);
-      host.emit('watch-changed', { file: edited, ...difference, message: '' });
-      return difference.kind;
-    }
-    return null;
+  /** Says what an edit means for the job that runs, or that ran last. */
+  const tellOfEdit = (load: Load<T>): EventData['watch-changed']['kind'] | null => {
+    const file = edited;
+    edited = null;
+    if (file === null) return null;
+    const difference = !load.ok
+      ? { kind: 'invalid' as const, changes: [] }
+      : running === null || running.hash === load.version.hash
+        ? { kind: 'none' as const, changes: [] }
+        : host.compare(running, load.version);
+    if (running || !load.ok) host.emit('watch-changed', { file, ...difference, message: load.ok ? '' : load.message });
+    return difference.kind;
   };
 
   const effects: { [E in WatchEffect]: () => Promise<void> } = {
     async load() {
       const load = await read();
       if (!load || state.at !== 'loading') return;
-      const kind = tellOfEdit(load, running);
-      edited = null;
+      const kind = tellOfEdit(load);
       if (!load.ok) return send({ type: 'load-failed' });
       loaded = load.version;
       if (kind === 'reward') await host.rescore(load.version);
-      send({ type: 'loaded', hash: load.version.hash });
+      if (state.at === 'loading') send({ type: 'loaded', hash: load.version.hash });
     },
     async check() {
       const load = await read();
       if (!load) return;
-      const kind = tellOfEdit(load, running);
-      const wasRunning = state.at;
-      if (!load.ok) {
-        host.emit('watch-decision', { action: 'nothing', from: null, reason: 'the files are not valid; the job goes on as it was' });
-        return send({ type: 'check-failed' });
-      }
-      send({ type: 'checked', hash: load.version.hash });
-      if (kind === 'none' && wasRunning === 'running') host.emit('watch-decision', { action: 'nothing', from: null, reason: 'the run would be the same' });
-      if (kind === 'reward' && state.at === 'draining') await host.rescore(load.version);
+      const kind = tellOfEdit(load);
+      const isRunning = state.at === 'running';
+      if (load.ok) send({ type: 'checked', hash: load.version.hash });
+      else send({ type: 'check-failed' });
+      if (isRunning && !load.ok) host.emit('watch-decision', { action: 'nothing', from: null, reason: 'the files are not valid; the job goes on as it was' });
+      if (isRunning && kind === 'none') host.emit('watch-decision', { action: 'nothing', from: null, reason: 'the run would be the same' });
+      if (load.ok && kind === 'reward' && state.at === 'draining') await host.rescore(load.version);
     },
     async start() {
       const [before, version] = [running, loaded!];
@@ -125,7 +121,7 @@ export function startWatching<T>(host: WatchHost<T>): WatchSession {
     },
     async drain() {
       host.emit('watch-decision', { action: 'drain', from: null, reason: 'the step under way ends first, then the new version runs' });
-      host.finish();
+      host.drain();
     },
     async 'keep-going'() {
       host.emit('watch-decision', { action: 'continue', from: null, reason: 'the files are again what the job runs with' });
@@ -134,25 +130,58 @@ export function startWatching<T>(host: WatchHost<T>): WatchSession {
     finish: async () => host.finish(),
     abort: async () => host.abort(),
     async leave() {
-      if (timer) clearTimeout(timer);
-      await watcher.close();
+      await files.close();
       resolve();
     },
   };
 
-  watcher.on('all', (_, file) => {
-    edited = file;
-    if (timer) clearTimeout(timer);
-    timer = setTimeout(() => send({ type: 'file-changed' }), DEBOUNCE_MS);
-  });
-  watcher.on('error', reject);
-  void effects.load().catch(reject);
+  effects.load().catch(reject);
   return {
     stop: () => send({ type: 'stop' }),
+    setWatching(on) {
+      watching = on;
+      const version = running ?? loaded;
+      if (on && version) watchWhatWasRead(version.files).catch(reject);
+      if (!on && state.at === 'waiting') send({ type: 'stop' });
+    },
     get state() {
       return state;
     },
-    ready,
-    done,
+    done: done.finally(() => files.close()),
+  };
+}
+
+/** Exactly these files and no others; chokidar is loaded when there are some. */
+function watchedFiles(onEdit: (file: string) => void, onError: (error: unknown) => void) {
+  let watcher: FSWatcher | null = null;
+  let watched: ReadonlySet<string> = new Set();
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    /** Resolves when edits are seen; true if the set is another one than before. */
+    async set(files: readonly string[]): Promise<boolean> {
+      const wanted = new Set(files);
+      const fresh = [...wanted].filter((file) => !watched.has(file));
+      const gone = [...watched].filter((file) => !wanted.has(file));
+      if (fresh.length === 0 && gone.length === 0) return false;
+      watched = wanted;
+      if (watcher) {
+        watcher.add(fresh);
+        watcher.unwatch(gone);
+        return true;
+      }
+      const { watch } = await import('chokidar');
+      watcher = watch(fresh, { ignoreInitial: true });
+      watcher.on('error', onError);
+      watcher.on('all', (_, file) => {
+        clearTimeout(timer);
+        timer = setTimeout(() => onEdit(file), DEBOUNCE_MS);
+      });
+      await new Promise<void>((settle) => watcher!.once('ready', settle));
+      return true;
+    },
+    async close() {
+      clearTimeout(timer);
+      await watcher?.close();
+    },
   };
 }

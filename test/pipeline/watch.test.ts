@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type WatchInput, type WatchState, advance } from '../../src/pipeline/watch-machine.ts';
-import { type Load, type WatchHost, startWatching } from '../../src/pipeline/watch.ts';
+import { type Load, type WatchHost, startSession } from '../../src/pipeline/watch.ts';
 import { recorder } from './fakes.ts';
 
 const follow = (inputs: readonly WatchInput[]) => {
@@ -86,6 +86,7 @@ describe('watching real files', () => {
         return end.promise;
       },
       finish: () => end.resolve(),
+      drain: () => end.resolve(),
       keepGoing: () => {},
       abort: () => end.resolve(),
       compare: (before, after) => ({ kind: 'config', changes: [{ path: 'text', before: before.value, after: after.value }] }),
@@ -103,14 +104,13 @@ describe('watching real files', () => {
     };
     const next = (type: string) => new Promise<void>((resolve) => waiting.push({ type, resolve }));
     const first = next(text === 'bad' ? 'watch-started' : 'run');
-    const watching = startWatching(host);
+    const watching = startSession(host, { watching: true });
     await first;
-    return { ...record, file, runs, next, watching, ready: watching.ready, endJob: () => end.resolve() };
+    return { ...record, file, runs, next, watching, endJob: () => end.resolve() };
   }
 
   test('an edit that matters ends the job after its step and runs the new version', async () => {
-    const { file, runs, next, watching, ready, of } = await session('a');
-    await ready;
+    const { file, runs, next, watching, of } = await session('a');
     const again = next('run');
     await writeFile(file, 'b');
     await again;
@@ -122,8 +122,7 @@ describe('watching real files', () => {
   });
 
   test('a comment changes nothing; a broken file is told and the job goes on; its repair by renaming is seen', async () => {
-    const { file, runs, next, watching, ready, of } = await session('a');
-    await ready;
+    const { file, runs, next, watching, of } = await session('a');
     const comment = next('watch-decision');
     await writeFile(file, 'a # why');
     await comment;
@@ -141,9 +140,19 @@ describe('watching real files', () => {
     await watching.done;
   });
 
+  test('without watching the session ends with its job, or with a file that cannot be loaded', async () => {
+    const host = (load: Load<string>): WatchHost<string> => ({
+      ...{ load: async () => load, run: async () => {}, compare: () => ({ kind: 'config', changes: [] }), rescore: async () => {}, emit: () => {} },
+      ...{ finish: () => {}, drain: () => {}, keepGoing: () => {}, abort: () => {} },
+    });
+    await startSession(host({ ok: true, version: { hash: 'a', files: [], value: 'a' } }), { watching: false }).done;
+    await startSession(host({ ok: false, files: [], message: 'bad' }), { watching: false }).done;
+    const session = startSession({ ...host({ ok: true, version: { hash: 'a', files: [], value: 'a' } }), run: () => Promise.reject(new Error('boom')) }, { watching: true });
+    await expect(session.done).rejects.toThrow('boom');
+  });
+
   test('a file that is broken from the start, or deleted and written again, is still watched', async () => {
-    const { file, runs, next, watching, ready, endJob } = await session('bad');
-    await ready;
+    const { file, runs, next, watching, endJob } = await session('bad');
     const first = next('run');
     await writeFile(file, 'a');
     await first;

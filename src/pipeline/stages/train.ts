@@ -41,6 +41,7 @@ export async function runTrainingStage(session: Session, index: number, runStep:
       {
         learningRate: learningRate(stage.train, ofStage, stage.steps) * RATE_AFTER_ROLLBACK ** rollbacks,
         parent: session.weights,
+        head: session.head,
         evaluate: due && evaluable ? () => session.evaluate(index, { step }) : null,
         gate: gateAfter(session.rows, stage.promote),
         restore: () => session.restore(),

@@ -1,0 +1,53 @@
+/** `rlrun eval PIPELINE`: how good is the model now, on tasks that it does not learn from? */
+import { createAgent } from '../../agents/index.ts';
+import { createControls, evaluate } from '../../pipeline/index.ts';
+import type { Handler } from '../commands.ts';
+import { CommandError } from '../exit-codes.ts';
+import { oneLine, table } from '../text.ts';
+import { Workbench } from '../workbench.ts';
+
+const EXAMPLES_SHOWN = 10;
+
+export const evaluateModel: Handler = async (invocation) => {
+  const { flags, io } = invocation;
+  const panel = createControls(() => {});
+  io.signal.addEventListener('abort', () => panel.controls.stop());
+  await using workbench = new Workbench(invocation, { panel, listen: () => {} });
+  const loaded = await workbench.load();
+  if (!loaded.ok) return loaded.exit;
+  const { pipeline, materials } = loaded.version.value;
+  const index = pipeline.stages.findLastIndex(({ kind }) => kind === 'grpo' || kind === 'eval');
+  const at = index === -1 ? 0 : index;
+  const [stage, { taskset, scorer }] = [pipeline.stages[at]!, materials.stages[at]!];
+  const split = flags.split ?? 'eval';
+  const tasks = taskset[split];
+  if (tasks.length === 0) throw new CommandError('usage', `The taskset has no ${split} tasks.`, `Set taskset.split.${split} above 0.`);
+
+  const { model, engine, tokenizer } = await workbench.open(pipeline);
+  const checkpoint = flags.checkpoint === undefined ? await model.head() : flags.checkpoint === 'base' ? null : await model.find(flags.checkpoint);
+  if (checkpoint) await engine.readState(model.stateDirectory(checkpoint.id));
+  const { metrics, interval, rollouts, tasks: count } = await evaluate({
+    ...{ tasks, scorer, runtime: stage.runtime, agentSettings: stage.agent, seed: pipeline.seed, signal: panel.signal, sampler: engine.sampler },
+    agent: createAgent({ settings: stage.agent, tokenizer, contextLength: engine.info.contextLength }),
+    settings: { ...stage.eval, tasks: flags.tasks ?? (split === 'eval' ? stage.eval.tasks : tasks.length), samples: flags.samples ?? stage.eval.samples },
+    confidence: stage.promote.confidence,
+  });
+  const name = checkpoint?.name ?? 'base';
+  if (flags.json) {
+    for (const { turns: _, ...rollout } of rollouts) io.json({ type: 'rollout', ...rollout });
+    io.json({ type: 'evaluation', model: pipeline.model.name, checkpoint: name, split, tasks: count, metrics, interval });
+    return 'ok';
+  }
+  io.say(`${pipeline.model.name} at ${name}, ${count} ${split} tasks`);
+  const named = Object.entries(metrics).filter(([metric]) => !/_(low|high)$/.test(metric));
+  const range = (metric: string) => (metrics[`${metric}_low`] === undefined ? '' : `[${metrics[`${metric}_low`]!.toFixed(3)}, ${metrics[`${metric}_high`]!.toFixed(3)}]`);
+  const percent = Math.round(stage.promote.confidence * 100);
+  io.print(table([{ title: 'Metric' }, { title: 'Value', align: 'right' }, { title: `${percent} % interval` }], named.map(([metric, value]) => [metric.slice(5), value.toFixed(3), range(metric)])));
+  if (flags.quiet) return 'ok';
+  const wrong = rollouts.filter(({ id, reward }) => id.endsWith('-000') && reward !== null && reward < 1).slice(0, EXAMPLES_SHOWN);
+  if (wrong.length > 0) {
+    io.say(`\nnot fully solved, for example`);
+    io.say(table([{ title: 'Task' }, { title: 'Prompt' }, { title: 'Completion' }, { title: 'Reward', align: 'right' }], wrong.map((rollout) => [rollout.taskId, oneLine(rollout.prompt), oneLine(rollout.completion), rollout.reward!.toFixed(3)])));
+  }
+  return 'ok';
+};

@@ -1,0 +1,133 @@
+/** `rlrun models …`: the store. Tables on stdout, remarks on stderr, `--json` for programs. */
+import { type CheckpointNode, type StoredCheckpoint, type StoredModel, checkpointTree } from '../../models/index.ts';
+import { openProjectStore } from '../../pipeline/index.ts';
+import { formatBytes, formatNumber } from '../../plot/index.ts';
+import type { Handler } from '../commands.ts';
+import { CommandError } from '../exit-codes.ts';
+import type { Io } from '../io.ts';
+import { rootOf, shorten } from '../paths.ts';
+import { table } from '../text.ts';
+
+const storeOf = (io: Io) => openProjectStore(rootOf(io), io.cwd);
+
+export const list: Handler = async ({ flags, io }) => {
+  const models = await storeOf(io).list();
+  if (flags.json) {
+    for (const listing of models) io.json({ type: 'model', ...listing });
+    return 'ok';
+  }
+  if (flags.quiet) {
+    io.print(models.map(({ source }) => source).join('\n'));
+    return 'ok';
+  }
+  const rows = models.map(({ source, kind, base, head, checkpoints, bytes, obstacle }) => [
+    source,
+    kind === 'model' ? (base ?? '–') : 'base',
+    kind === 'model' ? (head?.name ?? 'base') : '',
+    kind === 'model' ? String(checkpoints) : '',
+    formatBytes(bytes),
+    obstacle === null ? '✓' : `✗ ${obstacle}`,
+  ]);
+  io.print(table([{ title: 'Name' }, { title: 'Base' }, { title: 'Head' }, { title: 'Checkpoints', align: 'right' }, { title: 'Size', align: 'right' }, { title: 'Trainable' }], rows));
+  return 'ok';
+};
+
+export const fork: Handler = async ({ args: [source = ''], flags, io }) => {
+  if (!flags.name) throw new CommandError('usage', 'A fork needs a name.', `For example: rlrun models fork ${source} --name my-model`);
+  const { ifNotExists = false, dryRun = false } = flags;
+  const { record, created } = await storeOf(io).fork({ source, slug: flags.name, ifNotExists, dryRun, signal: io.signal });
+  if (flags.json) io.json({ type: 'fork', created, dryRun, ...record });
+  const from = record.source ? `${record.source.slug}@${record.source.checkpoint}` : record.base;
+  io.say(created ? `forked ${record.slug} from ${from}` : dryRun ? `would fork ${record.slug} from ${from}` : `${record.slug} exists already, from ${from}`);
+  if (created) io.say(`next: rlrun sample ${record.slug} "…"`);
+  return 'ok';
+};
+
+export const checkpoints: Handler = async ({ args: [slug = ''], flags, io }) => {
+  const model = await storeOf(io).model(slug);
+  const { checkpoints: all, problems } = await model.scan();
+  const head = (await model.head())?.id ?? null;
+  if (flags.json) {
+    for (const checkpoint of all) io.json({ type: 'checkpoint', is_active: checkpoint.id === head, ...checkpoint });
+    return 'ok';
+  }
+  if (all.length === 0) io.say(`${slug} has no checkpoints yet; its head is the base.`);
+  else if (flags.quiet) io.print(all.map(({ name }) => name).join('\n'));
+  else {
+    const rows = [baseRow(head), ...treeRows(checkpointTree(all), head)];
+    io.print(table([{ title: '' }, { title: 'Name' }, { title: 'Reward', align: 'right' }, { title: 'Eval', align: 'right' }, { title: 'Loss' }, { title: 'Traces', align: 'right' }, { title: 'Created' }], rows));
+  }
+  for (const { error } of problems) io.say(`${io.paint('yellow', 'warning')}: ${error.message}`);
+  return 'ok';
+};
+
+const baseRow = (head: string | null): string[] => [head === null ? '▶' : '', 'base', '', '', '', '', ''];
+
+/** A chain stays in one column; only a branch moves to the right. */
+function treeRows(nodes: readonly CheckpointNode<StoredCheckpoint>[], head: string | null, stem = ''): string[][] {
+  const isFork = nodes.length > 1;
+  return nodes.flatMap(({ checkpoint, children, parentIsMissing }, index) => {
+    const isLast = index === nodes.length - 1;
+    const mark = isFork ? `${stem}${isLast ? '└─ ' : '├─ '}` : stem;
+    const below = isFork ? `${stem}${isLast ? '   ' : '│  '}` : stem;
+    const { id, name, meanReward, metrics, loss, traces, createdAt, pruned } = checkpoint;
+    const remarks = [pruned ? '(pruned)' : '', parentIsMissing ? '(parent missing)' : ''].filter(Boolean).join(' ');
+    const row = [id === head ? '▶' : '', `${mark}${name}${remarks ? ` ${remarks}` : ''}`, fixed(meanReward), fixed(metrics['eval/reward'] ?? null), loss ?? '', String(traces), createdAt.slice(0, 19).replace('T', ' ')];
+    return [row, ...treeRows(children, head, below)];
+  });
+}
+
+const fixed = (value: number | null): string => (value === null ? '–' : value.toFixed(3));
+
+export const head: Handler = async ({ args: [slug = ''], flags, io }) => {
+  const model = await storeOf(io).model(slug);
+  const before = await model.head();
+  if (flags.set !== undefined) {
+    const target = await findOrBase(model, flags.set);
+    if (!flags.dryRun) await model.setHead(target?.id ?? null);
+    if (flags.json) io.json({ type: 'head', model: slug, dryRun: flags.dryRun ?? false, before: before?.name ?? null, after: target?.name ?? null });
+    io.say(`${flags.dryRun ? 'would move' : 'moved'} the head of ${slug}: ${before?.name ?? 'base'} → ${target?.name ?? 'base'}`);
+    return 'ok';
+  }
+  if (flags.json) io.json({ type: 'head', model: slug, checkpoint: before });
+  else if (!before) io.print('base');
+  else {
+    const { name, id, meanReward, loss, traces, createdAt } = before;
+    io.print([name, `  id       ${id}`, `  reward   ${fixed(meanReward)}`, `  loss     ${loss ?? '–'}`, `  traces   ${traces}`, `  created  ${createdAt.slice(0, 19).replace('T', ' ')}`, `  weights  ${shorten(model.stateDirectory(id), io)}`].join('\n'));
+  }
+  return 'ok';
+};
+
+const findOrBase = async (model: StoredModel, reference: string): Promise<StoredCheckpoint | null> => (reference === 'base' ? null : model.find(reference));
+
+const TENSORS_SHOWN = 10;
+
+export const diff: Handler = async ({ args: [slug = '', from = '', to], flags, io }) => {
+  const model = await storeOf(io).model(slug);
+  const target = to ?? (await model.head())?.name;
+  if (target === undefined) throw new CommandError('notFound', `The head of ${slug} is the base, which has no checkpoint to compare with.`, `Name two checkpoints: rlrun models diff ${slug} FROM TO`);
+  const { tensors, relativeChange, changed, ...sides } = await model.diff(from, target);
+  if (flags.json) {
+    io.json({ type: 'diff', from: sides.from.name, to: sides.to.name, relativeChange, changed, tensors });
+    return 'ok';
+  }
+  const rows = tensors.slice(0, flags.limit ?? TENSORS_SHOWN).map(({ name, shape, relativeChange: relative, largestChange }) => [name, `[${shape.join(', ')}]`, formatNumber(relative), formatNumber(largestChange)]);
+  io.print(`${sides.from.name} → ${sides.to.name}: relative change ${formatNumber(relativeChange)} over ${tensors.length} tensors${changed.length > 0 ? `; made under another ${changed.join(', ')}` : ''}`);
+  io.print(table([{ title: 'Tensor' }, { title: 'Shape' }, { title: '‖Δ‖/‖w‖', align: 'right' }, { title: 'max |Δ|', align: 'right' }], rows));
+  return 'ok';
+};
+
+export const exportModel: Handler = async ({ args: [slug = ''], flags, io }) => {
+  if (!flags.out) throw new CommandError('usage', 'An export needs a directory.', `For example: rlrun models export ${slug} --out ./${slug}`);
+  throw new Error(`exports are not wired up yet ${io.cwd}`);
+};
+
+export const prune: Handler = async ({ args: [slug = ''], flags, io }) => {
+  const model = await storeOf(io).model(slug);
+  const { keep = 1, dryRun = false } = flags;
+  const { pruned, bytes } = await model.prune({ keep, dryRun });
+  if (flags.json) io.json({ type: 'prune', model: slug, dryRun, bytes, pruned: pruned.map(({ name }) => name) });
+  io.say(`${dryRun ? 'would delete' : 'deleted'} the weights of ${pruned.length} checkpoint${pruned.length === 1 ? '' : 's'} (${formatBytes(bytes)}); the head and the ${keep} newest stay`);
+  return 'ok';
+};
+

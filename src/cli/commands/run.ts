@@ -1,0 +1,43 @@
+/** `rlrun PIPELINE`: run a pipeline, resume an interrupted job, or stay and watch. */
+import type { Emit } from '../../events.ts';
+import { createControls } from '../../pipeline/index.ts';
+import type { Handler, Invocation } from '../commands.ts';
+import { type Exit, exitOf } from '../exit-codes.ts';
+import { openScreen } from '../screen.ts';
+import { runSession } from '../session.ts';
+import { onSignals } from '../signals.ts';
+import { type Outcome, Workbench } from '../workbench.ts';
+import { dryRun } from './dry-run.ts';
+
+export const run: Handler = async (invocation) => {
+  const { flags, io } = invocation;
+  const emit: Emit = (type, data) => screen.listen({ type, time: Date.now(), ...data } as never);
+  const panel = createControls(emit);
+  const screen = await openScreen(invocation, panel.controls);
+  await using workbench = new Workbench(invocation, { panel, listen: (event) => screen.listen(event) });
+  if (flags.dryRun) return dryRun(workbench, io);
+
+  const { session, outcome } = runSession(workbench, { watching: flags.watch ?? false, resume: flags.resume ?? false, emit });
+  const abort = () => {
+    panel.controls.stop();
+    session.stop();
+  };
+  using signals = onSignals({ io, stop: () => session.stop(), abort });
+  try {
+    return exitOfOutcome(await outcome, { io, signalled: signals.exit });
+  } finally {
+    await screen.close();
+  }
+};
+
+function exitOfOutcome(outcome: Outcome, { io, signalled }: { io: Invocation['io']; signalled: Exit | null }): Exit {
+  if (outcome.kind === 'not-started') return signalled ?? outcome.exit;
+  const { status, error } = outcome.result;
+  if (status === 'completed') return 'ok';
+  if (status === 'stopped') return signalled ?? 'ok';
+  const known = exitOf(error);
+  const { fix } = (error ?? {}) as { fix?: string | null };
+  if (known !== null && fix) io.stderr.write(`  ${fix}\n`);
+  if (known === null && error instanceof Error) io.stderr.write(`${io.paint('dim', error.stack ?? error.message)}\n`);
+  return known ?? 'failure';
+}

@@ -1,0 +1,51 @@
+/** `rlrun sample MODEL PROMPT`: what a model answers, as it is drawn. */
+import { stripVTControlCharacters } from 'node:util';
+import { openProjectStore } from '../../pipeline/index.ts';
+import { loadTokenizer, openEngine } from '../../policy/index.ts';
+import type { Handler } from '../commands.ts';
+import { CommandError } from '../exit-codes.ts';
+import { rootOf } from '../paths.ts';
+
+const DEFAULT_MAX_TOKENS = 64;
+
+export const sample: Handler = async ({ args: [slug = '', prompt = ''], flags, io }) => {
+  const model = await openProjectStore(rootOf(io), io.cwd).model(slug);
+  const checkpoint = flags.checkpoint === undefined ? await model.head() : flags.checkpoint === 'base' ? null : await model.find(flags.checkpoint);
+  const { baseDirectory, train } = model.record;
+  const [engine, tokenizer] = await Promise.all([
+    openEngine({ modelDirectory: baseDirectory, device: flags.device ?? 'cpu', threads: flags.threads ?? 0, train, microBatchTokens: 1024, maxRows: 1, reference: false }),
+    loadTokenizer(baseDirectory),
+  ]);
+  await using _ = engine;
+  if (checkpoint) await engine.readState(model.stateDirectory(checkpoint.id));
+  const promptTokenIds = tokenizer.encode(prompt, { addSpecialTokens: true });
+  if (promptTokenIds.length === 0) throw new CommandError('usage', 'The prompt is empty.', `For example: rlrun sample ${slug} "12+34="`);
+  const room = engine.info.contextLength - promptTokenIds.length;
+  if (room <= 0) throw new CommandError('usage', `The prompt has ${promptTokenIds.length} tokens; the model's context holds ${engine.info.contextLength}.`, 'Shorten it.');
+
+  // Words come out whole: a token may be half a character, so the text so far is decoded each time and its new part written.
+  const drawn: number[] = [];
+  let written = '';
+  const stream = (token: number) => {
+    drawn.push(token);
+    const text = stripVTControlCharacters(tokenizer.decode(drawn));
+    if (text.endsWith('\uFFFD') || !text.startsWith(written)) return;
+    io.stdout.write(text.slice(written.length));
+    written = text;
+  };
+  const request = {
+    id: 'sample',
+    promptTokenIds,
+    maxTokens: Math.min(flags.maxTokens ?? DEFAULT_MAX_TOKENS, room),
+    temperature: flags.temperature ?? 0,
+    ...{ topP: 1, topK: 0, stopTokenIds: tokenizer.endTokenIds, stopStrings: [] },
+    key: [flags.seed ?? 0, 0, 0, 0] as const,
+  };
+  const options = { signal: io.signal, ...(flags.json ? {} : { onToken: (_: string, token: number) => stream(token) }) };
+  for await (const { outputTokenIds, outputLogprobs, stopReason } of engine.sampler.sample([request], options)) {
+    const completion = tokenizer.decode(outputTokenIds);
+    if (flags.json) io.json({ type: 'sample', model: slug, checkpoint: checkpoint?.name ?? null, prompt, completion, stopReason, promptTokenIds, outputTokenIds, outputLogprobs });
+    else io.stdout.write('\n');
+  }
+  return 'ok';
+};

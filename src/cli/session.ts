@@ -1,0 +1,89 @@
+/** What happens between the jobs of one command: reading, running, watching, and what to show when a file was edited. */
+import { diffPipelines } from '../config/index.ts';
+import type { Change, Emit, EventData } from '../events.ts';
+import { type StoredJob, type Version, type WatchHost, type WatchSession, findJob, lastRollouts, rescore, startSession } from '../pipeline/index.ts';
+import { type Exit, exitOf } from './exit-codes.ts';
+import type { Outcome, Prepared, Workbench } from './workbench.ts';
+
+export interface SessionOptions {
+  watching: boolean;
+  resume: boolean;
+  emit: Emit;
+}
+
+export interface RunningSession {
+  session: WatchSession;
+  /** How the last job went. */
+  outcome: Promise<Outcome>;
+}
+
+export function runSession(workbench: Workbench, { watching, resume, emit }: SessionOptions): RunningSession {
+  const { panel } = workbench.options;
+  let last: StoredJob | null = null;
+  let exit: Exit = 'ok';
+  let outcome: Outcome | null = null;
+
+  const host: WatchHost<Prepared> = {
+    emit,
+    async load() {
+      const load = await workbench.load();
+      if (!load.ok) exit = load.exit;
+      return load;
+    },
+    async run({ value }, before) {
+      panel.reset();
+      const head = before && last && rewardsAlone(before.value, value) && value.pipeline.watch.onReward === 'rollback' ? last.start.checkpoint : undefined;
+      if (before) emit('watch-decision', { action: 'rerun', from: head ?? null, reason: reasonToRerun(head) });
+      try {
+        const resumed = resume && !before ? await workbench.interruptedJob(value) : null;
+        outcome = await workbench.run(value, { resume: resumed, parentJob: last?.id ?? null, ...(head === undefined ? {} : { head }) });
+        last = outcome.kind === 'ran' ? await findJob(workbench.root, outcome.id) : last;
+      } catch (error) {
+        // While watching, the next edit may mend it.
+        if (!watching || exitOf(error) === null) throw error;
+        const { message, fix } = error as Error & { fix?: string | null };
+        emit('warning', { step: null, code: 'not_started', message, fix: fix ?? 'Edit the pipeline; it is being watched.' });
+      }
+    },
+    finish: () => panel.controls.finish(),
+    drain: () => panel.drain(),
+    keepGoing: () => panel.reset(),
+    abort: () => panel.controls.stop(),
+    compare,
+    async rescore(version) {
+      const job = last ?? (await findJob(workbench.root, 'latest'));
+      if (job) await showRescored(version.value, { directory: job.directory, signal: panel.signal, emit });
+    },
+  };
+  const session = startSession(host, { watching });
+  panel.onWatch = (on) => session.setWatching(on);
+  return { session, outcome: session.done.then(() => outcome ?? { kind: 'not-started', exit }) };
+}
+
+const reasonToRerun = (head: string | null | undefined): string =>
+  head === undefined ? 'with what has changed, from the head' : `with the new reward, from ${head ?? 'the base'}, where the job before began`;
+
+const rewardsAlone = (before: Prepared, after: Prepared): boolean => changeOf(before, after).kind === 'reward';
+
+const compare = (before: Version<Prepared>, after: Version<Prepared>) => changeOf(before.value, after.value);
+
+/** What differs between two versions: the settings, or the code behind them. A change of rewards alone can be judged on old rollouts. */
+function changeOf(before: Prepared, after: Prepared): { kind: EventData['watch-changed']['kind']; changes: Change[] } {
+  const changes = diffPipelines(before.pipeline, after.pipeline);
+  const [old, now] = [before.materials.hashes, after.materials.hashes];
+  const isReward = ({ path }: Change) => /(^|\s)reward\b/.test(path);
+  if (changes.length > 0) return { kind: changes.every(isReward) ? 'reward' : 'config', changes };
+  if (old.taskset !== now.taskset) return { kind: 'taskset', changes };
+  return { kind: old.reward !== now.reward ? 'reward' : 'none', changes };
+}
+
+/** The last rollouts of a job under other rewards. */
+async function showRescored({ pipeline, materials }: Prepared, { directory, signal, emit }: { directory: string; signal: AbortSignal; emit: Emit }): Promise<void> {
+  const { step, rollouts } = await lastRollouts({ directory });
+  const index = pipeline.stages.findIndex(({ kind }) => kind === 'grpo');
+  const [stage, loaded] = [pipeline.stages[index], materials.stages[index]];
+  if (rollouts.length === 0 || !stage || !loaded) return;
+  const began = performance.now();
+  const rescored = await rescore(rollouts, loaded.taskset.train, { scorer: loaded.scorer, runtime: stage.runtime, train: stage.train, signal });
+  emit('rescored', { step, file: materials.files.reward[0] ?? pipeline.file, rollouts: rescored, durationMs: Math.round(performance.now() - began) });
+}

@@ -1,0 +1,38 @@
+/** Ctrl-C once: end after the step. Twice, or SIGTERM, or nobody reading the output: end now. */
+import type { Exit } from './exit-codes.ts';
+import type { Io } from './io.ts';
+
+export interface SignalOptions {
+  io: Io;
+  /** The first time after the step, the second time at once. */
+  stop: () => void;
+  abort: () => void;
+}
+
+/** Listens until it is disposed; `exit` is what the shell is to be told, if a signal ended the work. */
+export function onSignals({ io, stop, abort }: SignalOptions): Disposable & { readonly exit: Exit | null } {
+  let exit: Exit | null = null;
+  let interrupts = 0;
+  const interrupt = () => {
+    if (++interrupts > 1) exit = 'interrupted';
+    if (interrupts > 1) abort();
+    else stop();
+  };
+  const terminate = () => {
+    exit = 'terminated';
+    abort();
+  };
+  process.on('SIGINT', interrupt);
+  process.on('SIGTERM', terminate);
+  io.signal.addEventListener('abort', abort);
+  return {
+    get exit() {
+      return exit;
+    },
+    [Symbol.dispose]() {
+      process.off('SIGINT', interrupt);
+      process.off('SIGTERM', terminate);
+      io.signal.removeEventListener('abort', abort);
+    },
+  };
+}

@@ -1,0 +1,179 @@
+/** Keeps what jobs of one command share: the store, and an engine that stays open as long as it fits. */
+import { execFile } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { availableParallelism, totalmem } from 'node:os';
+import { promisify } from 'node:util';
+import { type LoadResult, type ResolvedPipeline, diffPipelines, formatDiagnostics, loadPipeline } from '../config/index.ts';
+import type { JobEvent } from '../events.ts';
+import {
+  type ControlPanel,
+  type Load,
+  type Materials,
+  type OpenedModel,
+  type StoredJob,
+  type Surroundings,
+  type Version,
+  type JobResult,
+  engineOptions,
+  listJobs,
+  loadMaterials,
+  openModel,
+  openProjectStore,
+  startJob,
+} from '../pipeline/index.ts';
+import type { Invocation } from './commands.ts';
+import { setsOf, tellDiagnostics } from './commands/load.ts';
+import { CommandError, type Exit } from './exit-codes.ts';
+import { packageVersion } from './main.ts';
+import { rootOf } from './paths.ts';
+
+/** A pipeline that is ready to run. */
+export interface Prepared {
+  pipeline: ResolvedPipeline;
+  materials: Materials;
+  /** The file, byte for byte. */
+  source: string;
+  files: { config: readonly string[]; taskset: readonly string[]; reward: readonly string[] };
+}
+
+export type Outcome = { kind: 'not-started'; exit: Exit } | { kind: 'ran'; id: string; directory: string; result: JobResult };
+
+type LoadWithExit = (Load<Prepared> & { ok: true }) | (Load<Prepared> & { ok: false; exit: Exit });
+
+export interface WorkbenchOptions {
+  panel: ControlPanel;
+  listen: (event: JobEvent) => void;
+}
+
+export class Workbench implements AsyncDisposable {
+  readonly invocation: Invocation;
+  readonly options: WorkbenchOptions;
+  readonly root: string;
+  private opened: (OpenedModel & { key: string }) | null = null;
+
+  constructor(invocation: Invocation, options: WorkbenchOptions) {
+    this.invocation = invocation;
+    this.options = options;
+    this.root = rootOf(invocation.io);
+  }
+
+  get store() {
+    return openProjectStore(this.root, this.invocation.io.cwd);
+  }
+
+  /** Reads the pipeline and everything that it names. What is wrong is told at once, unless it is to be shown elsewhere (`quiet`). */
+  async load({ quiet = false } = {}): Promise<LoadWithExit> {
+    const { args: [file = ''], flags, io } = this.invocation;
+    const loaded = await loadPipeline({ file, sets: setsOf(flags), env: io.env, directory: io.cwd });
+    if (!quiet) tellDiagnostics(loaded, { flags, io });
+    if (!loaded.ok) return { ok: false, files: loaded.files, message: formatDiagnostics(loaded.diagnostics), exit: exitOfDiagnostics(loaded) };
+    const { pipeline } = loaded;
+    const read = await loadMaterials(pipeline, {
+      onOutput: (text) => this.options.listen({ type: 'log', time: Date.now(), level: 'debug', message: text }),
+      signal: this.options.panel.signal,
+    });
+    if (!read.ok) {
+      const { message, fix, key, at, files } = read.error;
+      const place = at ? `${at.file}:${at.line}:${at.column}` : `${file}: ${key}`;
+      const text = `${io.paint(['red', 'bold'], 'error')}: ${message}\n  --> ${place}\n  ${fix}`;
+      if (!quiet) {
+        if (flags.json) io.json({ type: 'diagnostic', code: 'not-loaded', severity: 'error', message, file: at?.file ?? file, line: at?.line ?? null, column: at?.column ?? null, fix });
+        io.stderr.write(`${text}\n`);
+      }
+      return { ok: false, files: [...loaded.files, ...files], message: `${message} (${place}); ${fix}`, exit: 'usage' };
+    }
+    const { materials } = read;
+    const files = { config: loaded.files, ...materials.files };
+    const { config, taskset, reward } = materials.hashes;
+    return {
+      ok: true,
+      version: {
+        hash: [config, taskset, reward].join('-'),
+        files: [...new Set(Object.values(files).flat())],
+        value: { pipeline, materials, files, source: await readFile(pipeline.file, 'utf8') },
+      },
+    };
+  }
+
+  /** The engine over the pipeline's model; the one that is open, if it is the right one. */
+  async open(pipeline: ResolvedPipeline): Promise<OpenedModel> {
+    if (this.opened && this.opened.key === keyOf(pipeline, this.opened)) return this.opened;
+    await this.opened?.[Symbol.asyncDispose]();
+    this.opened = null;
+    const opened = await openModel({ store: this.store, pipeline, signal: this.options.panel.signal });
+    this.opened = Object.assign(opened, { key: keyOf(pipeline, opened) });
+    return this.opened;
+  }
+
+  /** Runs one job to its end. `head`: where it begins, if not at the head. */
+  async run(prepared: Prepared, { resume, parentJob, head }: { resume: StoredJob | null; parentJob: string | null; head?: string | null }): Promise<Outcome> {
+    const { pipeline, materials, source } = prepared;
+    const { flags, io } = this.invocation;
+    const { model, engine, tokenizer } = await this.open(pipeline);
+    await using _ = await model.lock(`a job of ${pipeline.name}`);
+    if (flags.from !== undefined && !resume && !parentJob) await model.setHead(flags.from === 'base' ? null : (await model.find(flags.from)).id);
+    if (head !== undefined) await model.setHead(head);
+    const started = await startJob({
+      ...{ root: this.root, pipeline, source, materials, model, engine, tokenizer, resume, parentJob },
+      ...this.options,
+      exportModel: async () => ({ ok: false, message: 'exports are not wired up yet' }),
+      clock: () => performance.timeOrigin + performance.now(),
+      surroundings: await surroundings(io.argv, io.cwd),
+      idSuffix: randomInt(0x10000),
+      resumeCommand: resumeCommand(io.argv),
+    });
+    return { kind: 'ran', ...started };
+  }
+
+  /** The last job of this pipeline, if it can be resumed: it was interrupted, and nothing that it is made of has changed since. */
+  async interruptedJob({ pipeline, materials }: Prepared): Promise<StoredJob> {
+    const file = this.invocation.args[0]!;
+    const last = (await listJobs(this.root)).find((job) => job.file === pipeline.file && job.model === pipeline.model.name);
+    if (!last) throw new CommandError('notFound', `No job of ${file} has run here, so there is none to resume.`, `Begin one: rlrun ${file}`);
+    if (last.status === 'completed') throw new CommandError('notFound', `The last job of ${file} (${last.id}) is complete; there is nothing to resume.`, `Begin another one, which goes on from the head: rlrun ${file}`);
+    if (last.status === 'running') throw new CommandError('conflict', `Job ${last.id} is still running (process ${last.pid}).`, 'Stop it first.');
+    const differing = (['config', 'taskset', 'reward'] as const).filter((part) => last.hashes[part] !== materials.hashes[part]);
+    if (differing.length > 0) {
+      const before = JSON.parse(await readFile(`${last.directory}/resolved.json`, 'utf8')) as ResolvedPipeline;
+      const changes = diffPipelines(before, pipeline).map(({ path, before: old, after }) => `${path} ${old ?? '–'} → ${after ?? '–'}`);
+      const what = changes.length > 0 ? changes.join(', ') : `its ${differing.join(' and ')}`;
+      throw new CommandError('conflict', `The pipeline has changed since job ${last.id} began: ${what}.`, `Take the change back, or begin a new job, which goes on from the head: rlrun ${file}`);
+    }
+    return last;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.opened?.[Symbol.asyncDispose]();
+  }
+}
+
+const keyOf = (pipeline: ResolvedPipeline, { model }: Pick<OpenedModel, 'model'>): string => JSON.stringify([pipeline.model, engineOptions(pipeline, model)]);
+
+export function exitOfDiagnostics({ diagnostics, files }: LoadResult): Exit {
+  return diagnostics.length === 1 && diagnostics[0]!.code === 'file-not-found' && files.length <= 1 ? 'notFound' : 'usage';
+}
+
+/** The same command with `--resume`: the overrides of the interrupted job have to be given again. */
+export function resumeCommand(argv: readonly string[]): string {
+  const words = argv.filter((word) => word !== '--resume' && word !== '--watch' && word !== '-w');
+  const quoted = words.map((word) => (/^[\w./:=@,+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`));
+  return ['rlrun', ...quoted, '--resume'].join(' ');
+}
+
+const runFile = promisify(execFile);
+
+async function surroundings(argv: readonly string[], cwd: string): Promise<Surroundings> {
+  const git = async (...args: string[]) => (await runFile('git', args, { cwd, timeout: 2000 })).stdout.trim();
+  const commit = await git('rev-parse', 'HEAD').catch(() => null);
+  return {
+    pid: process.pid,
+    argv: ['rlrun', ...argv],
+    cwd,
+    versions: { rlrun: packageVersion(), node: process.versions.node },
+    git: commit === null ? null : { commit, dirty: (await git('status', '--porcelain', '--untracked-files=no').catch(() => '')) !== '' },
+    host: { platform: `${process.platform}-${process.arch}`, cpus: availableParallelism(), memoryGb: Math.round(totalmem() / 1e9) },
+  };
+}
+
+export type { Version };

@@ -1,0 +1,11 @@
+export { type ControlPanel, createControls } from './controls.ts';
+export { type Evaluation, evaluate } from './evaluate.ts';
+export { type JobMeta, openJobFiles } from './job-files.ts';
+export type { JobResult } from './job.ts';
+export { type StoredJob, findJob, findRollout, lastRollouts, listJobs, readJobMetrics } from './jobs.ts';
+export type { Clock, ModelLine } from './loop.ts';
+export { type Materials, loadMaterials } from './materials.ts';
+export { type OpenedModel, engineOptions, openModel, openProjectStore } from './open.ts';
+export { rescore } from './rescore.ts';
+export { type StartOptions, type StartedJob, type Surroundings, startJob } from './start.ts';
+export { type Load, type Version, type WatchHost, type WatchSession, startSession } from './watch.ts';

@@ -1,0 +1,52 @@
+/** Opens what a pipeline's `model:` names: the fork in the store, the engine over its weights, its tokenizer. */
+import { fileURLToPath } from 'node:url';
+import type { ResolvedPipeline } from '../config/types.ts';
+import { type ModelStore, type StoredModel, openStore } from '../models/index.ts';
+import { type Engine, type EngineOptions, type Tokenizer, loadTokenizer, openEngine } from '../policy/index.ts';
+
+export interface OpenedModel extends AsyncDisposable {
+  model: StoredModel;
+  engine: Engine;
+  tokenizer: Tokenizer;
+  /** Was the model forked just now? */
+  created: boolean;
+}
+
+/** Rows that the sampler decodes side by side: more rows cost memory, fewer leave the cores waiting. */
+const SAMPLER_ROWS = 256;
+
+/** The bases that ship with rlrun. */
+export const builtinModels = fileURLToPath(new URL('../../models', import.meta.url));
+
+export const openProjectStore = (root: string, cwd: string): ModelStore => openStore({ root, cwd, builtins: builtinModels });
+
+export interface OpenModelOptions {
+  store: ModelStore;
+  pipeline: ResolvedPipeline;
+  signal?: AbortSignal;
+}
+
+/** Forks the model unless it exists (then it goes on from its head), and opens its engine. Throws a `ModelError` for what a user can mend. */
+export async function openModel({ store, pipeline, signal }: OpenModelOptions): Promise<OpenedModel> {
+  const { fork, name, train } = pipeline.model;
+  const method = train.method === 'full' ? train : { ...train, targets: [...train.targets] };
+  const { created } = await store.fork({ source: fork, slug: name, train: method, ifNotExists: true, ...(signal ? { signal } : {}) });
+  const model = await store.model(name);
+  const [engine, tokenizer] = await Promise.all([openEngine(engineOptions(pipeline, model)), loadTokenizer(model.record.baseDirectory)]);
+  return { model, engine, tokenizer, created, [Symbol.asyncDispose]: () => engine.close() };
+}
+
+/** What the engine of a pipeline needs; two pipelines with equal options can share one. */
+export function engineOptions(pipeline: ResolvedPipeline, model: StoredModel): EngineOptions {
+  const training = pipeline.stages.filter(({ kind }) => kind === 'sft' || kind === 'grpo');
+  const budgets = training.map(({ train }) => train.microBatchTokens);
+  return {
+    modelDirectory: model.record.baseDirectory,
+    device: pipeline.model.device,
+    threads: pipeline.model.threads,
+    train: pipeline.model.train,
+    microBatchTokens: Math.min(...(budgets.length > 0 ? budgets : [pipeline.stages[0]!.train.microBatchTokens])),
+    maxRows: SAMPLER_ROWS,
+    reference: training.some(({ train }) => train.loss.kl !== undefined),
+  };
+}
