@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { RewardSettings, RuntimeSettings } from '../config/types.ts';
-import { type Environment, openEnvironment, openUserCode, type Outcome, type UserCode } from '../runtimes/index.ts';
+import { type Environment, openEnvironment, openUserCode, type Outcome, programFiles, type UserCode } from '../runtimes/index.ts';
 import { workerUrl } from '../util/worker-url.ts';
 import type { GraderCalls } from './grader.worker.ts';
 
@@ -77,8 +76,3 @@ export function openHouse({ settings, runtime, onOutput }: HouseOptions): House 
 
 const flatten = (settings: readonly RewardSettings[]): RewardSettings[] =>
   settings.flatMap((entry) => [entry, ...(entry.kind === 'any' || entry.kind === 'all' ? flatten(entry.rewards) : [])]);
-
-/** The words of a command that are files of the user's: `python3 reward.py` is made of reward.py. */
-export function programFiles(command: readonly string[], cwd: string): string[] {
-  return command.map((word) => resolve(cwd, word)).filter((file) => existsSync(file) && statSync(file).isFile());
-}

@@ -1,7 +1,10 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { RuntimeSettings } from '../config/types.ts';
 import type { ChatMessage, Task } from '../tasks/types.ts';
 import { childPlace } from './child-place.ts';
 import { type Call, Pool } from './pool.ts';
+import { programFiles } from './processes.ts';
 import { type Failure, failure, type Outcome } from './types.ts';
 import { openUserCode } from './user-code.ts';
 import { readVerdict, type Verdict } from './verdict.ts';
@@ -42,7 +45,9 @@ export async function openEnvironment(options: EnvironmentOptions): Promise<Open
       return { ok: false, files: [], failure: { type: 'exception', message: 'there is no program to ask: write runtime: { kind: subprocess, command: [...] }' } };
     }
     const open = childPlace({ command, cwd, replies: 'stdout', memoryMb, ...(onOutput ? { onOutput } : {}) });
-    return { ok: true, environment: environmentOver(new Pool({ open, size: concurrency, setupTimeoutMs }), options, { files: [], hash: command.join('\0') }) };
+    const files = programFiles(command, cwd);
+    const hash = files.reduce((sum, file) => sum.update(readFileSync(file)).update('\0'), createHash('sha256')).digest('hex');
+    return { ok: true, environment: environmentOver(new Pool({ open, size: concurrency, setupTimeoutMs }), options, { files, hash }) };
   }
   const opened = await openUserCode({ ...options, entry: workerUrl('environment.worker', import.meta.url), paths: [source] });
   if (!opened.ok) return opened;

@@ -1,6 +1,7 @@
 /** What children need from the operating system: ends for their whole family, and a limit to its memory. */
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
 
 const POLL_MS = 100;
 /** A child of execa's, as far as ending it goes. */
@@ -79,4 +80,9 @@ function residentMbByPs(pid: number, report: (residentMb: number) => void): void
   execFile('ps', ['-o', 'rss=', '-g', String(pid)], (error, stdout) => {
     if (!error) report(stdout.split('\n').reduce((total, line) => total + Number(line || 0), 0) / 1024);
   });
+}
+
+/** The words of a command that are files of the user's: `python3 reward.py` is made of reward.py. */
+export function programFiles(command: readonly string[], cwd: string): string[] {
+  return command.map((word) => resolve(cwd, word)).filter((file) => existsSync(file) && statSync(file).isFile());
 }
