@@ -54,6 +54,8 @@ export const diagnosticCodes = {
   'metric-not-measured': { severity: 'error', meaning: 'a promotion metric that the evaluation does not produce' },
   'own-source': { severity: 'error', meaning: 'a model that is forked from itself' },
   'export-mismatch': { severity: 'error', meaning: 'an export that cannot be made from this model' },
+  // What a taskset, a reward or a runtime says when it is loaded
+  'not-loaded': { severity: 'error', meaning: 'a taskset or a grader that refuses its settings or its file' },
   // Configuration without effect, or not what its name says
   'no-effect': { severity: 'warning', meaning: 'a setting that changes nothing as the others stand' },
   'not-as-named': { severity: 'warning', meaning: 'an algorithm whose defining part is overridden' },
@@ -155,13 +157,14 @@ function frame({ at, caption, style, width }: FrameOptions): string[] {
   const lineText = text.slice(at.start - column + 1).split(/\r?\n/, 1)[0] ?? '';
   const from = Math.min(column - 1, lineText.length);
   const length = Math.max(1, Math.min(at.end - at.start, lineText.trimEnd().length - from));
-  const { shown, indent, caret } = clip({ lineText, from, length, width });
   const gutter = at.source.kind === 'set' ? 0 : String(line).length;
+  const room = Math.max(20, width - gutter - 3);
+  const { shown, indent, caret } = clip({ lineText, from, length, width: room });
   const numbered = (n: number | null, content: string) =>
     `${style('line-number', gutter === 0 ? ' |' : `${(n === null ? '' : String(n)).padStart(gutter)} |`)}${content === '' ? '' : ` ${content}`}`;
   const lines = [place];
   const previous = line > 1 ? (text.slice(0, at.start - column).split(/\r?\n/).at(-1) ?? '') : '';
-  if (previous.trim() !== '') lines.push(numbered(line - 1, truncate(visible(previous), width)));
+  if (previous.trim() !== '') lines.push(numbered(line - 1, truncate(visible(previous), room)));
   lines.push(numbered(line, shown));
   const mark = style('caret', '^'.repeat(caret));
   lines.push(numbered(null, `${' '.repeat(indent)}${mark}${caption === null ? '' : ` ${style('caret', visible(caption))}`}`));

@@ -240,7 +240,7 @@ export interface Taskset {
    */
   args?: Record<string, unknown>;
   /**
-   * How many tasks each split holds. A file with fewer rows is shared out in the same proportion.
+   * How many tasks each split holds. A taskset that has fewer is refused, with the numbers it has.
    */
   split?: {
     /**
@@ -890,14 +890,14 @@ export interface Watch {
   on_reward?: 'continue' | 'rollback';
 }
 /**
- * Arithmetic with whole numbers: 12+34= is answered by 46.
+ * Arithmetic on whole numbers: the prompt is 12+34=, the answer 46. Each unordered pair of operands appears once per operation, in one of its two orders: a+b and b+a are never on both sides.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "ArithArgs".
  */
 export interface ArithArgs {
   /**
-   * Which operations occur.
+   * Which operations to mix, in equal parts.
    *
    * @minItems 1
    */
@@ -912,68 +912,104 @@ export interface ArithArgs {
   negative?: boolean;
 }
 /**
- * Write a word backwards.
+ * Write a text backwards: the prompt is reverse(abc)=, the answer cba. No text is on both sides.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "ReverseTextArgs".
  */
 export interface ReverseTextArgs {
   /**
-   * Letters in the shortest word.
+   * Letters of the shortest texts.
    */
   min_length?: number;
   /**
-   * Letters in the longest word.
+   * Letters of the longest texts; every length is equally frequent.
    */
   max_length?: number;
+  /**
+   * The letters to draw from.
+   */
+  alphabet?: string;
+  /**
+   * The prompt, with a place for what varies in braces.
+   */
+  prompt?: string;
 }
 /**
- * Write the letters of a word in alphabetical order.
+ * Put the letters of a text in the order of the alphabet given: the prompt is sort(banana)=, the answer aaabnn. No two texts are anagrams of each other, on either side.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "SortLettersArgs".
  */
 export interface SortLettersArgs {
   /**
-   * Letters in the shortest word.
+   * Letters of the shortest texts.
    */
   min_length?: number;
   /**
-   * Letters in the longest word.
+   * Letters of the longest texts; every length is equally frequent.
    */
   max_length?: number;
+  /**
+   * The letters to draw from.
+   */
+  alphabet?: string;
+  /**
+   * The prompt, with a place for what varies in braces.
+   */
+  prompt?: string;
 }
 /**
- * How often does a letter occur in a word?
+ * Count a letter in a text: the prompt is count(a,banana)=, the answer 3. No text is on both sides.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "CountLettersArgs".
  */
 export interface CountLettersArgs {
   /**
-   * Letters in the shortest word.
+   * Letters of the shortest texts.
    */
   min_length?: number;
   /**
-   * Letters in the longest word.
+   * Letters of the longest texts; every length is equally frequent.
    */
   max_length?: number;
+  /**
+   * The letters to draw from.
+   */
+  alphabet?: string;
+  /**
+   * The prompt, with a place for what varies in braces.
+   */
+  prompt?: string;
 }
 /**
- * Reach a target number from given numbers with + - * /, each used once. Many answers are right: score it with { kind: task }.
+ * Reach a target with + - * / and given numbers: the prompt is countdown(46,[3,7,25])=, one answer is 3*7+25. Use reward: { kind: task }, which checks any expression. Each multiset of numbers appears once, with one target: no set of numbers is on both sides.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "CountdownArgs".
  */
 export interface CountdownArgs {
   /**
-   * How many numbers are given.
+   * How many numbers there are.
    */
   numbers?: number;
   /**
-   * Given numbers are drawn from 1 to this.
+   * The largest number; the smallest is 1.
    */
-  max?: number;
+  max_number?: number;
+  /**
+   * The largest target.
+   */
+  max_target?: number;
+  /**
+   * Every number has to be used; otherwise each at most once.
+   */
+  use_all?: boolean;
+  /**
+   * The prompt, with places for what varies in braces.
+   */
+  prompt?: string;
 }
 /**
  * Keeps the policy near the model it started from. Costs a second forward pass. Default: off.

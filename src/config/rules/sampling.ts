@@ -59,13 +59,6 @@ export const samplingRules: readonly StageRule[] = [
       report('no-effect', '"runtime.command" is not started with kind: local', [['runtime', 'command'], ['runtime', 'kind']], { fix: 'use kind: subprocess' });
     }
   },
-
-  function argumentBoundsAreOrdered({ stage, report }) {
-    const { min_length: min, max_length: max } = stage.taskset.args;
-    if (stage.taskset.source.startsWith('builtin:') && typeof min === 'number' && typeof max === 'number' && min > max) {
-      report('bounds-reversed', `the shortest length (${min}) is above the longest (${max})`, [['taskset', 'args', 'min_length'], ['taskset', 'args', 'max_length']]);
-    }
-  },
 ];
 
 /** For a metric that is not measured, the one that was meant. */
