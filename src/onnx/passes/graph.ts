@@ -1,5 +1,5 @@
 /** @file Questions that passes ask about a graph. */
-import { isFloat, usesOf, type Dim, type Model, type Node, type Tensor } from '../ir.ts';
+import { usesOf, type Dim, type Model, type Node } from '../ir.ts';
 import { substituteDim } from '../dims.ts';
 
 /** Value → the node that makes it. */
@@ -17,15 +17,6 @@ export function consumersOf(model: Model): ReadonlyMap<string, readonly Node[]> 
     }
   }
   return consumers;
-}
-
-/** The constant behind a name: an initializer, or the tensor of a Constant node. */
-export function constantOf(model: Model, producers: ReadonlyMap<string, Node>, name: string): Tensor | undefined {
-  const tensor = model.initializers.get(name);
-  if (tensor !== undefined) return tensor;
-  const node = producers.get(name);
-  const value = node?.op === 'Constant' ? node.attributes['value'] : undefined;
-  return value?.kind === 'tensor' ? value.value : undefined;
 }
 
 /** The model with some symbols replaced by what is now known of them, in everything that is declared. */
@@ -49,12 +40,3 @@ export function freeName(model: Model, base: string): string {
     if (!taken.has(name)) return name;
   }
 }
-
-/** Gives a value that a node makes another name, in the node and in everything that reads it; outputs keep theirs. */
-export function renameValue(model: Model, from: string, to: string): Model {
-  const swap = (name: string): string => (name === from ? to : name);
-  return { ...model, nodes: model.nodes.map((node) => (node.inputs.includes(from) || node.outputs.includes(from) ? { ...node, inputs: node.inputs.map(swap), outputs: node.outputs.map(swap) } : node)) };
-}
-
-/** A weight: a float constant of rank ≥ 1, as opposed to the scalars and index lists of the graph's own arithmetic. */
-export const isParameter = (tensor: Tensor): boolean => isFloat(tensor.dataType) && tensor.dims.length > 0;

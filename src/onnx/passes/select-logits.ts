@@ -7,6 +7,8 @@ import { removeDeadNodes, requireCurrentOpset } from './rewrite.ts';
 
 /** Operators that make one row of logits from one row: they may run after rows were chosen. */
 const ROWWISE = new Set(['Cast', 'Identity', 'Tanh', 'Clip', 'Mul', 'Div', 'Add', 'Sub']);
+/** Normalisations over the last axis, which may stand between a choice of positions and the head. */
+const NORMS = new Set(['SimplifiedLayerNormalization', 'LayerNormalization', 'RMSNormalization']);
 /** The products that can be a head, with the input that is a matrix of weights. */
 const HEADS: Readonly<Record<string, number>> = { '.MatMul': 1, '.Gemm': 1, [`${MICROSOFT}.FusedMatMul`]: 1, [`${MICROSOFT}.MatMulNBits`]: 1 };
 
@@ -71,19 +73,39 @@ function without(model: Model, name: string): Model {
   return { ...model, nodes: model.nodes.map((node) => ({ ...node, inputs: node.inputs.map(swap), outputs: node.outputs.map(swap) })) };
 }
 
+/** The node that makes the logits from hidden states, or undefined when none can be told. */
+export function headNode(model: Model, output = 'logits'): Node | undefined {
+  if (!model.outputs.some(({ name }) => name === output)) return undefined;
+  try {
+    return findHead(model, output).path.find(({ node }) => isHead(node))?.node;
+  } catch (error) {
+    if (error instanceof OnnxError) return undefined;
+    throw error;
+  }
+}
+
+const isHead = (node: Node): boolean => `${node.domain}.${node.op}` in HEADS;
+
+/**
+ * Backwards from the output through row by row work to the head, then on to hidden states [batch, sequence, hidden]: the
+ * nearest ones, or those behind a choice of positions, as far as a norm may stand between.
+ */
 function findHead(model: Model, output: string): Head {
   const producers = producersOf(model), types = inferTypes(model), fed = dependentOn(model);
   const path: { node: Node; row: number }[] = [];
-  let name = output, headFound = false;
+  let name = output, headFound = false, found: Head | undefined;
   for (;;) {
-    const node = producers.get(name);
-    const shape = types.get(name)?.shape;
-    if (headFound && shape?.length === 3 && !(node !== undefined && choosesPositions(node, types))) return { path: path.reverse(), hidden: name };
+    const node = producers.get(name), chosen = node !== undefined && choosesPositions(node, types);
+    if (headFound && types.get(name)?.shape?.length === 3 && found === undefined && !chosen) found = { path: path.toReversed(), hidden: name };
     const row = node === undefined ? undefined : rowInput(node, types, fed, headFound);
-    if (node === undefined || row === undefined) throw notFound(output, name, node, headFound);
-    if (`${node.domain}.${node.op}` in HEADS) headFound = true;
+    if (node === undefined || row === undefined) {
+      if (found === undefined) throw notFound(output, name, node, headFound);
+      return found;
+    }
+    if (isHead(node)) headFound = true;
     if (!isLayout(node)) path.push({ node, row });
     name = node.inputs[row]!;
+    if (headFound && chosen) found = { path: path.toReversed(), hidden: name };
   }
 }
 
@@ -94,7 +116,7 @@ function notFound(output: string, name: string, node: Node | undefined, headFoun
 }
 
 /** Values that depend on what is fed, as opposed to weights and what is computed from them. Float inputs of rank ≤ 2 are weights. */
-function dependentOn(model: Model): ReadonlySet<string> {
+export function dependentOn(model: Model): ReadonlySet<string> {
   const fed = new Set(model.inputs.filter(({ dataType, shape }) => !dataType.startsWith('float') || shape?.some((dim) => typeof dim === 'string') === true).map(({ name }) => name));
   for (const node of model.nodes) {
     if (node.inputs.some((name) => fed.has(name))) for (const name of node.outputs) fed.add(name);
@@ -124,7 +146,10 @@ function rowInput(node: Node, types: Types, fed: ReadonlySet<string>, headFound:
     return fed.has(node.inputs[0]!) ? 0 : undefined;
   }
   if (isLayout(node)) return keepsRows(node, types) ? 0 : undefined;
-  if (headFound || node.domain !== '' || !ROWWISE.has(node.op)) return node.domain === '' && (node.op === 'Cast' || node.op === 'Identity') ? 0 : undefined;
+  if (node.domain !== '') return undefined;
+  if (node.op === 'Cast' || node.op === 'Identity') return 0;
+  if (headFound) return NORMS.has(node.op) && [-1, 2].includes(intAttribute(node, 'axis', -1)) && node.outputs.slice(1).every((name) => name === '') ? 0 : undefined;
+  if (!ROWWISE.has(node.op)) return undefined;
   const row = node.inputs.findIndex((name) => fed.has(name));
   // The other operand must fit any number of rows: a number, or one value per word.
   return row >= 0 && node.inputs.every((name, index) => index === row || name === '' || (!fed.has(name) && rank(index) <= 1)) ? row : undefined;

@@ -59,13 +59,14 @@ describe('selectLogits', () => {
     await expectSelected(before, hidden, [11, 2, 2, 0], selected);
   });
 
-  it('undoes a selection of the last positions and drops its input', async () => {
+  it.each([false, true])('undoes a selection of the last positions and drops its input (norm between: %s)', async (norm) => {
     const model = (keep: boolean): Model => {
       const b = new Builder();
       const x = b.input('hidden', 'float32', ['batch', 'sequence', 8]);
       const n = b.input('num_logits_to_keep', 'int64', []);
       const weight = b.initializer('head', float32Tensor([8, 11], randomFloats([8, 11], 2)));
-      b.output('logits', b.matmul(keep ? b.slice(x, { axis: 1, start: b.unsqueeze(b.neg(n), [0]) }) : x, weight));
+      const kept = keep ? b.slice(x, { axis: 1, start: b.unsqueeze(b.neg(n), [0]) }) : x;
+      b.output('logits', b.matmul(norm ? b.rmsNorm(kept, b.initializer('norm', float32Tensor([8], randomFloats([8], 4))), 1e-5) : kept, weight));
       return b.build();
     };
     const selected = selectLogits(model(true));
