@@ -45,7 +45,23 @@ export function rewriteNodes(model: Model, choose: (node: Node) => Replacement |
     }
   }
   for (const { name } of model.outputs) b.output(name, b.has(current(name)) ? b.value(current(name)) : { ...declared.get(name)!, name: current(name) });
-  return { ...b.build(), valueInfo: model.valueInfo, outputs: model.outputs.map((output) => ({ ...output, ...typeOfOutput(b, output) })) };
+  const outputs = model.outputs.map((output) => ({ ...output, ...typeOfOutput(b, output) }));
+  return withoutCopies({ ...b.build(), valueInfo: model.valueInfo, outputs }, captured);
+}
+
+/** An output that is a copy of an inner value takes that value's place, so that passes leave no Identity behind. */
+function withoutCopies(model: Model, captured: ReadonlySet<string>): Model {
+  const made = new Set(model.nodes.flatMap(({ outputs }) => outputs)), outputs = new Set(model.outputs.map(({ name }) => name));
+  const names = new Map<string, string>(), copies = new Set<Node>();
+  for (const node of model.nodes) {
+    const [from, to] = [node.inputs[0]!, node.outputs[0]!];
+    if (node.op !== 'Identity' || node.domain !== '' || !outputs.has(to) || outputs.has(from) || !made.has(from) || names.has(from) || captured.has(from)) continue;
+    names.set(from, to);
+    copies.add(node);
+  }
+  if (copies.size === 0) return model;
+  const renamed = (list: readonly string[]): readonly string[] => (list.some((name) => names.has(name)) ? list.map((name) => names.get(name) ?? name) : list);
+  return { ...model, nodes: model.nodes.filter((node) => !copies.has(node)).map((node) => ({ ...node, inputs: renamed(node.inputs), outputs: renamed(node.outputs) })) };
 }
 
 /** Passes write the forms of the Builder's opset, which an older graph must not hold. */

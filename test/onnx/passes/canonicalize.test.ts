@@ -1,0 +1,144 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import fc from 'fast-check';
+import { AttributeProto_AttributeType as AttributeType, AttributeProtoSchema, GraphProtoSchema, ModelProtoSchema, NodeProtoSchema } from 'onnx-buf';
+import { describe, expect, it } from 'vitest';
+import { float, int, ints, type Attributes, type Model, type Node, type Tensor } from '../../../src/onnx/ir.ts';
+import { canonicalize } from '../../../src/onnx/passes/canonicalize.ts';
+import { foldShapes } from '../../../src/onnx/passes/fold-shapes.ts';
+import { mergeConstants } from '../../../src/onnx/passes/merge-constants.ts';
+import { readModel, writeModel } from '../../../src/onnx/proto.ts';
+import { float32Tensor, tensorFrom } from '../../../src/onnx/tensor.ts';
+import type { HostTensor } from '../../../src/onnx/session.ts';
+import { difference, floats, ints64, operators, randomFloats, run, tinyLlama, type Feeds } from './graphs.ts';
+
+const node = (op: string, inputs: readonly string[], attributes: Attributes = {}, outputs: readonly string[] = ['y']): Node => ({ name: `${op}/${outputs[0]}`, op, domain: '', inputs, outputs, attributes });
+
+/** A graph as an exporter of that opset would write it. */
+const old = (opset: number, nodes: readonly Node[], { x = [2, 3, 4], outputs = ['y'], initializers = {} }: { x?: readonly number[]; outputs?: readonly string[]; initializers?: Readonly<Record<string, Tensor>> } = {}): Model => ({
+  irVersion: 8, opsets: new Map([['', opset]]), name: 'old', producer: 'test',
+  inputs: [{ name: 'x', dataType: 'float32', shape: x }], outputs: outputs.map((name) => ({ name, dataType: 'float32', shape: null })),
+  nodes, initializers: new Map(Object.entries(initializers)), valueInfo: new Map(), metadata: new Map(), functions: [],
+});
+
+async function expectSame(before: Model, feeds: Feeds, after = canonicalize(before)): Promise<Model> {
+  expect(after.opsets.get('')).toBeGreaterThanOrEqual(21);
+  const [expected, actual] = [await run(before, feeds), await run(after, feeds)];
+  for (const [name, value] of Object.entries(expected)) expect(difference(actual[name]!, value)).toBeLessThan(1e-6);
+  return after;
+}
+
+const x = (dims: readonly number[]): Feeds => ({ x: floats(dims, 3) });
+
+describe('canonicalize', () => {
+  it.each<[string, number, Node[], number[], string[]]>([
+    ['Squeeze', 11, [node('Squeeze', ['x'], { axes: ints([1]) })], [2, 1, 4], ['y']],
+    ['Unsqueeze', 12, [node('Unsqueeze', ['x'], { axes: ints([0, 2]) })], [2, 3], ['y']],
+    ['ReduceSum', 12, [node('ReduceSum', ['x'], { axes: ints([-1]), keepdims: int(0) })], [2, 3], ['y']],
+    ['ReduceMean over everything', 14, [node('ReduceMean', ['x'], { keepdims: int(1) })], [2, 3], ['y']],
+    ['ReduceMax', 13, [node('ReduceMax', ['x'], { axes: ints([0, 2]) })], [2, 3, 4], ['y']],
+    ['ReduceL2', 17, [node('ReduceL2', ['x'], { axes: ints([1]) })], [2, 3, 4], ['y']],
+    ['Split by sizes', 11, [node('Split', ['x'], { axis: int(1), split: ints([1, 2]) }, ['y', 'z'])], [2, 3], ['y', 'z']],
+    ['Split in equal parts', 13, [node('Split', ['x'], { axis: int(1) }, ['y', 'z'])], [2, 4], ['y', 'z']],
+    ['Slice', 9, [node('Slice', ['x'], { starts: ints([1, 0]), ends: ints([9, -1]), axes: ints([0, 2]) })], [3, 2, 4], ['y']],
+    ['Slice without axes', 9, [node('Slice', ['x'], { starts: ints([1]), ends: ints([2]) })], [3, 2], ['y']],
+    ['Clip on both sides', 10, [node('Clip', ['x'], { min: float(-0.25), max: float(0.5) })], [4, 5], ['y']],
+    ['Clip on one side', 10, [node('Clip', ['x'], { max: float(0.5) })], [4, 5], ['y']],
+    ['Pad', 10, [node('Pad', ['x'], { pads: ints([0, 1, 2, 0]), value: float(7) })], [2, 3], ['y']],
+    ['TopK', 9, [node('TopK', ['x'], { k: int(2), axis: int(1) }, ['y', 'at'])], [3, 5], ['y']],
+    ['Dropout', 10, [node('Dropout', ['x'], { ratio: float(0.5) }, ['d']), node('Neg', ['d'])], [3, 5], ['y']],
+    ['Softmax over flattened axes', 11, [node('Softmax', ['x'], { axis: int(1) })], [2, 3, 4], ['y']],
+    ['Softmax with its old default axis', 12, [node('Softmax', ['x'])], [2, 3, 4], ['y']],
+    ['LogSoftmax over the last axis', 11, [node('LogSoftmax', ['x'], { axis: int(2) })], [2, 3, 4], ['y']],
+    ['Upsample', 8, [node('Upsample', ['x'], { scales: { kind: 'floats', value: [1, 1, 2, 3] } })], [1, 2, 2, 2], ['y']],
+  ])('%s of opset %i computes what it did', async (_, opset, nodes, dims, outputs) => {
+    await expectSame(old(opset, nodes, { x: dims, outputs }), x(dims));
+  });
+
+  it('gives any Softmax of an old opset its meaning', () => fc.assert(fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 4 }), fc.integer({ min: 0, max: 3 }), fc.constantFrom('Softmax', 'LogSoftmax'), async (dims, axis, op) => {
+    await expectSame(old(12, [node(op, ['x'], { axis: int(axis % dims.length) })], { x: dims }), x(dims));
+  }), { numRuns: 20 }));
+
+  it('makes Constant nodes initializers, folds Identity, and copies no weight', async () => {
+    const weight = float32Tensor([4, 2], randomFloats([4, 2], 8));
+    const before = old(14, [
+      node('Constant', [], { value: { kind: 'tensor', value: weight } }, ['w']), node('Constant', [], { value_float: float(2) }, ['two']),
+      node('Identity', ['x'], {}, ['i']), node('Identity', ['i'], {}, ['j']), node('MatMul', ['j', 'w'], {}, ['m']), node('Mul', ['m', 'two'], {}, ['n']), node('Identity', ['n']),
+    ]);
+    const after = await expectSame(before, x([2, 3, 4]));
+    expect(after.initializers.get('w')).toBe(weight);
+    expect(operators(after)).toEqual({ MatMul: 1, Mul: 1 });
+  });
+
+  it('leaves a graph that is canonical alone', () => {
+    const model = canonicalize(tinyLlama());
+    expect(canonicalize(model)).toEqual(model);
+  });
+
+  it('refuses opsets before 7', () => {
+    expect(() => canonicalize(old(6, [node('Neg', ['x'])]))).toThrow('the graph is written in opset 6; 7 is the oldest that can be read');
+    expect(() => foldShapes(old(13, [node('Neg', ['x'])]))).toThrow('the graph is written in opset 13, passes want 21 or newer: bring it there with canonicalize(model)');
+  });
+});
+
+describe('control flow', () => {
+  /** y = If(condition, x·w, −x), the branches in protobuf as they come from a file. */
+  const withIf = (condition: Node[], opset = 21): Model => {
+    const branch = (op: string, inputs: string[], name: string): AttributeProto => create(AttributeProtoSchema, {
+      name, type: AttributeType.GRAPH,
+      g: create(GraphProtoSchema, { name, node: [create(NodeProtoSchema, { opType: op, name: 'inner', input: inputs, output: ['inner_out'] })], output: [{ name: 'inner_out' }] }),
+    });
+    type AttributeProto = ReturnType<typeof create<typeof AttributeProtoSchema>>;
+    const proto = fromBinary(ModelProtoSchema, writeModel(old(opset, [...condition, node('If', ['condition'])], { initializers: { w: float32Tensor([1], Float32Array.of(3)) } })));
+    proto.graph!.node.at(-1)!.attribute.push(branch('Mul', ['x', 'w'], 'then_branch'), branch('Neg', ['x'], 'else_branch'));
+    return readModel(toBinary(ModelProtoSchema, proto));
+  };
+  const isOf = (dim: number, opset?: number): Model => withIf([
+    node('Shape', ['x'], {}, ['s']), node('Constant', [], { value: { kind: 'tensor', value: tensorFrom('int64', [], [1]) } }, ['one']),
+    node('Gather', ['s', 'one'], {}, ['d']), node('Constant', [], { value: { kind: 'tensor', value: tensorFrom('int64', [], [dim]) } }, ['n']), node('Equal', ['d', 'n'], {}, ['condition']),
+  ], opset);
+
+  it.each([[3, { Mul: 1 }], [5, { Neg: 1 }]])('is replaced by the branch that a known shape chooses (%i)', async (dim, expected) => {
+    const before = isOf(dim, 14), after = await expectSame(before, x([2, 3, 4]));
+    expect(operators(foldShapes(after))).toMatchObject(expected);
+    expect(operators(after)['If']).toBeUndefined();
+  });
+
+  it('stays when its condition depends on data, and its captured values keep their names', async () => {
+    const condition = [node('Identity', ['x'], {}, ['copy']), node('ReduceSum', ['copy'], { keepdims: int(0) }, ['sum']), node('Constant', [], { value: { kind: 'tensor', value: float32Tensor([], Float32Array.of(0)) } }, ['zero']), node('Greater', ['sum', 'zero'], {}, ['condition'])];
+    await expectSame(withIf(condition), x([2, 3, 4]), canonicalize(withIf(condition)));
+    expect(() => canonicalize(withIf(condition, 14))).toThrow('If "If/y": control flow whose condition is not known cannot be brought from opset 14 to 21');
+  });
+});
+
+describe('foldShapes', () => {
+  it('computes sizes once for all layers, and only from inputs', async () => {
+    const before = canonicalize(readModel('test/onnx/fixtures/decoders/qwen3-traced.onnx')), after = foldShapes(before);
+    const sizes = after.nodes.filter(({ op }) => op === 'Shape');
+    expect(sizes.every(({ inputs }) => after.inputs.some(({ name }) => name === inputs[0]))).toBe(true);
+    expect(sizes.length).toBeLessThanOrEqual(4);
+    expect(after.nodes.length).toBeLessThan(before.nodes.length * 0.6);
+    expect(foldShapes(after).nodes.length).toBe(after.nodes.length);
+  });
+
+  it('keeps the sizes that inputs have when they run', async () => {
+    const { Builder } = await import('../../../src/onnx/builder.ts');
+    const b = new Builder(), v = b.input('x', 'float32', ['n', 'm', 4]);
+    const size = b.mul(b.shape(v, { start: 0, end: 1 }), b.int64([2]));
+    b.output('y', b.reshape(b.concat([v, v], 0), b.concat([size, b.int64([-1])], 0)));
+    b.output('z', b.expand(b.mean(v, [0], { keepDims: true }), b.shape(v)));
+    for (const dims of [[2, 3, 4], [1, 5, 4]]) await expectSame(b.build(), x(dims), foldShapes(b.build()));
+  });
+});
+
+describe('mergeConstants', () => {
+  it('merges equal small constants, but never two weights', async () => {
+    const ones = (): Tensor => float32Tensor([4], Float32Array.of(1, 1, 1, 1));
+    const before = old(21, [node('Mul', ['x', 'w0'], {}, ['a']), node('Mul', ['a', 'w1'], {}, ['b']), node('ReduceSum', ['b', 'k0'], {}, ['c']), node('ReduceMax', ['c', 'k1'])], {
+      initializers: { w0: ones(), w1: ones(), k0: tensorFrom('int64', [1], [1]), k1: tensorFrom('int64', [1], [1]), unused: tensorFrom('int64', [1], [2]) },
+    });
+    const after = mergeConstants(before);
+    expect([...after.initializers.keys()]).toEqual(['w0', 'w1', 'k0', 'unused']);
+    const feeds: Record<string, HostTensor> = { ...x([2, 3, 4]), ids: ints64([1], [0]) };
+    await expectSame(before, feeds, after);
+  });
+});
