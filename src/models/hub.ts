@@ -8,9 +8,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { ReadableStream } from 'node:stream/web';
 import { fileDownloadInfo, HubApiError, listFiles, modelInfo, type ListFileEntry } from '@huggingface/hub';
 import { supportedModelTypes } from './architectures/index.ts';
 import { writeJsonDurably } from './durable.ts';
@@ -51,7 +49,8 @@ interface HubFile {
 }
 
 const defaultHubUrl = 'https://huggingface.co';
-const maxAttempts = 4;
+/** In a row, without a byte of progress. */
+const maxFailures = 4;
 
 /** Downloads what a model needs of a repository, or finds it in the cache. Without a network the cache answers alone. */
 export async function downloadSnapshot(repository: string, revision: string | null, options: HubOptions): Promise<Snapshot> {
@@ -159,8 +158,9 @@ class HubClient {
   async download(file: HubFile, commit: string, path: string, report: (bytes: number) => void): Promise<void> {
     const partial = `${path}.part`;
     await mkdir(dirname(path), { recursive: true });
-    for (let attempt = 1; ; attempt++) {
-      const resumedAt = (await stat(partial).catch(() => null))?.size ?? 0;
+    const arrived = async (): Promise<number> => (await stat(partial).catch(() => null))?.size ?? 0;
+    for (let failures = 0; ; ) {
+      const resumedAt = await arrived();
       try {
         await this.#append(file, commit, partial, resumedAt, report);
         if ((await hashOf(partial, file)) === file.hash.hex) break;
@@ -170,7 +170,8 @@ class HubClient {
         throw new ModelError('invalid', `${file.path} of hub:${this.#repository} arrived with a wrong hash`, { fix: 'Try again; if it stays, the file on the server or a proxy between is broken.' });
       } catch (error) {
         this.#options.signal?.throwIfAborted();
-        if (!isUnreachable(error) || attempt === maxAttempts) throw this.#explain(error, `/${file.path}`);
+        failures = (await arrived()) > resumedAt ? 0 : failures + 1;
+        if (!isUnreachable(error) || failures === maxFailures) throw this.#explain(error, `/${file.path}`);
       }
     }
     await rename(partial, path).catch((error: unknown) => Promise.reject(fileError(error, path)));
@@ -183,14 +184,21 @@ class HubClient {
     const response = await this.#request(info.url, offset > 0 && offset < file.size ? { Range: `bytes=${offset}-` } : {});
     const start = response.status === 206 ? offset : 0;
     let bytes = start;
-    const counted = async function* (chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-      for await (const chunk of chunks) {
-        bytes += chunk.byteLength;
-        report(bytes);
-        yield chunk;
+    let failure: unknown;
+    // A broken connection ends the text instead of failing, so that what has arrived is still written.
+    const arriving = async function* (): AsyncGenerator<Uint8Array> {
+      try {
+        for await (const chunk of response.body ?? []) {
+          bytes += chunk.byteLength;
+          report(bytes);
+          yield chunk;
+        }
+      } catch (error) {
+        failure = error;
       }
     };
-    await pipeline(Readable.fromWeb(response.body as ReadableStream<Uint8Array>), counted, createWriteStream(partial, { flags: start > 0 ? 'a' : 'w', flush: true }));
+    await pipeline(arriving, createWriteStream(partial, { flags: start > 0 ? 'a' : 'w', flush: true }));
+    if (failure !== undefined) throw failure;
     if (bytes < file.size) throw new Interrupted(`${file.path} ended after ${bytes} of ${file.size} bytes`);
   }
 

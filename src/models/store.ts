@@ -8,7 +8,7 @@ import { fingerprint, inspectBase, requireTrainable } from './base.ts';
 import { sealCheckpoint, weightsFile } from './checkpoint-files.ts';
 import { publishDirectory, removeDirectory, syncFile, writeJsonDurably, writeTextDurably } from './durable.ts';
 import { errorCode, fileError, ModelError } from './errors.ts';
-import { downloadSnapshot, type HubOptions } from './hub.ts';
+import type { HubOptions } from './hub.ts';
 import { importSafetensors } from './import-safetensors.ts';
 import { exists, readJsonObject } from './json.ts';
 import { checkSlug, parseSource, type ModelSource } from './sources.ts';
@@ -230,7 +230,8 @@ class Store implements ModelStore {
         throw new ModelError('not_found', `there is no built-in model "${source.name}"`, { fix: `There are ${(await subdirectories(this.#options.builtins)).join(', ') || 'none'}.` });
       }
       case 'hub':
-        return (await downloadSnapshot(source.repository, source.revision, hub)).directory;
+        // Loaded when needed: the Hub's library would slow down every start.
+        return (await (await import('./hub.ts')).downloadSnapshot(source.repository, source.revision, hub)).directory;
       case 'directory':
         if ((await stat(source.path).catch(() => null))?.isDirectory() === true) return source.path;
         throw new ModelError('not_found', `${source.path} is no directory`, { fix: 'Check the path. Built-in models are written builtin:NAME, models of the Hub hub:ORG/NAME.' });
