@@ -113,6 +113,8 @@ export const elementwiseRules = {
   Gelu: unary((c, v) => geluSlope(c, v)),
   Clip: clip,
   Cast: (c, dy) => [() => c.b.cast(dy, x(c).dataType)],
+  // Of its second input only the type counts.
+  CastLike: (c, dy) => [() => c.b.cast(dy, x(c).dataType), () => c.b.zerosLike(x(c, 1))],
   Identity: (_, dy) => [() => dy],
   Dropout: (_, dy) => [() => dy, null, null],
 } satisfies Record<string, GradientRule>;

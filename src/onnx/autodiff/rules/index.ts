@@ -17,7 +17,7 @@ export type Differentiable = keyof typeof gradientRules;
 /** Piecewise constant, or about shapes and indices: their derivative is zero wherever it exists, so gradients stop here. */
 const stops: ReadonlySet<string> = new Set([
   'Equal', 'Less', 'LessOrEqual', 'Greater', 'GreaterOrEqual', 'And', 'Or', 'Xor', 'Not', 'IsNaN', 'IsInf',
-  'ArgMax', 'ArgMin', 'Shape', 'Size', 'Range', 'Round', 'Sign', 'Floor', 'Ceil', 'NonZero', 'OneHot', 'EyeLike', 'ConstantOfShape', 'Constant', 'CastLike',
+  'ArgMax', 'ArgMin', 'Shape', 'Size', 'Range', 'Round', 'Sign', 'Floor', 'Ceil', 'NonZero', 'EyeLike', 'ConstantOfShape', 'Constant',
 ]);
 
 /** Rules of these work on a gradient that is still to be broadcast, as NumPy would. */
