@@ -17,8 +17,8 @@ export type RewardKind = RewardSettings['kind'];
 /** The settings of one kind; kinds that share a shape are told apart by the intersection. */
 export type SettingsOf<K extends RewardKind> = RewardSettings & { readonly kind: K };
 
-/** Comparing two texts takes about the product of their lengths; above this it leaves the main thread. */
-const INLINE_COMPARISONS = 4_000_000;
+/** Comparing two repetitive texts can take this product of their lengths hundreds of times over; above it, it leaves the main thread. */
+const INLINE_COMPARISONS = 250_000;
 
 const value = (number: number | boolean): Verdict => ({ ok: true, value: Number(number) });
 const ready = (grader: Grader): LoadedGrader => ({ ok: true, grader });
