@@ -12,7 +12,7 @@
  * Numbers may stand where a tensor is expected: they become scalar constants of the other operand's type.
  */
 import {
-  MICROSOFT, OnnxError, float, int, ints, isFloat, string,
+  MICROSOFT, OnnxError, describeNode, float, int, ints, isFloat, string,
   type Attributes, type DataType, type Dim, type Model, type Node, type Shape, type Tensor, type ValueInfo,
 } from './ir.ts';
 import { protoTypeOf } from './proto.ts';
@@ -118,10 +118,23 @@ export class Builder {
   /** The value of that name, as far as the graph knows it. */
   value(name: string): Value {
     const type = this.#types.get(name);
-    if (type === undefined) throw new OnnxError(`there is no value "${name}", or its type is not known`);
+    if (type === undefined) throw new OnnxError(this.#whyUnknown(name));
     return { name, ...type };
   }
   has(name: string): boolean { return this.#types.has(name); }
+
+  /** Walks back to the operator where types were lost. */
+  #whyUnknown(name: string): string {
+    const producers = new Map(this.#nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+    let node = producers.get(name);
+    if (node === undefined) return `there is no value "${name}"`;
+    for (const seen = new Set<Node>(); !seen.has(node); ) {
+      seen.add(node);
+      const lost: string | undefined = node.inputs.find((input) => input !== '' && !this.#types.has(input));
+      node = (lost === undefined ? undefined : producers.get(lost)) ?? node;
+    }
+    return `the type of "${name}" is not known: ${describeNode(node)} has no shape rule`;
+  }
 
   /** Content of a constant, if the value is one. */
   tensor(value: Value): Tensor | undefined { return this.#initializers.get(value.name); }

@@ -5,7 +5,7 @@
  * again over the nodes on both walks, asking each operator's rule for the gradients of just those inputs that lie on a path.
  */
 import { Builder, type Value } from '../builder.ts';
-import { OnnxError, describeNode, describeType, isFloat, type Model, type Node } from '../ir.ts';
+import { OnnxError, describeNode, describeType, isFloat, usesOf, type Model, type Node } from '../ir.ts';
 import { removeDeadNodes } from '../passes/rewrite.ts';
 import { floatValues } from '../tensor.ts';
 import { expandLike, sumAll, sumToShape } from './context.ts';
@@ -38,8 +38,12 @@ export function differentiate(model: Model, { output, wrt, stop = [], cotangent,
   if (!b.has(output) && !made.has(output)) throw new OnnxError(`there is no value "${output}" to differentiate${suggest(output, model)}`);
   for (const name of wrt) checkVariable(b, made, name);
   if (wrt.length === 0) throw new OnnxError('differentiate needs at least one name in wrt');
+  if (b.has(output) && !isFloat(b.value(output).dataType)) {
+    throw new OnnxError(`the output "${output}" is ${describeType(b.value(output))}: only float values have gradients`);
+  }
 
   const paths = activePaths(model, b, { wrt, output, stop: new Set(stop) });
+  for (const node of paths.nodes) ruleFor(node, paths);
   const guarded = nanGuards(model, b);
   const gradients = new Map<string, Value[]>([[output, [seed(b, output, cotangent)]]]);
   /** All contributions to a value, added up once. */
@@ -146,7 +150,6 @@ function checkVariable(b: Builder, made: ReadonlySet<string>, name: string): voi
 
 function seed(b: Builder, output: string, cotangent: string | undefined): Value {
   const value = b.value(output);
-  if (!isFloat(value.dataType)) throw new OnnxError(`the output "${output}" is ${describeType(value)}: only float values have gradients`);
   if (value.shape === null) throw new OnnxError(`the shape of the output "${output}" is not known`);
   if (cotangent !== undefined) return b.input(cotangent, value.dataType, value.shape);
   if (!value.shape.every((dim) => dim === 1)) {
@@ -168,7 +171,7 @@ interface Paths {
 function activePaths(model: Model, b: Builder, { wrt, output, stop }: { wrt: readonly string[]; output: string; stop: ReadonlySet<string> }): Paths {
   const parents = new Map<string, { node: Node; from: string } | null>(wrt.map((name) => [name, null]));
   for (const node of model.nodes) {
-    const from = node.inputs.find((name) => parents.has(name));
+    const from = usesOf(node).find((name) => parents.has(name));
     if (from === undefined || (node.domain === '' && stopsGradient(node.op))) continue;
     for (const name of node.outputs) {
       // An integer carries no derivative: casts to int64 and indices end the path.

@@ -1,5 +1,5 @@
 /** @file What a shape rule sees, and the few things that most rules need. */
-import { addDims, divideDims, multiplyDims, opaqueDim, productOf } from '../dims.ts';
+import { addDims, divideDims, isNegativeDim, multiplyDims, opaqueDim, productOf } from '../dims.ts';
 import { OnnxError, describeNode, describeType, intAttribute, intsAttribute, type Dim, type Node, type Shape, type ValueType } from '../ir.ts';
 
 /**
@@ -110,10 +110,10 @@ export function sliceLength(dim: Dim, start: Dim | null, end: Dim | null, step: 
   if (start === 0) {
     if (typeof end === 'number') return end >= 2 ** 31 - 1 ? dim : end < 0 ? addDims(dim, end) : opaqueDim('min', dim, end);
     // The exporters' own slices never run past the end: `x[:, :length]`.
-    return end;
+    return isNegativeDim(end) ? addDims(dim, end) : end;
   }
-  const from = typeof start === 'number' && start < 0 ? addDims(dim, start) : start;
-  const to = typeof end === 'number' ? (end >= 2 ** 31 - 1 ? dim : end < 0 ? addDims(dim, end) : end) : end;
+  const placed = (at: Dim): Dim => (isNegativeDim(at) ? addDims(dim, at) : at);
+  const from = placed(start), to = typeof end === 'number' && end >= 2 ** 31 - 1 ? dim : placed(end);
   return addDims(to, multiplyDims(from, -1));
 }
 

@@ -18,7 +18,10 @@ export function inferTypes(model: Model): Map<string, Inferred> {
   for (const node of model.nodes) {
     inferNode(node, types, model.opsets).forEach((type, index) => {
       const name = node.outputs[index];
-      if (name !== undefined && name !== '' && type !== undefined) types.set(name, refine(type, model.valueInfo.get(name)));
+      if (name === undefined || name === '') return;
+      const declared = model.valueInfo.get(name);
+      if (type !== undefined) types.set(name, refine(type, declared));
+      else if (declared !== undefined) types.set(name, { dataType: declared.dataType, shape: declared.shape });
     });
   }
   return types;
