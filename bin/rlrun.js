@@ -3,6 +3,7 @@
 import { spawn } from 'child_process';
 import { existsSync } from 'fs';
 import { dirname, join } from 'path';
+import module from 'module';
 import { fileURLToPath } from 'url';
 
 var needed = [22, 22];
@@ -15,6 +16,8 @@ function isNewEnough(version) {
 if (isNewEnough(process.versions.node)) {
   // ONNX Runtime's own switch; nothing leaves this machine.
   process.env.ORT_DISABLE_TELEMETRY = '1';
+  // Compiled code is kept between starts, where Node can.
+  if (module.enableCompileCache) module.enableCompileCache();
   import('../dist/cli/main.js').then(
     function (program) {
       return program.runFromProcess();

@@ -132,7 +132,7 @@ export const commands = {
     args: [{ syntax: '<shell>', description: 'bash, zsh or fish' }],
     flags: [],
     examples: ['rlrun completions bash >> ~/.bashrc'],
-    load: async () => (await import('./commands/completions.ts')).completions,
+    load: async (): Promise<Handler> => (await import('./commands/completions.ts')).completions(commands),
   },
 } as const satisfies Record<string, CommandSpec>;
 

@@ -1,9 +1,10 @@
 /** From a process to an exit code. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { firstWords } from './commands.ts';
 import { CommandError, exitCodes, exitOf } from './exit-codes.ts';
 import { type Io, createIo } from './io.ts';
+import { packageVersion } from './paths.ts';
 import { parse } from './program.ts';
 
 /** Runs the command that the process was started with. Sets `process.exitCode` instead of exiting, so that no output is cut off. */
@@ -31,12 +32,13 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
   }
 }
 
-/** `rlrun pipelines/arith.yaml` means `rlrun run pipelines/arith.yaml`. */
+/** `rlrun pipelines/arith.yaml` means `rlrun run pipelines/arith.yaml`; flags may come first. */
 function withRun(argv: readonly string[], io: Pick<Io, 'cwd'>): readonly string[] {
-  const first = argv.find((word) => !word.startsWith('-'));
-  if (first === undefined || firstWords().includes(first)) return argv;
   const looksLikeFile = (word: string) => !word.startsWith('-') && (/[./\\]/.test(word) || existsSync(resolve(io.cwd, word)));
-  return argv.some(looksLikeFile) ? ['run', ...argv] : argv;
+  const [first = ''] = argv;
+  if (firstWords().includes(first)) return argv;
+  const isRun = first.startsWith('-') ? argv.some(looksLikeFile) && !argv.some((word) => firstWords().includes(word)) : looksLikeFile(first);
+  return isRun ? ['run', ...argv] : argv;
 }
 
 /** An error that the user can do something about: its message and the fix. Anything else is a bug, with its stack. */
@@ -52,6 +54,3 @@ function tell(error: unknown, io: Io, argv: readonly string[]) {
   io.stderr.write(`${io.paint('red', 'error')}: ${message}\n${fix ? `  ${fix}\n` : ''}`);
   return exit;
 }
-
-export const packageVersion = (): string =>
-  (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;

@@ -1,4 +1,5 @@
 /** Where things are, and how to say so. */
+import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { Io } from './io.ts';
 
@@ -10,3 +11,6 @@ export function shorten(path: string, { cwd }: Pick<Io, 'cwd'>): string {
   const short = relative(cwd, path);
   return short !== '' && !short.startsWith('..') ? short : path;
 }
+
+export const packageVersion = (): string =>
+  (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;

@@ -23,10 +23,9 @@ import {
   startJob,
 } from '../pipeline/index.ts';
 import type { Invocation } from './commands.ts';
-import { setsOf, tellDiagnostics } from './commands/load.ts';
+import { setsOf, tellDiagnostics, tellLoadError } from './commands/load.ts';
 import { CommandError, type Exit } from './exit-codes.ts';
-import { packageVersion } from './main.ts';
-import { rootOf } from './paths.ts';
+import { packageVersion, rootOf } from './paths.ts';
 
 /** A pipeline that is ready to run. */
 export interface Prepared {
@@ -58,15 +57,11 @@ export class Workbench implements AsyncDisposable {
     this.root = rootOf(invocation.io);
   }
 
-  get store() {
-    return openProjectStore(this.root, this.invocation.io.cwd);
-  }
-
-  /** Reads the pipeline and everything that it names. What is wrong is told at once, unless it is to be shown elsewhere (`quiet`). */
-  async load({ quiet = false } = {}): Promise<LoadWithExit> {
+  /** Reads the pipeline and everything that it names; tells what is wrong. */
+  async load(): Promise<LoadWithExit> {
     const { args: [file = ''], flags, io } = this.invocation;
     const loaded = await loadPipeline({ file, sets: setsOf(flags), env: io.env, directory: io.cwd });
-    if (!quiet) tellDiagnostics(loaded, { flags, io });
+    tellDiagnostics(loaded, { flags, io });
     if (!loaded.ok) return { ok: false, files: loaded.files, message: formatDiagnostics(loaded.diagnostics), exit: exitOfDiagnostics(loaded) };
     const { pipeline } = loaded;
     const read = await loadMaterials(pipeline, {
@@ -74,14 +69,9 @@ export class Workbench implements AsyncDisposable {
       signal: this.options.panel.signal,
     });
     if (!read.ok) {
-      const { message, fix, key, at, files } = read.error;
-      const place = at ? `${at.file}:${at.line}:${at.column}` : `${file}: ${key}`;
-      const text = `${io.paint(['red', 'bold'], 'error')}: ${message}\n  --> ${place}\n  ${fix}`;
-      if (!quiet) {
-        if (flags.json) io.json({ type: 'diagnostic', code: 'not-loaded', severity: 'error', message, file: at?.file ?? file, line: at?.line ?? null, column: at?.column ?? null, fix });
-        io.stderr.write(`${text}\n`);
-      }
-      return { ok: false, files: [...loaded.files, ...files], message: `${message} (${place}); ${fix}`, exit: 'usage' };
+      const { message, fix, files } = read.error;
+      tellLoadError(read.error, file, { flags, io });
+      return { ok: false, files: [...loaded.files, ...files], message: `${message} ${fix}`, exit: 'usage' };
     }
     const { materials } = read;
     const files = { config: loaded.files, ...materials.files };
@@ -101,7 +91,7 @@ export class Workbench implements AsyncDisposable {
     if (this.opened && this.opened.key === keyOf(pipeline, this.opened)) return this.opened;
     await this.opened?.[Symbol.asyncDispose]();
     this.opened = null;
-    const opened = await openModel({ store: this.store, pipeline, signal: this.options.panel.signal });
+    const opened = await openModel({ store: await openProjectStore(this.root, this.invocation.io.cwd), pipeline, signal: this.options.panel.signal });
     this.opened = Object.assign(opened, { key: keyOf(pipeline, opened) });
     return this.opened;
   }

@@ -1,8 +1,8 @@
 /** What a pipeline names, loaded: tasksets and rewards, once each however many stages share them. */
 import { createHash } from 'node:crypto';
-import { type ResolvedPipeline, type StageSettings, hashPipeline } from '../config/index.ts';
-import { type Scorer, createScorer } from '../rewards/index.ts';
-import { type Taskset, loadTaskset } from '../tasks/index.ts';
+import type { ResolvedPipeline, StageSettings } from '../config/index.ts';
+import type { Scorer } from '../rewards/index.ts';
+import type { Taskset } from '../tasks/index.ts';
 import type { Loaded } from '../util/load-error.ts';
 
 export interface Materials extends AsyncDisposable {
@@ -23,6 +23,7 @@ export interface MaterialsOptions {
 export const hashOf = (...parts: readonly unknown[]): string => createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 
 export async function loadMaterials(pipeline: ResolvedPipeline, { onOutput, signal }: MaterialsOptions = {}): Promise<Loaded<'materials', Materials>> {
+  const [{ hashPipeline }, { createScorer }, { loadTaskset }] = await Promise.all([import('../config/index.ts'), import('../rewards/index.ts'), import('../tasks/index.ts')]);
   const tasksets = new Map<string, Taskset>();
   const scorers = new Map<string, Scorer>();
   const dispose = async () => {

@@ -1,8 +1,8 @@
 /** Opens what a pipeline's `model:` names: the fork in the store, the engine over its weights, its tokenizer. */
 import { fileURLToPath } from 'node:url';
 import type { ResolvedPipeline } from '../config/types.ts';
-import { type ModelStore, type StoredModel, openStore } from '../models/index.ts';
-import { type Engine, type EngineOptions, type Tokenizer, loadTokenizer, openEngine } from '../policy/index.ts';
+import type { ModelStore, StoredModel } from '../models/index.ts';
+import type { Engine, EngineOptions, Tokenizer } from '../policy/index.ts';
 
 export interface OpenedModel extends AsyncDisposable {
   model: StoredModel;
@@ -18,7 +18,11 @@ const SAMPLER_ROWS = 256;
 /** The bases that ship with rlrun. */
 export const builtinModels = fileURLToPath(new URL('../../models', import.meta.url));
 
-export const openProjectStore = (root: string, cwd: string): ModelStore => openStore({ root, cwd, builtins: builtinModels });
+// The rooms below are loaded when they are needed: a command that only reads files should start at once.
+export async function openProjectStore(root: string, cwd: string): Promise<ModelStore> {
+  const { openStore } = await import('../models/index.ts');
+  return openStore({ root, cwd, builtins: builtinModels });
+}
 
 export interface OpenModelOptions {
   store: ModelStore;
@@ -32,6 +36,7 @@ export async function openModel({ store, pipeline, signal }: OpenModelOptions): 
   const method = train.method === 'full' ? train : { ...train, targets: [...train.targets] };
   const { created } = await store.fork({ source: fork, slug: name, train: method, ifNotExists: true, ...(signal ? { signal } : {}) });
   const model = await store.model(name);
+  const { loadTokenizer, openEngine } = await import('../policy/index.ts');
   const [engine, tokenizer] = await Promise.all([openEngine(engineOptions(pipeline, model)), loadTokenizer(model.record.baseDirectory)]);
   return { model, engine, tokenizer, created, [Symbol.asyncDispose]: () => engine.close() };
 }

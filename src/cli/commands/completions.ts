@@ -1,5 +1,5 @@
 /** `rlrun completions SHELL`: completion scripts, made from the command table. */
-import { type CommandSpec, type Handler, commands, firstWords } from '../commands.ts';
+import type { CommandSpec, Handler } from '../commands.ts';
 import { CommandError } from '../exit-codes.ts';
 import { type Flag, flagSpecs } from '../flags.ts';
 
@@ -9,8 +9,10 @@ interface Entry {
   flags: { names: string[]; description: string; choices: readonly string[] }[];
 }
 
-const entries = (): Entry[] =>
-  Object.entries<CommandSpec>(commands).map(([name, { summary, flags }]) => ({
+type Table = Readonly<Record<string, CommandSpec>>;
+
+const entriesOf = (commands: Table): Entry[] =>
+  Object.entries(commands).map(([name, { summary, flags }]) => ({
     words: name.split(' '),
     summary,
     flags: flags.map((flag: Flag) => {
@@ -19,25 +21,29 @@ const entries = (): Entry[] =>
     }),
   }));
 
-const subcommands = (first: string): string[] => entries().flatMap(({ words }) => (words[0] === first && words[1] ? [words[1]] : []));
-const groups = (): string[] => firstWords().filter((word) => subcommands(word).length > 0);
 const longNames = (entry: Entry): string => entry.flags.flatMap(({ names }) => names.filter((name) => name.startsWith('--'))).join(' ');
 
-const scripts = {
+const scriptsOf = (commands: Table) => {
+  const entries = entriesOf(commands);
+  const firstWords = [...new Set(entries.map(({ words }) => words[0]!))];
+  const subcommands = (first: string): string[] => entries.flatMap(({ words }) => (words[0] === first && words[1] ? [words[1]] : []));
+  const groups = firstWords.filter((word) => subcommands(word).length > 0);
+  const summaryOf = (word: string): string => commands[word]?.summary ?? subcommands(word).join(', ');
+  return {
   bash: () => `# rlrun completion for bash
 _rlrun() {
   local current="\${COMP_WORDS[COMP_CWORD]}" command="\${COMP_WORDS[1]}" flags=""
   COMPREPLY=()
   if [[ $COMP_CWORD -eq 1 ]]; then
-    COMPREPLY=($(compgen -W "${firstWords().join(' ')}" -- "$current") $(compgen -f -X '!*.y?(a)ml' -- "$current") $(compgen -d -S / -- "$current"))
+    COMPREPLY=($(compgen -W "${firstWords.join(' ')}" -- "$current") $(compgen -f -X '!*.y?(a)ml' -- "$current") $(compgen -d -S / -- "$current"))
     return
   fi
   case "$command" in
-${groups().map((group) => `    ${group}) if [[ $COMP_CWORD -eq 2 ]]; then COMPREPLY=($(compgen -W "${subcommands(group).join(' ')}" -- "$current")); return; fi; command="${group} \${COMP_WORDS[2]}" ;;`).join('\n')}
+${groups.map((group) => `    ${group}) if [[ $COMP_CWORD -eq 2 ]]; then COMPREPLY=($(compgen -W "${subcommands(group).join(' ')}" -- "$current")); return; fi; command="${group} \${COMP_WORDS[2]}" ;;`).join('\n')}
   esac
   case "$command" in
-${entries().map((entry) => `    "${entry.words.join(' ')}") flags="${longNames(entry)}" ;;`).join('\n')}
-    *) flags="${longNames(entries()[0]!)}" ;;
+${entries.map((entry) => `    "${entry.words.join(' ')}") flags="${longNames(entry)}" ;;`).join('\n')}
+    *) flags="${longNames(entries[0]!)}" ;;
   esac
   if [[ $current == -* ]]; then COMPREPLY=($(compgen -W "$flags --help" -- "$current")); else COMPREPLY=($(compgen -f -- "$current")); fi
 }
@@ -47,7 +53,7 @@ complete -o filenames -F _rlrun rlrun`,
 _rlrun() {
   local -a commands
   commands=(
-${firstWords().map((word) => `    '${word}:${quoteZsh(summaryOf(word))}'`).join('\n')}
+${firstWords.map((word) => `    '${word}:${quoteZsh(summaryOf(word))}'`).join('\n')}
   )
   if (( CURRENT == 2 )); then
     _describe command commands
@@ -56,10 +62,10 @@ ${firstWords().map((word) => `    '${word}:${quoteZsh(summaryOf(word))}'`).join(
   fi
   local command="$words[2]"
   case "$command" in
-${groups().map((group) => `    ${group}) if (( CURRENT == 3 )); then local -a nested; nested=(${subcommands(group).join(' ')}); _describe subcommand nested; return; fi; command="${group} $words[3]" ;;`).join('\n')}
+${groups.map((group) => `    ${group}) if (( CURRENT == 3 )); then local -a nested; nested=(${subcommands(group).join(' ')}); _describe subcommand nested; return; fi; command="${group} $words[3]" ;;`).join('\n')}
   esac
   case "$command" in
-${entries().map((entry) => `    "${entry.words.join(' ')}") _arguments ${entry.flags.flatMap((flag) => flag.names.map((name) => `'${name}[${quoteZsh(flag.description)}]${flag.choices.length > 0 ? `:value:(${flag.choices.join(' ')})` : ''}'`)).join(' ')} '*:file:_files' ;;`).join('\n')}
+${entries.map((entry) => `    "${entry.words.join(' ')}") _arguments ${entry.flags.flatMap((flag) => flag.names.map((name) => `'${name}[${quoteZsh(flag.description)}]${flag.choices.length > 0 ? `:value:(${flag.choices.join(' ')})` : ''}'`)).join(' ')} '*:file:_files' ;;`).join('\n')}
     *) _files ;;
   esac
 }
@@ -68,9 +74,9 @@ compdef _rlrun rlrun`,
   fish: () =>
     [
       '# rlrun completion for fish',
-      ...firstWords().map((word) => `complete -c rlrun -n __fish_use_subcommand -a ${word} -d '${quoteFish(summaryOf(word))}'`),
-      ...groups().map((group) => `complete -c rlrun -f -n '__fish_seen_subcommand_from ${group}; and not __fish_seen_subcommand_from ${subcommands(group).join(' ')}' -a '${subcommands(group).join(' ')}'`),
-      ...entries().flatMap((entry) =>
+      ...firstWords.map((word) => `complete -c rlrun -n __fish_use_subcommand -a ${word} -d '${quoteFish(summaryOf(word))}'`),
+      ...groups.map((group) => `complete -c rlrun -f -n '__fish_seen_subcommand_from ${group}; and not __fish_seen_subcommand_from ${subcommands(group).join(' ')}' -a '${subcommands(group).join(' ')}'`),
+      ...entries.flatMap((entry) =>
         entry.flags.map(({ names, description, choices }) => {
           const where = entry.words.map((word) => `__fish_seen_subcommand_from ${word}`).join('; and ');
           const spelled = names.map((name) => (name.startsWith('--') ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`)).join(' ');
@@ -78,15 +84,19 @@ compdef _rlrun rlrun`,
         }),
       ),
     ].join('\n'),
-} as const satisfies Record<string, () => string>;
+  } as const satisfies Record<string, () => string>;
+};
 
-const summaryOf = (word: string): string => (commands as Record<string, CommandSpec>)[word]?.summary ?? `${subcommands(word).join(', ')}`;
 const quoteZsh = (text: string): string => text.replaceAll("'", "'\\''").replaceAll(/[[\]:]/g, '\\$&');
 const quoteFish = (text: string): string => text.replaceAll('\\', '\\\\').replaceAll("'", "\\'");
 
-export const completions: Handler = async ({ args: [shell = ''], io }) => {
-  const script = (scripts as Record<string, () => string>)[shell];
-  if (!script) throw new CommandError('usage', `There are no completions for "${shell}".`, `Known shells: ${Object.keys(scripts).join(', ')}.`);
-  io.print(script());
-  return 'ok';
-};
+/** The handler for a table of commands. */
+export const completions =
+  (commands: Table): Handler =>
+  async ({ args: [shell = ''], io }) => {
+    const scripts = scriptsOf(commands);
+    const script = (scripts as Record<string, () => string>)[shell];
+    if (!script) throw new CommandError('usage', `There are no completions for "${shell}".`, `Known shells: ${Object.keys(scripts).join(', ')}.`);
+    io.print(script());
+    return 'ok';
+  };

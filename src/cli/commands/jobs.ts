@@ -1,6 +1,6 @@
 /** `rlrun jobs [JOB]`: what has run here, and how it went. */
 import { formatDuration, sparkline } from '../../plot/index.ts';
-import { type StoredJob, findJob, lastRollouts, listJobs, readJobMetrics } from '../../pipeline/jobs.ts';
+import { type StoredJob, findJob, lastRollouts, listJobs, readJobMetrics } from '../../pipeline/index.ts';
 import type { Handler, Invocation } from '../commands.ts';
 import { CommandError, type Exit } from '../exit-codes.ts';
 import { rootOf } from '../paths.ts';

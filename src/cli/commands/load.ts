@@ -1,5 +1,6 @@
 /** Reading a pipeline for a command: its problems are printed, and decide the exit code. */
 import { type LoadResult, type Style, formatDiagnostics, loadPipeline, positionOf } from '../../config/index.ts';
+import type { LoadError } from '../../util/load-error.ts';
 import type { Invocation } from '../commands.ts';
 import type { Exit } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
@@ -43,4 +44,11 @@ export function tellDiagnostics({ ok, diagnostics }: LoadResult, { flags, io }: 
   if (ok && flags.quiet) return;
   const text = formatDiagnostics(diagnostics, { style: (style, part) => io.paint(styles[style], part), width: io.stderr.columns ?? 120 });
   io.stderr.write(`${text}\n`);
+}
+
+/** A taskset or a reward that could not be loaded: in the user's own file, or else at the key that names it. */
+export function tellLoadError({ message, fix, key, at }: LoadError, pipelineFile: string, { flags, io }: Pick<Invocation, 'flags' | 'io'>): void {
+  const place = at ? `${at.file}:${at.line}:${at.column}` : `${pipelineFile}${key ? ` (${key})` : ''}`;
+  if (flags.json) io.json({ type: 'diagnostic', code: 'not-loaded', severity: 'error', message, file: at?.file ?? pipelineFile, line: at?.line ?? null, column: at?.column ?? null, fix });
+  io.stderr.write(`${io.paint(['red', 'bold'], 'error')}: ${message}\n  ${io.paint('cyan', '-->')} ${place}\n  ${fix}\n`);
 }

@@ -11,7 +11,7 @@ import { table } from '../text.ts';
 const storeOf = (io: Io) => openProjectStore(rootOf(io), io.cwd);
 
 export const list: Handler = async ({ flags, io }) => {
-  const models = await storeOf(io).list();
+  const models = await (await storeOf(io)).list();
   if (flags.json) {
     for (const listing of models) io.json({ type: 'model', ...listing });
     return 'ok';
@@ -35,7 +35,7 @@ export const list: Handler = async ({ flags, io }) => {
 export const fork: Handler = async ({ args: [source = ''], flags, io }) => {
   if (!flags.name) throw new CommandError('usage', 'A fork needs a name.', `For example: rlrun models fork ${source} --name my-model`);
   const { ifNotExists = false, dryRun = false } = flags;
-  const { record, created } = await storeOf(io).fork({ source, slug: flags.name, ifNotExists, dryRun, signal: io.signal });
+  const { record, created } = await (await storeOf(io)).fork({ source, slug: flags.name, ifNotExists, dryRun, signal: io.signal });
   if (flags.json) io.json({ type: 'fork', created, dryRun, ...record });
   const from = record.source ? `${record.source.slug}@${record.source.checkpoint}` : record.base;
   io.say(created ? `forked ${record.slug} from ${from}` : dryRun ? `would fork ${record.slug} from ${from}` : `${record.slug} exists already, from ${from}`);
@@ -44,7 +44,7 @@ export const fork: Handler = async ({ args: [source = ''], flags, io }) => {
 };
 
 export const checkpoints: Handler = async ({ args: [slug = ''], flags, io }) => {
-  const model = await storeOf(io).model(slug);
+  const model = await (await storeOf(io)).model(slug);
   const { checkpoints: all, problems } = await model.scan();
   const head = (await model.head())?.id ?? null;
   if (flags.json) {
@@ -80,7 +80,7 @@ function treeRows(nodes: readonly CheckpointNode<StoredCheckpoint>[], head: stri
 const fixed = (value: number | null): string => (value === null ? '–' : value.toFixed(3));
 
 export const head: Handler = async ({ args: [slug = ''], flags, io }) => {
-  const model = await storeOf(io).model(slug);
+  const model = await (await storeOf(io)).model(slug);
   const before = await model.head();
   if (flags.set !== undefined) {
     const target = await findOrBase(model, flags.set);
@@ -103,7 +103,7 @@ const findOrBase = async (model: StoredModel, reference: string): Promise<Stored
 const TENSORS_SHOWN = 10;
 
 export const diff: Handler = async ({ args: [slug = '', from = '', to], flags, io }) => {
-  const model = await storeOf(io).model(slug);
+  const model = await (await storeOf(io)).model(slug);
   const target = to ?? (await model.head())?.name;
   if (target === undefined) throw new CommandError('notFound', `The head of ${slug} is the base, which has no checkpoint to compare with.`, `Name two checkpoints: rlrun models diff ${slug} FROM TO`);
   const { tensors, relativeChange, changed, ...sides } = await model.diff(from, target);
@@ -123,7 +123,7 @@ export const exportModel: Handler = async ({ args: [slug = ''], flags, io }) => 
 };
 
 export const prune: Handler = async ({ args: [slug = ''], flags, io }) => {
-  const model = await storeOf(io).model(slug);
+  const model = await (await storeOf(io)).model(slug);
   const { keep = 1, dryRun = false } = flags;
   const { pruned, bytes } = await model.prune({ keep, dryRun });
   if (flags.json) io.json({ type: 'prune', model: slug, dryRun, bytes, pruned: pruned.map(({ name }) => name) });

@@ -9,7 +9,7 @@ import { rootOf } from '../paths.ts';
 const DEFAULT_MAX_TOKENS = 64;
 
 export const sample: Handler = async ({ args: [slug = '', prompt = ''], flags, io }) => {
-  const model = await openProjectStore(rootOf(io), io.cwd).model(slug);
+  const model = await (await openProjectStore(rootOf(io), io.cwd)).model(slug);
   const checkpoint = flags.checkpoint === undefined ? await model.head() : flags.checkpoint === 'base' ? null : await model.find(flags.checkpoint);
   const { baseDirectory, train } = model.record;
   const [engine, tokenizer] = await Promise.all([

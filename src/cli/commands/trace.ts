@@ -1,6 +1,6 @@
 /** `rlrun trace ID`: one rollout, whole. */
 import type { Rollout, Subscore } from '../../events.ts';
-import { findJob, findRollout } from '../../pipeline/jobs.ts';
+import { findJob, findRollout } from '../../pipeline/index.ts';
 import type { Handler } from '../commands.ts';
 import { CommandError } from '../exit-codes.ts';
 import { rootOf } from '../paths.ts';

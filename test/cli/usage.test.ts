@@ -1,0 +1,118 @@
+import { access, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { loadPipeline } from '../../src/config/index.ts';
+import { build, fromHome, workspace } from './binary.ts';
+
+beforeAll(() => build(), 180_000);
+
+describe('rlrun', () => {
+  test('--help tells everything on one page', async () => {
+    await using folder = await workspace();
+    const { stdout, stderr, exitCode } = await folder.run('--help');
+    expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
+    await expect(stdout).toMatchFileSnapshot('golden/help.txt');
+  });
+
+  test('COMMAND --help shows flags and examples', async () => {
+    await using folder = await workspace();
+    await expect((await folder.run('run', '--help')).stdout).toMatchFileSnapshot('golden/help-run.txt');
+    await expect((await folder.run('models', '--help')).stdout).toMatchFileSnapshot('golden/help-models.txt');
+  });
+
+  test('--version is that of the package', async () => {
+    await using folder = await workspace();
+    const { version } = JSON.parse(await readFile(fromHome('package.json'), 'utf8')) as { version: string };
+    expect(await folder.run('--version')).toEqual({ stdout: `${version}\n`, stderr: '', exitCode: 0 });
+  });
+
+  test.each([
+    [['chekc', 'x.yaml'], 2, "error: unknown command 'chekc'\n(Did you mean check?)\n"],
+    [['check', '--resovled', 'x.yaml'], 2, "error: unknown option '--resovled'\n(Did you mean --resolved?)\n"],
+    [['x.yaml', '--sed', '3'], 2, "error: unknown option '--sed'\n(Did you mean one of --seed, --set?)\n"],
+    [['x.yaml', '--seed', 'three'], 2, "error: option '--seed <n>' argument 'three' is invalid. It takes a whole number, 0 or more.\n"],
+    [['x.yaml', '--device', 'gpu'], 2, "error: option '--device <device>' argument 'gpu' is invalid. Allowed choices are cpu, webgpu, cuda.\n"],
+    [['run'], 2, "error: missing required argument 'pipeline'\n"],
+    [['models', 'lst'], 2, "error: unknown command 'lst'\n(Did you mean list?)\n"],
+  ])('%j ends with %i and a suggestion', async (args, exitCode, message) => {
+    await using folder = await workspace();
+    const result = await folder.run(...args);
+    expect(result).toMatchObject({ exitCode, stdout: '' });
+    expect(result.stderr).toContain(message);
+  });
+
+  test.each([
+    [['nowhere.yaml'], 3, 'nowhere.yaml'],
+    [['models', 'checkpoints', 'nobody'], 3, 'error: there is no model "nobody"\n  Fork one first: rlrun models fork SOURCE --name NAME.\n'],
+    [['models', 'fork', 'builtin:nothing', '--name', 'x'], 3, 'error: there is no built-in model "nothing"\n'],
+    [['models', 'fork', './x'], 2, 'error: A fork needs a name.\n'],
+    [['jobs', 'nothing'], 3, 'error: There is no job "nothing" here.\n  rlrun jobs lists them.\n'],
+    [['trace', '1-2-3'], 3, 'error: There are no jobs here yet.\n'],
+    [['completions', 'tcsh'], 2, 'error: There are no completions for "tcsh".\n  Known shells: bash, zsh, fish.\n'],
+  ])('%j ends with %i', async (args, exitCode, message) => {
+    await using folder = await workspace();
+    const result = await folder.run(...args);
+    expect(result).toMatchObject({ exitCode, stdout: '' });
+    expect(result.stderr).toContain(message);
+  });
+
+  test('a wrong pipeline file is told with its places, and ends with 2 before anything is made', async () => {
+    await using folder = await workspace();
+    await writeFile(join(folder.cwd, 'wrong.yaml'), 'name: wrong\nsteps: many\n');
+    const { stderr, stdout, exitCode } = await folder.run('wrong.yaml');
+    expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 2 });
+    expect(stderr).toContain('--> wrong.yaml:2:8');
+    await expect(access(join(folder.cwd, '.rlrun'))).rejects.toThrow();
+    const lines = (await folder.run('wrong.yaml', '--json')).stdout.trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(lines).toContainEqual(expect.objectContaining({ v: 1, type: 'diagnostic', severity: 'error', file: 'wrong.yaml', line: 2, column: 8 }));
+  });
+});
+
+describe('rlrun init', () => {
+  test('writes a pipeline that is valid, once', async () => {
+    await using folder = await workspace();
+    expect(await folder.run('init')).toEqual({ stdout: '', stderr: 'wrote pipeline.yaml; run it with: rlrun pipeline.yaml\n', exitCode: 0 });
+    const loaded = await loadPipeline({ file: 'pipeline.yaml', directory: folder.cwd });
+    expect(loaded).toMatchObject({ ok: true, diagnostics: [] });
+    const [, schema] = /\$schema=(\S+)/.exec(await readFile(join(folder.cwd, 'pipeline.yaml'), 'utf8'))!;
+    await access(join(folder.cwd, schema!));
+    expect(await folder.run('init')).toMatchObject({ exitCode: 5, stderr: 'error: pipeline.yaml exists already.\n  Choose another name, or replace it with --force.\n' });
+    expect(await folder.run('init', '--force', '--quiet')).toEqual({ stdout: '', stderr: '', exitCode: 0 });
+  });
+});
+
+describe('completions', () => {
+  test.each(['bash', 'zsh', 'fish'])('for %s know every command and flag', async (shell) => {
+    await using folder = await workspace();
+    const { stdout, exitCode } = await folder.run('completions', shell);
+    expect(exitCode).toBe(0);
+    for (const word of ['check', 'checkpoints', 'if-not-exists', 'resume', 'webgpu']) {
+      if (shell !== 'bash' || word !== 'webgpu') expect(stdout).toContain(word);
+    }
+    await expect(stdout).toMatchFileSnapshot(`golden/completions.${shell}`);
+  });
+
+  test('complete in a real bash', async () => {
+    await using folder = await workspace();
+    const { stdout: script } = await folder.run('completions', 'bash');
+    await writeFile(join(folder.cwd, 'rlrun.bash'), script);
+    const complete = async (...words: string[]) => {
+      const { execa } = await import('execa');
+      const program = `source ./rlrun.bash; COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _rlrun; printf '%s\\n' "\${COMPREPLY[@]}"`;
+      return (await execa('bash', ['-c', program], { cwd: folder.cwd })).stdout.split('\n');
+    };
+    expect(await complete('rlrun', 'mo')).toEqual(['models']);
+    expect(await complete('rlrun', 'models', 'ch')).toEqual(['checkpoints']);
+    expect(await complete('rlrun', 'models', 'fork', 'x', '--if')).toEqual(['--if-not-exists']);
+    expect(await complete('rlrun', 'x.yaml', '--res')).toEqual(['--resume']);
+  });
+});
+
+test('losses are listed for people and for programs', async () => {
+  await using folder = await workspace();
+  const { stdout } = await folder.run('losses');
+  expect(stdout).toMatch(/^Name +Kind +Reduction +Advantage +Fields\n/);
+  expect(stdout).toMatch(/\ndapo +ppo +token_mean +std +ratio: token, clip_low_threshold: 0.8, clip_high_threshold: 1.28\n/);
+  const json = (await folder.run('losses', '--json')).stdout.trim().split('\n').map((line) => JSON.parse(line) as { name: string });
+  expect(json.map(({ name }) => name)).toContain('gspo');
+});
