@@ -98,5 +98,21 @@ export function divideDims(a: Dim, b: Dim): Dim | null {
   return print(quotient);
 }
 
-/** A name for something that cannot be expressed; equal inputs give equal names, so equality survives. */
-export const opaqueDim = (what: string, ...parts: readonly Dim[]): Dim => `${what}(${parts.map((part) => String(part).replaceAll(' + ', '_plus_').replaceAll('*', '_times_')).join(',')})`;
+/** Below zero whatever the names stand for: counted from the end, as `x[-length:]` is. */
+export const isNegativeDim = (dim: Dim): boolean => [...parse(dim)].every(([, coefficient]) => coefficient < 0);
+
+/**
+ * A name for something that cannot be expressed; equal inputs give equal names, so equality survives. Names of names would
+ * grow without bound, layer by layer: long ones are cut down to their hash.
+ */
+export function opaqueDim(what: string, ...parts: readonly Dim[]): Dim {
+  const of = parts.map((part) => String(part).replaceAll(' + ', '_plus_').replaceAll('*', '_times_')).join(',');
+  return of.length <= 96 ? `${what}(${of})` : `${what}(#${hash(of, 0x811c9dc5)}${hash(of, 0x9e3779b9)})`;
+}
+
+/** FNV-1a from a given start. */
+function hash(text: string, start: number): string {
+  let state = start;
+  for (let at = 0; at < text.length; at++) state = Math.imul(state ^ text.charCodeAt(at), 0x01000193);
+  return (state >>> 0).toString(36);
+}
