@@ -1,10 +1,12 @@
 /** @file Models that have learned nothing yet: where supervised training starts, and what tests run on. */
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { basename, join } from 'node:path';
 import { elementCount, float32Tensor, type Tensor } from '../onnx/index.ts';
 import { normal } from '../util/random.ts';
 import { buildDecoder, decoderParameters, parseDecoderConfig, type Parameter } from './architectures/index.ts';
-import type { TokenizerFiles } from './character-tokenizer.ts';
+import { arithmeticCharacters, characterTokenizer, type TokenizerFiles } from './character-tokenizer.ts';
+import { exists, readJsonObject } from './json.ts';
 import { createDirectory, writeJsonFiles } from './model-directory.ts';
 import { writeOnnxFile } from './onnx-file.ts';
 
@@ -45,4 +47,19 @@ function randomTensor({ shape, kind }: Parameter, key: readonly [seed: number, i
       break;
   }
   return float32Tensor(shape, values);
+}
+
+/** Random weights are drawn with this seed: a shape alone then names one model. */
+const SHAPE_SEED = 1;
+
+/** The transformers.js directory that a config.json stands for: made once, below `into`, with a tokenizer of characters. */
+export async function randomBase(path: string, { into, dryRun }: { into: string; dryRun: boolean }): Promise<string> {
+  const config = await readJsonObject(path);
+  const contextLength = typeof config.max_position_embeddings === 'number' ? config.max_position_embeddings : 64;
+  const tokenizer = characterTokenizer({ characters: arithmeticCharacters, contextLength });
+  const whole = { ...config, vocab_size: tokenizer.vocabularySize, pad_token_id: tokenizer.padTokenId, bos_token_id: tokenizer.bosTokenId, eos_token_id: tokenizer.eosTokenId };
+  const digest = createHash('sha256').update(JSON.stringify([whole, tokenizer.files, SHAPE_SEED])).digest('hex').slice(0, 12);
+  const directory = join(into, `${basename(path).replace(/(\.config)?\.json$/, '')}-${digest}`);
+  if (!dryRun && !(await exists(directory))) await createRandomModel({ directory, config: whole, tokenizer: tokenizer.files, seed: SHAPE_SEED });
+  return directory;
 }

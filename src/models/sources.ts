@@ -1,4 +1,4 @@
-/** @file What a model can be forked from, in words: `builtin:…`, `hub:…`, a directory, another model. */
+/** @file What a model can be forked from, in words: `builtin:…`, `hub:…`, a directory, another model, a shape. */
 import { isAbsolute, resolve } from 'node:path';
 import { ModelError } from './errors.ts';
 
@@ -6,6 +6,8 @@ export type ModelSource =
   | { kind: 'builtin'; name: string }
   | { kind: 'hub'; repository: string; revision: string | null }
   | { kind: 'directory'; path: string }
+  /** A config.json alone: random weights of that shape, and a tokenizer of characters. */
+  | { kind: 'config'; path: string }
   /** A checkpoint's id or name; null is the head. */
   | { kind: 'model'; slug: string; checkpoint: string | null };
 
@@ -32,6 +34,7 @@ export function parseSource(text: string, { cwd }: { cwd: string }): ModelSource
     if (repository === undefined || rest.includes('..')) throw unreadable(text);
     return { kind: 'hub', repository, revision: revision ?? null };
   }
+  if (text.startsWith('config:')) return { kind: 'config', path: resolve(cwd, text.slice('config:'.length)) };
   if (isAbsolute(text) || /^\.{1,2}(?:[/\\]|$)/.test(text)) return { kind: 'directory', path: resolve(cwd, text) };
   const [slug = '', checkpoint, ...more] = text.split('@');
   if (!slugPattern.test(slug) || checkpoint === '' || more.length > 0) throw unreadable(text);
@@ -39,5 +42,5 @@ export function parseSource(text: string, { cwd }: { cwd: string }): ModelSource
 }
 
 function unreadable(text: string): ModelError {
-  return new ModelError('invalid', `"${text}" is no model source`, { fix: 'Write builtin:NAME, hub:ORG/NAME[@REVISION], ./DIRECTORY, MODEL or MODEL@CHECKPOINT.' });
+  return new ModelError('invalid', `"${text}" is no model source`, { fix: 'Write builtin:NAME, hub:ORG/NAME[@REVISION], ./DIRECTORY, config:FILE, MODEL or MODEL@CHECKPOINT.' });
 }

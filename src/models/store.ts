@@ -11,6 +11,7 @@ import { errorCode, fileError, ModelError } from './errors.ts';
 import type { HubOptions } from './hub.ts';
 import { importSafetensors } from './import-safetensors.ts';
 import { exists, readJsonObject } from './json.ts';
+import { randomBase } from './random-model.ts';
 import { checkSlug, parseSource, type ModelSource } from './sources.ts';
 import { StoredModel, type Injected } from './stored-model.ts';
 import type { Checkpoint, ModelRecord } from './types.ts';
@@ -213,6 +214,7 @@ class Store implements ModelStore {
   async #baseDirectory(text: string, source: Exclude<ModelSource, { kind: 'model' }>, { dryRun, signal }: { dryRun: boolean; signal: AbortSignal | undefined }): Promise<string> {
     const hub = { ...this.#options.hub, cacheDirectory: this.#hubCache, ...(signal === undefined ? {} : { signal }) };
     if (source.kind === 'hub' && dryRun) return this.#hubCache;
+    if (source.kind === 'config') return randomBase(source.path, { into: join(this.#options.root, 'bases'), dryRun });
     const directory = await this.#sourceDirectory(source, hub);
     const { format } = await requireTrainable(directory, text);
     if (format === 'onnx') return directory;
@@ -222,7 +224,7 @@ class Store implements ModelStore {
     return converted;
   }
 
-  async #sourceDirectory(source: Exclude<ModelSource, { kind: 'model' }>, hub: HubOptions): Promise<string> {
+  async #sourceDirectory(source: Exclude<ModelSource, { kind: 'model' | 'config' }>, hub: HubOptions): Promise<string> {
     switch (source.kind) {
       case 'builtin': {
         const directory = join(this.#options.builtins, source.name);
@@ -279,7 +281,7 @@ interface Origin {
 }
 
 /** How a record names its base: as the user wrote it, but with an absolute path. */
-const baseName = (text: string, source: ModelSource): string => (source.kind === 'directory' ? source.path : text);
+const baseName = (text: string, source: ModelSource): string => (source.kind === 'directory' ? source.path : source.kind === 'config' ? `config:${source.path}` : text);
 
 const sameTraining = (a: ModelRecord['train'], b: ModelRecord['train']): boolean =>
   a.method === 'full' || b.method === 'full' ? a.method === b.method : a.rank === b.rank && a.alpha === b.alpha && a.targets.toSorted().join() === b.targets.toSorted().join();

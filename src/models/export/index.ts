@@ -1,0 +1,108 @@
+/** @file A checkpoint as a directory that other tools load. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Model } from '../../onnx/index.ts';
+import { ModelError } from '../errors.ts';
+import { readTokenizerFiles } from '../import-safetensors.ts';
+import { exists, readJsonObject } from '../json.ts';
+import { createDirectory, writeJsonFiles } from '../model-directory.ts';
+import { writeOnnxFile } from '../onnx-file.ts';
+import { writeSafetensors } from '../safetensors.ts';
+import type { StoredModel } from '../stored-model.ts';
+import { bakeCheckpoint, readWeights } from './bake.ts';
+import { toHalf } from './half.ts';
+import { huggingFaceTensors } from './hugging-face.ts';
+import { peftConfig, peftTensors } from './peft.ts';
+import { quantizeWeights } from './quantize.ts';
+
+export type ExportFormat = 'transformers.js' | 'safetensors' | 'peft';
+export type ExportDtype = 'fp32' | 'fp16' | 'q8' | 'q4';
+
+export interface ExportOptions {
+  model: StoredModel;
+  /** A checkpoint's id; null is the model as it was forked. */
+  checkpoint: string | null;
+  directory: string;
+  format: ExportFormat;
+  /** Hugging Face weights are fp32 or fp16, adapters fp32. */
+  dtype: ExportDtype;
+  /** Replaces a directory that an export made before. */
+  replace?: boolean;
+  /** Weights beside the graph instead of in it; default: when they are large. */
+  external?: boolean;
+}
+
+/** How transformers.js finds a precision, and how the graph gets it. */
+const precisions: Readonly<Record<ExportDtype, { file: string; convert: (model: Model) => Model }>> = {
+  fp32: { file: 'model.onnx', convert: (model) => model },
+  fp16: { file: 'model_fp16.onnx', convert: toHalf },
+  q8: { file: 'model_quantized.onnx', convert: (model) => quantizeWeights(model, { bits: 8 }) },
+  q4: { file: 'model_q4.onnx', convert: (model) => quantizeWeights(model, { bits: 4 }) },
+};
+
+/** Writes the directory as a whole or not at all. Throws a `ModelError` when the model cannot be written in that form. */
+export async function exportCheckpoint(options: ExportOptions): Promise<void> {
+  const { directory, format, replace = false } = options;
+  const write = await writers[format](options);
+  await createDirectory(directory, write, { replace: replace && (await isModelDirectory(directory)) });
+}
+
+/** Only what looks like an export is ever replaced. */
+async function isModelDirectory(directory: string): Promise<boolean> {
+  return (await exists(join(directory, 'config.json'))) || exists(join(directory, 'adapter_config.json'));
+}
+
+type Writer = (options: ExportOptions) => Promise<(temporary: string) => Promise<void>>;
+
+const writers: Readonly<Record<ExportFormat, Writer>> = {
+  async 'transformers.js'(options) {
+    const { dtype, external } = options;
+    const { config, companions } = await describe(options);
+    const { file, convert } = precisions[dtype];
+    const model = convert(await bake(options));
+    return async (temporary) => {
+      await mkdir(join(temporary, 'onnx'));
+      const path = join(temporary, 'onnx', file);
+      await writeOnnxFile(path, model, external === undefined ? {} : { external });
+      const isExternal = await exists(`${path}_data`);
+      const settings = { ...(dtype === 'fp32' ? {} : { dtype }), ...(isExternal ? { use_external_data_format: { [file]: 1 } } : {}) };
+      const { 'transformers.js_config': _, ...rest } = config;
+      await writeJsonFiles(temporary, { ...companions, 'config.json': Object.keys(settings).length === 0 ? rest : { ...rest, 'transformers.js_config': settings } });
+    };
+  },
+
+  async safetensors(options) {
+    const { dtype } = options;
+    if (dtype === 'q8' || dtype === 'q4') throw unfit(`Hugging Face weights are fp32 or fp16, not ${dtype}`, 'Choose dtype fp32 or fp16, or the format transformers.js.');
+    const { config, companions } = await describe(options);
+    const tensors = huggingFaceTensors(await bake(options), config, { half: dtype === 'fp16' });
+    const torchDtype = dtype === 'fp16' ? 'float16' : 'float32';
+    const { 'transformers.js_config': _, ...rest } = config;
+    return async (temporary) => {
+      await writeSafetensors(join(temporary, 'model.safetensors'), tensors, { metadata: { format: 'pt' } });
+      await writeJsonFiles(temporary, { ...companions, 'config.json': { ...rest, dtype: torchDtype, torch_dtype: torchDtype } });
+    };
+  },
+
+  async peft({ model, checkpoint, dtype }) {
+    const { train, base, slug } = model.record;
+    if (train.method !== 'lora') throw unfit(`model "${slug}" is trained in full and has no adapter`, 'Choose the format transformers.js or safetensors.');
+    if (checkpoint === null) throw unfit(`model "${slug}" has no checkpoint yet, so no adapter`, 'Train it first.');
+    if (dtype !== 'fp32') throw unfit(`adapters are written in fp32, not ${dtype}`, 'Choose dtype fp32.');
+    const adapters = await readWeights(await model.verifiedDirectory(checkpoint));
+    return async (temporary) => {
+      await writeSafetensors(join(temporary, 'adapter_model.safetensors'), peftTensors(adapters), { metadata: { format: 'pt' } });
+      await writeJsonFiles(temporary, { 'adapter_config.json': peftConfig(adapters, train, base) });
+    };
+  },
+};
+
+async function bake({ model, checkpoint }: ExportOptions): Promise<Model> {
+  return bakeCheckpoint(model.record, checkpoint === null ? null : await model.verifiedDirectory(checkpoint));
+}
+
+async function describe({ model: { record } }: ExportOptions): Promise<{ config: Record<string, unknown>; companions: Record<string, unknown> }> {
+  return { config: await readJsonObject(join(record.baseDirectory, 'config.json')), companions: await readTokenizerFiles(record.baseDirectory) };
+}
+
+const unfit = (message: string, fix: string): ModelError => new ModelError('invalid', message, { fix });
