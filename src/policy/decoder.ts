@@ -4,12 +4,9 @@
  * Both come from the same nodes and read the same weight buffers, so sampler and trainer agree to rounding.
  */
 import {
-  OnnxError, canonicalize, inferTypes, isFloat, liftInitializers, selectLogits, stripCache,
-  elementCount, floatValues, type Model, type Tensor,
+  OnnxError, canonicalize, decompose, elementCount, exposeCache, floatValues, inferTypes, insertLora, intAttribute, liftInitializers, loraA, parameterNames, selectLogits, stripCache,
+  type Model, type Tensor,
 } from '../onnx/index.ts';
-import { exposeCache } from '../onnx/passes/expose-cache.ts';
-const decompose = (m: Model): Model => m;
-const insertLora = (m: Model, _: unknown): Model => { throw new OnnxError('lora is not here yet'); return m; };
 import { uniform } from '../util/random.ts';
 import type { CacheEntry } from './key-value-cache.ts';
 import type { TrainMethod } from './types.ts';
@@ -30,20 +27,8 @@ export interface Decoder {
   readonly cache: readonly CacheEntry[];
   readonly parameters: readonly Parameter[];
   readonly vocabularySize: number;
-  /** All weights, trainable or not. */
+  /** How many numbers the weights of the model directory are. */
   readonly size: number;
-}
-
-/** Rotary tables, masks and quantisation data are constants of the architecture, not weights. */
-const CONSTANT_NAMES = /cos|sin_|\bsin\b|inv_freq|rotary|mask|causal|scales?$|zero_points?$|constant/i;
-
-/** Initializers that full fine-tuning moves: float tensors that look like weights rather than like constants of the graph. */
-function weightNames(model: Model): string[] {
-  const declared = model.metadata.get('rlrun.parameters');
-  if (declared !== undefined) return JSON.parse(declared) as string[];
-  return [...model.initializers]
-    .filter(([name, { dataType, dims }]) => isFloat(dataType) && dims.length > 0 && elementCount(dims) > 1 && !CONSTANT_NAMES.test(name))
-    .map(([name]) => name);
 }
 
 /**
@@ -61,12 +46,19 @@ export function prepareDecoder(source: Model, train: TrainMethod): Decoder {
   return {
     training, sampling, parameters, cache: cacheEntries(sampling),
     vocabularySize: vocabulary,
-    size: [...canonical.initializers.values()].filter(({ dataType, dims }) => isFloat(dataType) && dims.length > 0).reduce((sum, { dims }) => sum + elementCount(dims), 0),
+    size: sizeOf(source),
   };
 }
 
+/** Quantised matrices count as what they stand for. */
+function sizeOf(model: Model): number {
+  const floats = [...parameterNames(model).keys()].map((name) => elementCount(model.initializers.get(name)!.dims));
+  const quantised = new Map(model.nodes.filter(({ op }) => op === 'MatMulNBits').map((node) => [node.inputs[1], intAttribute(node, 'K', 0) * intAttribute(node, 'N', 0)]));
+  return [...floats, ...quantised.values()].reduce((sum, count) => sum + count, 0);
+}
+
 function withWeights(model: Model): { model: Model; parameters: Parameter[] } {
-  const names = weightNames(model);
+  const names = [...parameterNames(model).keys()];
   const half = names.find((name) => model.initializers.get(name)?.dataType !== 'float32');
   if (half !== undefined) {
     throw new OnnxError(`the weight "${half}" is ${model.initializers.get(half)?.dataType ?? 'missing'}; full fine-tuning needs float32 weights: fork the fp32 model.onnx, or train with lora`);
@@ -87,7 +79,7 @@ function withAdapters(model: Model, { rank, alpha, targets, seed }: Extract<Trai
   const parameters = added.map(({ name, shape }, index): Parameter => {
     const dims = (shape ?? []).map(Number);
     const initial = new Float32Array(elementCount(dims));
-    if (name.endsWith('lora_A')) {
+    if (name.endsWith(loraA(''))) {
       const bound = 1 / Math.sqrt(dims[0]!);
       for (let at = 0; at < initial.length; at++) initial[at] = (2 * uniform([seed, index], at) - 1) * bound;
     }

@@ -1,10 +1,11 @@
 /** @file The engine as it runs inside its worker: one set of weights, sampled and trained. */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Metrics } from '../events.ts';
 import { createSession, f32, readModel, type HostTensor, type Model, type Session } from '../onnx/index.ts';
-import { readSafetensors, writeSafetensors } from '../models/safetensors.ts';
+import { readSafetensors, writeSafetensors, type Safetensors } from '../models/safetensors.ts';
 import { prepareDecoder, type Decoder } from './decoder.ts';
 import type { LossFunction } from './losses/terms.ts';
 import { denominators } from './losses/weights.ts';
@@ -12,7 +13,7 @@ import { LossMetricsSum } from './metrics.ts';
 import { atPositions, microBatches, trainingFeeds, type Scored } from './micro-batches.ts';
 import { applyAdam, globalNorm, initAdam, nonFinite, type AdamState } from './optimizer.ts';
 import { samplingGraph } from './sampling-graph.ts';
-import { drawSamples } from './sampler.ts';
+import { checkRequest, drawSamples, isFiltered } from './sampler.ts';
 import { loadTokenizer } from './tokenizer.ts';
 import { scoringGraph, trainingGraph } from './training-graph.ts';
 import type { AdamParams, EngineInfo, EngineOptions, Loss, LossMetrics, RefusedUpdate, Sample, SampleRequest, TrainingBatch } from './types.ts';
@@ -43,7 +44,7 @@ export class EngineCore {
     this.#reference = options.reference ? tensorsOf(decoder, new Map(decoder.parameters.map(({ name, initial }) => [name, initial]))) : null;
     const trainable = decoder.parameters.reduce((sum, { initial }) => sum + initial.length, 0);
     this.info = {
-      parameters: options.train.method === 'full' ? Math.max(trainable, decoder.size) : decoder.size + trainable,
+      parameters: options.train.method === 'full' ? trainable : decoder.size + trainable,
       trainableParameters: trainable,
       contextLength,
       vocabularySize: decoder.vocabularySize,
@@ -53,9 +54,10 @@ export class EngineCore {
 
   /** Reads the model directory and derives the graphs; sessions are compiled when they are first needed. */
   static async open(options: EngineOptions): Promise<EngineCore> {
-    const config = JSON.parse(await readFile(join(options.modelDirectory, 'config.json'), 'utf8')) as { max_position_embeddings?: number; n_positions?: number };
-    const model = readModel(join(options.modelDirectory, 'onnx', 'model.onnx'));
-    return new EngineCore(options, prepareDecoder(model, options.train), config.max_position_embeddings ?? config.n_positions ?? 2048);
+    const contextLength = await readContextLength(join(options.modelDirectory, 'config.json'));
+    const path = join(options.modelDirectory, 'onnx', 'model.onnx');
+    if (!existsSync(path)) throw new Error(`${path} does not exist; a model directory holds config.json, tokenizer files and onnx/model.onnx`);
+    return new EngineCore(options, prepareDecoder(readModel(path), options.train), contextLength);
   }
 
   #session(key: string, build: () => Model): Promise<Session> {
@@ -71,13 +73,20 @@ export class EngineCore {
 
   // ---- sampling ----------------------------------------------------------------------------------------------------
 
-  async *sample(requests: readonly SampleRequest[], { cancelled, onToken }: SampleControls): AsyncGenerator<Sample> {
-    const filtered = requests.some(({ topK, topP }) => topK > 0 || topP < 1);
+  async *sample(requests: readonly SampleRequest[], controls: SampleControls): AsyncGenerator<Sample> {
+    for (const request of requests) checkRequest(request, this.info);
+    // The two heads walk the vocabulary in different orders: a row must not get the other one because of its neighbours.
+    yield* this.#draw(requests.filter((request) => !isFiltered(request)), false, controls);
+    yield* this.#draw(requests.filter(isFiltered), true, controls);
+  }
+
+  async *#draw(requests: readonly SampleRequest[], filtered: boolean, { cancelled, onToken }: SampleControls): AsyncGenerator<Sample> {
+    if (requests.length === 0) return;
     const session = await this.#session(`sampling ${filtered}`, () => samplingGraph(this.#decoder.sampling, { filtered }));
     const decode = requests.some(({ stopStrings }) => stopStrings.length > 0) ? await this.#textDecoder() : () => '';
     yield* drawSamples(requests, {
       session, decode, cancelled, onToken,
-      cache: this.#decoder.cache, vocabularySize: this.#decoder.vocabularySize, maxRows: this.#options.maxRows,
+      cache: this.#decoder.cache, vocabularySize: this.info.vocabularySize, contextLength: this.info.contextLength, maxRows: this.#options.maxRows,
       parameters: tensorsOf(this.#decoder, this.#weights),
     });
   }
@@ -88,7 +97,17 @@ export class EngineCore {
 
   // ---- training ----------------------------------------------------------------------------------------------------
 
+  /** A call that fails or is cancelled drops all that was accumulated: part of a batch would be another gradient. */
   async forwardBackward(batch: TrainingBatch, loss: Loss, cancelled: () => boolean): Promise<LossMetrics> {
+    try {
+      return await this.#forwardBackward(batch, loss, cancelled);
+    } catch (error) {
+      this.zeroGrad();
+      throw error;
+    }
+  }
+
+  async #forwardBackward(batch: TrainingBatch, loss: Loss, cancelled: () => boolean): Promise<LossMetrics> {
     const custom = loss.kind === 'module' ? await loadLoss(loss.path) : undefined;
     const parameters = this.#decoder.parameters.map(({ name }) => name);
     const session = await this.#session(`training ${JSON.stringify(loss)}`, () => trainingGraph(this.#decoder.training, { loss, parameters, ...(custom ? { custom } : {}) }));
@@ -96,7 +115,7 @@ export class EngineCore {
     const wantsReference = loss.kl !== undefined && loss.kl.coefficient !== 0;
     const sum = new LossMetricsSum(loss);
     for (const micro of microBatches(batch.sequences, this.#options.microBatchTokens)) {
-      if (cancelled()) throw new DOMException('training was cancelled', 'AbortError');
+      throwIfCancelled(cancelled);
       const reference = wantsReference ? await this.#referenceLogprobs(micro, batch.sequences.length) : null;
       const outputs = await session.run({ ...tensorsOf(this.#decoder, this.#weights), ...trainingFeeds(micro, { loss, totals, reference }) });
       this.#accumulate(outputs);
@@ -130,10 +149,11 @@ export class EngineCore {
   }
 
   /** Log-probabilities of action tokens under the current weights, one array per sequence. */
-  async forward(batch: TrainingBatch): Promise<{ logprobs: number[][]; metrics: Metrics }> {
+  async forward(batch: TrainingBatch, cancelled: () => boolean): Promise<{ logprobs: number[][]; metrics: Metrics }> {
     const logprobs = batch.sequences.map(({ tokenIds }) => Array.from({ length: tokenIds.length }, () => 0));
     const weights = tensorsOf(this.#decoder, this.#weights);
     for (const micro of microBatches(batch.sequences, this.#options.microBatchTokens)) {
+      throwIfCancelled(cancelled);
       for (const { index, values } of await this.#score(micro, weights)) logprobs[index] = values;
     }
     return { logprobs, metrics: {} };
@@ -174,17 +194,20 @@ export class EngineCore {
       if (isMissing(error)) return null;
       throw error;
     });
-    const take = (file: typeof weights, name: string, length: number, where: string): Float32Array => {
+    const take = (file: Safetensors, where: string, name: string, dims: readonly number[]): Float32Array => {
       const tensor = file.tensors.get(name);
-      if (tensor === undefined || tensor.dtype !== 'F32' || tensor.data.length !== length) {
-        throw new Error(`${join(directory, where)}: expected "${name}" with ${length} float32 values, found ${tensor === undefined ? 'nothing' : `${tensor.data.length} of ${tensor.dtype}`}; this checkpoint belongs to another model or training method`);
+      if (tensor?.dtype !== 'F32' || tensor.shape.join() !== dims.join()) {
+        const found = tensor === undefined ? 'nothing' : `${tensor.dtype} [${tensor.shape.join(', ')}]`;
+        throw new Error(`${join(directory, where)}: expected "${name}" as F32 [${dims.join(', ')}], found ${found}; this checkpoint belongs to another model or training method`);
       }
       return tensor.data;
     };
-    const loads = this.#decoder.parameters.map(({ name, initial: { length } }) => ({
-      name, weights: take(weights, name, length, 'weights.safetensors'),
-      first: optimizer && take(optimizer, `first.${name}`, length, 'optimizer.safetensors'),
-      second: optimizer && take(optimizer, `second.${name}`, length, 'optimizer.safetensors'),
+    const step = Number(optimizer?.metadata['step'] ?? 0);
+    if (!Number.isSafeInteger(step) || step < 0) throw new Error(`${join(directory, 'optimizer.safetensors')}: its step is "${optimizer?.metadata['step']}", expected a whole number`);
+    const loads = this.#decoder.parameters.map(({ name, dims }) => ({
+      name, weights: take(weights, 'weights.safetensors', name, dims),
+      first: optimizer && take(optimizer, 'optimizer.safetensors', `first.${name}`, dims),
+      second: optimizer && take(optimizer, 'optimizer.safetensors', `second.${name}`, dims),
     }));
     this.#adam = initAdam(this.#weights);
     for (const load of loads) {
@@ -192,7 +215,7 @@ export class EngineCore {
       if (load.first !== null) this.#adam.first.get(load.name)!.set(load.first);
       if (load.second !== null) this.#adam.second.get(load.name)!.set(load.second);
     }
-    if (optimizer !== null) this.#adam.step = Number(optimizer.metadata['step'] ?? 0);
+    this.#adam.step = step;
     this.zeroGrad();
   }
 
@@ -216,6 +239,24 @@ const isMissing = (error: unknown): boolean => {
   for (let at: unknown = error; at instanceof Error; at = at.cause) if ((at as NodeJS.ErrnoException).code === 'ENOENT' || (at as { kind?: string }).kind === 'not_found') return true;
   return false;
 };
+
+function throwIfCancelled(cancelled: () => boolean): void {
+  if (cancelled()) throw new DOMException('training was cancelled', 'AbortError');
+}
+
+/** Positions that the model knows, by the names that architectures have for it. */
+async function readContextLength(path: string): Promise<number> {
+  let config: { max_position_embeddings?: unknown; n_positions?: unknown };
+  try {
+    config = JSON.parse(await readFile(path, 'utf8')) as typeof config;
+  } catch (error) {
+    if (isMissing(error)) throw new Error(`${path} does not exist; a model directory holds config.json, tokenizer files and onnx/model.onnx`, { cause: error });
+    throw new Error(`${path} is not JSON: ${error instanceof Error ? error.message : String(error)}; restore or download the file again`, { cause: error });
+  }
+  const length = config?.max_position_embeddings ?? config?.n_positions ?? 2048;
+  if (!Number.isSafeInteger(length) || (length as number) < 1) throw new Error(`${path}: max_position_embeddings is ${JSON.stringify(length)}, expected a whole number from 1`);
+  return length as number;
+}
 
 async function loadLoss(path: string): Promise<LossFunction> {
   const module = (await import(pathToFileURL(path).href)) as { default?: unknown };

@@ -18,7 +18,9 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   });
   const opened = Promise.withResolvers<EngineInfo>();
   const calls = new Map<number, PendingCall>();
+  const link: Link = { worker, calls, failure: null };
   const fail = (error: Error): void => {
+    link.failure ??= error;
     opened.reject(error);
     for (const call of calls.values()) call.reject(error);
     calls.clear();
@@ -33,13 +35,21 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   };
   worker.on('message', (reply: Reply) => (replies[reply.kind] as (reply: Reply) => void)(reply));
   worker.on('error', fail);
-  worker.on('exit', (code) => fail(new Error(`the engine's worker ended (exit code ${code})`)));
+  worker.on('exit', (code) => fail(new Error(`the engine's worker ended unexpectedly (exit code ${code}); what was saved before is safe: open the engine again`)));
   try {
-    return new LocalEngine(worker, calls, await opened.promise);
+    return new LocalEngine(link, await opened.promise);
   } catch (error) {
     await worker.terminate();
     throw error;
   }
+}
+
+/** The worker and what it still owes. */
+interface Link {
+  readonly worker: Worker;
+  readonly calls: Map<number, PendingCall>;
+  /** Why the worker is gone. */
+  failure: Error | null;
 }
 
 interface PendingCall {
@@ -53,14 +63,12 @@ type Listeners = Pick<PendingCall, 'onSample' | 'onToken'>;
 
 class LocalEngine implements Engine, Sampler, Trainer {
   readonly info: EngineInfo;
-  readonly #worker: Worker;
-  readonly #calls: Map<number, PendingCall>;
+  readonly #link: Link;
   #nextId = 0;
   #closed: Promise<void> | undefined;
 
-  constructor(worker: Worker, calls: Map<number, PendingCall>, info: EngineInfo) {
-    this.#worker = worker;
-    this.#calls = calls;
+  constructor(link: Link, info: EngineInfo) {
+    this.#link = link;
     this.info = info;
   }
 
@@ -70,14 +78,15 @@ class LocalEngine implements Engine, Sampler, Trainer {
   async #call<K extends CallName>(call: K, argument: Calls[K], { signal, ...listeners }: Listeners & { signal?: AbortSignal | undefined } = {}): Promise<unknown> {
     signal?.throwIfAborted();
     if (this.#closed !== undefined && call !== 'close') throw new Error('the engine is closed');
+    if (this.#link.failure !== null) throw this.#link.failure;
     const id = this.#nextId++;
     const cancel = new SharedArrayBuffer(4);
     const onAbort = (): void => { Atomics.store(new Int32Array(cancel), 0, 1); };
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
       const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-      this.#calls.set(id, { resolve, reject, ...listeners });
-      this.#worker.postMessage({ id, call, argument, cancel } as Request);
+      this.#link.calls.set(id, { resolve, reject, ...listeners });
+      this.#link.worker.postMessage({ id, call, argument, cancel } as Request);
       return await promise;
     } finally {
       signal?.removeEventListener('abort', onAbort);
@@ -86,6 +95,10 @@ class LocalEngine implements Engine, Sampler, Trainer {
 
   /** Samples cut short by the signal arrive as `cancelled`. */
   async *sample(requests: readonly SampleRequest[], { signal, onToken }: SampleOptions = {}): AsyncGenerator<Sample> {
+    if (signal?.aborted === true) {
+      for (const { id } of requests) yield { id, outputTokenIds: [], outputLogprobs: [], stopReason: 'cancelled' };
+      return;
+    }
     const arrived: Sample[] = [];
     let wake = Promise.withResolvers<void>();
     let failure: { error: unknown } | undefined, done = false;
@@ -126,8 +139,10 @@ class LocalEngine implements Engine, Sampler, Trainer {
 
   close(): Promise<void> {
     return (this.#closed ??= (async () => {
-      const exited = once(this.#worker, 'exit');
-      await this.#call('close', undefined).catch(() => this.#worker.terminate());
+      const { worker, failure } = this.#link;
+      if (failure !== null) return;
+      const exited = once(worker, 'exit');
+      await this.#call('close', undefined).catch(() => worker.terminate());
       await exited;
     })());
   }

@@ -19,7 +19,7 @@ const handlers: { [K in CallName]: (engine: EngineCore, argument: Calls[K], cont
     for await (const sample of engine.sample(requests, { cancelled, onToken })) reply({ kind: 'sample', id, sample });
   },
   forwardBackward: (engine, { batch, loss }, { cancelled }) => engine.forwardBackward(batch, loss, cancelled),
-  forward: (engine, { batch }) => engine.forward(batch),
+  forward: (engine, { batch }, { cancelled }) => engine.forward(batch, cancelled),
   zeroGrad: (engine) => engine.zeroGrad(),
   update: (engine, params) => engine.update(params),
   writeState: (engine, directory) => engine.writeState(directory),

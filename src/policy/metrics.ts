@@ -38,8 +38,12 @@ export class LossMetricsSum {
     this.#hasReference ||= reference !== null;
     let at = 0;
     for (const { sequence, index, positions } of batch) {
-      for (const position of positions) {
-        this.#token({ logprob: logprobs[at]!, sampling: sequence.samplingLogprobs[position]!, advantage: sequence.advantages[position]! });
+      const differences = positions.map((position, offset) => logprobs[at + offset]! - sequence.samplingLogprobs[position]!);
+      const ofSequence = Math.exp(differences.reduce((sum, difference) => sum + difference, 0) / differences.length);
+      for (const [offset, position] of positions.entries()) {
+        const difference = differences[offset]!;
+        this.#token({ difference, sampling: sequence.samplingLogprobs[position]! });
+        this.#clip({ ratio: this.#loss.kind === 'ppo' && this.#loss.ratio === 'sequence' ? ofSequence : Math.exp(difference), advantage: sequence.advantages[position]! });
         this.#entropy += entropy[at]!;
         if (reference !== null) { const d = logprobs[at]! - reference[index]![position]!; this.#kl += Math.exp(-d) + d - 1; }
         at += 1;
@@ -48,8 +52,8 @@ export class LossMetricsSum {
     this.tokens += at;
   }
 
-  #token({ logprob, sampling, advantage }: { logprob: number; sampling: number; advantage: number }): void {
-    const difference = logprob - sampling, ratio = Math.exp(difference);
+  #token({ difference, sampling }: { difference: number; sampling: number }): void {
+    const ratio = Math.exp(difference);
     this.#difference += Math.abs(difference);
     this.#differenceMax = Math.max(this.#differenceMax, Math.abs(difference));
     this.#v1 -= difference;
@@ -58,11 +62,13 @@ export class LossMetricsSum {
     this.#ratioMin = Math.min(this.#ratioMin, ratio);
     this.#ratioMax = Math.max(this.#ratioMax, ratio);
     this.#sampling += sampling;
-    if (this.#loss.kind === 'ppo' || this.#loss.kind === 'cispo') {
-      // The bound acts only where it stops the token from going further in the direction of its advantage.
-      if (ratio < this.#loss.clipLowThreshold && advantage < 0) this.#clippedLow += 1;
-      if (ratio > this.#loss.clipHighThreshold && advantage > 0) this.#clippedHigh += 1;
-    }
+  }
+
+  #clip({ ratio, advantage }: { ratio: number; advantage: number }): void {
+    if (this.#loss.kind !== 'ppo' && this.#loss.kind !== 'cispo') return;
+    // The bound acts only where it stops the token from going further in the direction of its advantage.
+    if (ratio < this.#loss.clipLowThreshold && advantage < 0) this.#clippedLow += 1;
+    if (ratio > this.#loss.clipHighThreshold && advantage > 0) this.#clippedHigh += 1;
   }
 
   metrics(): Metrics {

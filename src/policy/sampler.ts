@@ -9,7 +9,7 @@ import { uniformFloat32 } from '../util/random.ts';
 import { KeyValueCache, type CacheEntry } from './key-value-cache.ts';
 import { ALL_LOGITS, decoderFeeds } from './micro-batches.ts';
 import { SAMPLING_INPUTS } from './sampling-graph.ts';
-import type { Sample, SampleRequest } from './types.ts';
+import type { EngineInfo, Sample, SampleRequest } from './types.ts';
 
 /** Padded prompt tokens that one prefill may hold. */
 const PREFILL_TOKENS = 8192;
@@ -19,6 +19,8 @@ export interface SamplerParts {
   readonly session: Session;
   readonly cache: readonly CacheEntry[];
   readonly vocabularySize: number;
+  /** A row that fills it ends as too long. */
+  readonly contextLength: number;
   /** Weights that are inputs of the graph: read at every step, so that an update is seen at once. */
   readonly parameters: Readonly<Record<string, HostTensor>>;
   readonly maxRows: number;
@@ -38,7 +40,23 @@ interface Row {
   stopReason: Sample['stopReason'] | null;
 }
 
-/** Draws all requests; yields each as it finishes. */
+/** Does top-k or top-p take part? Greedy rows choose the same token with and without them. */
+export const isFiltered = ({ temperature, topK, topP }: SampleRequest): boolean => temperature > 0 && (topK > 0 || topP < 1);
+
+/** @throws RangeError naming the request, where ONNX Runtime would only speak of indices. */
+export function checkRequest({ id, promptTokenIds, maxTokens, temperature, topP, topK }: SampleRequest, { contextLength, vocabularySize }: Pick<EngineInfo, 'contextLength' | 'vocabularySize'>): void {
+  const refuse = (what: string): never => { throw new RangeError(`cannot sample request "${id}": ${what}`); };
+  if (promptTokenIds.length === 0) refuse('its prompt has no tokens; a model needs at least one to start from');
+  if (promptTokenIds.length >= contextLength) refuse(`its prompt has ${promptTokenIds.length} tokens, and the model's context of ${contextLength} leaves no room for an answer; shorten the prompt`);
+  const stranger = promptTokenIds.find((token) => !Number.isInteger(token) || token < 0 || token >= vocabularySize);
+  if (stranger !== undefined) refuse(`token ${stranger} is not in the vocabulary of ${vocabularySize}; does the tokenizer belong to this model?`);
+  if (!Number.isInteger(maxTokens) || maxTokens < 1) refuse(`maxTokens is ${maxTokens}, expected a whole number from 1`);
+  if (!(temperature >= 0 && temperature < Infinity)) refuse(`temperature is ${temperature}, expected a number from 0`);
+  if (!(topP > 0 && topP <= 1)) refuse(`topP is ${topP}, expected a number above 0 and up to 1`);
+  if (!Number.isInteger(topK) || topK < 0) refuse(`topK is ${topK}, expected a whole number from 0`);
+}
+
+/** Draws all requests, either all filtered or none; yields each as it finishes. */
 export async function* drawSamples(requests: readonly SampleRequest[], parts: SamplerParts): AsyncGenerator<Sample> {
   const cache = new KeyValueCache(parts.cache);
   const queue = [...requests];
@@ -165,13 +183,13 @@ function* take(rows: readonly Row[], outputs: Readonly<Record<string, HostTensor
   }
 }
 
-function stopReasonOf({ request, tokenIds }: Row, token: number, { decode }: SamplerParts): Sample['stopReason'] | null {
+function stopReasonOf({ request, tokenIds }: Row, token: number, { decode, contextLength }: SamplerParts): Sample['stopReason'] | null {
   if (request.stopTokenIds.includes(token)) return 'stop';
   if (request.stopStrings.length > 0) {
     const text = decode(tokenIds);
     if (request.stopStrings.some((stop) => text.includes(stop))) return 'stop';
   }
-  return tokenIds.length >= request.maxTokens ? 'length' : null;
+  return tokenIds.length >= request.maxTokens || request.promptTokenIds.length + tokenIds.length >= contextLength ? 'length' : null;
 }
 
 const sampleOf = ({ request, tokenIds, logprobs }: Row, stopReason: Sample['stopReason']): Sample =>

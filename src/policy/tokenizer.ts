@@ -12,7 +12,11 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer> {
   const { AutoTokenizer, env } = await import('@huggingface/transformers');
   env.allowRemoteModels = false;
   const root = resolve(directory);
-  const tokenizer = await AutoTokenizer.from_pretrained(root, { local_files_only: true });
+  // The library remembers for good that a file was missing, and says of a broken one only which property it missed.
+  for (const file of ['tokenizer.json', 'tokenizer_config.json']) await checkJson(join(root, file));
+  const tokenizer = await AutoTokenizer.from_pretrained(root, { local_files_only: true }).catch((error: unknown) => {
+    throw new Error(`the tokenizer in ${root} cannot be used: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  });
   const template = (tokenizer as { chat_template?: unknown }).chat_template ?? (await readText(join(root, 'chat_template.jinja')));
   const endTokenIds = await readEndTokens(root, tokenizer as { eos_token_id?: number });
   return {
@@ -28,6 +32,18 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer> {
     },
     endTokenIds,
   };
+}
+
+/** @throws Error naming the file that is missing or is no JSON. */
+async function checkJson(path: string): Promise<void> {
+  const text = await readText(path);
+  if (text === null) throw new Error(`${path} cannot be read; a model directory needs tokenizer.json and tokenizer_config.json`);
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== 'object' || value === null) throw new Error('it holds no object');
+  } catch (error) {
+    throw new Error(`${path} is not usable JSON: ${error instanceof Error ? error.message : String(error)}; restore or download the file again`, { cause: error });
+  }
 }
 
 const readText = (path: string): Promise<string | null> => readFile(path, 'utf8').catch(() => null);

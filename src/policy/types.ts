@@ -143,7 +143,7 @@ export interface RefusedUpdate {
 }
 
 export interface Trainer {
-  /** Accumulates gradients; nothing changes until `optimStep`. */
+  /** Accumulates gradients; no weight changes until `update`. A call that fails or is aborted drops all that was accumulated. */
   forwardBackward(batch: TrainingBatch, loss: Loss, signal?: AbortSignal): Promise<LossMetrics>;
   /** Drops accumulated gradients. */
   zeroGrad(): Promise<void>;

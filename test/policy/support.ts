@@ -1,13 +1,13 @@
 /** @file Tiny models, requests and rollouts for the tests of the engine. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { arithmeticCharacters, characterTokenizer, createRandomModel } from '../../src/models/index.ts';
+import { readSafetensors } from '../../src/models/safetensors.ts';
 import { floatValues, float32Tensor, readModel, writeModel } from '../../src/onnx/index.ts';
 import { EngineCore } from '../../src/policy/engine-core.ts';
 import type { AdamParams, EngineOptions, Sample, SampleRequest, TrainingSequence } from '../../src/policy/types.ts';
 import { uniform } from '../../src/util/random.ts';
-import { writeFile } from 'node:fs/promises';
 
 export const tokenizer = characterTokenizer({ characters: arithmeticCharacters, contextLength: 64 });
 
@@ -64,6 +64,25 @@ export function sequenceOf({ promptTokenIds, temperature }: SampleRequest, { out
     tokenIds: [...promptTokenIds, ...outputTokenIds], temperature,
     actionMask: [...prompt, ...output(1)], samplingLogprobs: [...prompt, ...outputLogprobs], advantages: [...prompt, ...output(advantage)],
   };
+}
+
+export const never = (): boolean => false;
+
+/** The engine's trainable weights, as it writes them. */
+export async function weightsOf(engine: Pick<EngineCore, 'writeState'>): Promise<Map<string, Float32Array>> {
+  await using directory = await temporaryDirectory();
+  await engine.writeState(directory.path);
+  const { tensors } = await readSafetensors(join(directory.path, 'weights.safetensors'));
+  return new Map([...tensors].map(([name, { data }]) => [name, data as Float32Array]));
+}
+
+/** Accumulated gradients, through an update that is plain gradient descent; w − 1000·g loses nothing to rounding. */
+export async function takeGradients(engine: EngineCore): Promise<Map<string, Float32Array>> {
+  const before = await weightsOf(engine);
+  const update = engine.update({ learningRate: 1e15, beta1: 0, beta2: 0, eps: 1e12, weightDecay: 0, maxGradNorm: 0 });
+  if ('refused' in update) throw new Error(update.message);
+  const after = await weightsOf(engine);
+  return new Map([...before].map(([name, from]) => [name, from.map((value, at) => (value - after.get(name)![at]!) / 1000)]));
 }
 
 export const adam = (overrides: Partial<AdamParams> = {}): AdamParams =>
