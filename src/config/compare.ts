@@ -4,15 +4,29 @@ import { dirname, sep } from 'node:path';
 import type { Change } from '../events.ts';
 import { formatDuration } from './duration.ts';
 import { numberText } from './values.ts';
-import type { ResolvedPipeline } from './types.ts';
+import type { ResolvedPipeline, StageSettings } from './types.ts';
+
+/** What a stage of each kind inherits and never reads: it is no part of what the stage means. */
+const unread: { readonly [K in StageSettings['kind']]: readonly (keyof StageSettings)[] } = {
+  grpo: ['export'],
+  sft: ['group', 'export'],
+  eval: ['steps', 'group', 'batch', 'train', 'guard', 'export'],
+  export: ['steps', 'group', 'batch', 'taskset', 'agent', 'reward', 'runtime', 'train', 'eval', 'promote', 'guard'],
+};
+
+function meaningOf(stage: StageSettings): Partial<StageSettings> {
+  const entries = Object.entries(stage).filter(([key]) => !unread[stage.kind].includes(key as keyof StageSettings));
+  return Object.fromEntries(entries);
+}
 
 /** sha-256 of what the pipeline means: comments, spaces, key order and the folder it lies in do not count, nor does the name of a loss preset. */
 export function hashPipeline(pipeline: ResolvedPipeline): string {
-  const { file, ...meaning } = pipeline;
-  const folder = dirname(file) + sep;
-  const canonical = JSON.stringify(meaning, (key, value: unknown) => {
+  const { file, stages, ...rest } = pipeline;
+  const folder = dirname(file);
+  const canonical = JSON.stringify({ ...rest, stages: stages.map(meaningOf) }, (key, value: unknown) => {
     if (key === 'lossName') return undefined;
-    if (typeof value === 'string' && value.includes(folder)) return value.replaceAll(folder, './');
+    if (value === folder) return '.';
+    if (typeof value === 'string') return value.replaceAll(folder + sep, './');
     if (value === null || typeof value !== 'object' || Array.isArray(value)) return value;
     return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
   });
@@ -26,7 +40,7 @@ export function diffPipelines(before: ResolvedPipeline, after: ResolvedPipeline)
   const changes = compare(flatten(rootBefore), flatten(rootAfter));
   const perStage = Array.from({ length: Math.max(stagesBefore.length, stagesAfter.length) }, (_, index) => {
     const [old, now] = [stagesBefore[index], stagesAfter[index]];
-    const found = compare(old === undefined ? new Map() : flatten(old), now === undefined ? new Map() : flatten(now));
+    const found = compare(old === undefined ? new Map() : flatten(meaningOf(old)), now === undefined ? new Map() : flatten(meaningOf(now)));
     return { name: (now ?? old)?.name ?? '', found };
   });
   const everywhere = (change: Change) => perStage.every(({ found }) => found.some((other) => sameChange(change, other)));

@@ -88,7 +88,8 @@ export interface DiagnosticOptions {
 }
 
 export function diagnose(code: DiagnosticCode, message: string, at: Location, options: DiagnosticOptions = {}): Diagnostic {
-  return { code, severity: diagnosticCodes[code].severity, message, at, fix: options.fix ?? null, related: options.related ?? [] };
+  // Keys and values in a message are the user's, who may have sent us a megabyte of them.
+  return { code, severity: diagnosticCodes[code].severity, message: message.length > 500 ? `${message.slice(0, 500).toWellFormed()}…` : message, at, fix: options.fix ?? null, related: options.related ?? [] };
 }
 
 /** In reading order, each problem once: one mistake may break several schema rules at the same place. `files`: their order. */

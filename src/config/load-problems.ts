@@ -9,18 +9,17 @@ import { child, nearestPlace, type ConfigNode, type Path } from './tree.ts';
 
 export interface LoadProblem {
   origins: ResolvedDocument;
-  /** Index of the stage whose settings were loaded. */
-  stage: number;
-  section: 'taskset' | 'reward' | 'runtime' | 'train';
-  /** `error.key` is a path inside the section: `args.digits`, `0.pattern`. */
+  /** `error.key` is a path inside a stage: `taskset.args.digits`, `reward.0.pattern`. */
   error: LoadError;
+  /** Index of the stage whose settings were loaded. */
+  stage?: number;
   fileSystem?: FileSystem;
 }
 
 /** At the line of the user's code if that is to blame, else at the setting; then the setting is the related place. */
-export async function diagnoseLoadError({ origins, stage, section, error, fileSystem = disk }: LoadProblem): Promise<Diagnostic> {
+export async function diagnoseLoadError({ origins, error, stage = 0, fileSystem = disk }: LoadProblem): Promise<Diagnostic> {
   const tree = origins.stages[stage];
-  const path: Path = [section, ...(error.key ?? '').split('.').filter((part) => part !== '').map((part) => (/^\d+$/.test(part) ? Number(part) : part))];
+  const path: Path = (error.key ?? '').split('.').filter((part) => part !== '').map((part) => (/^\d+$/.test(part) ? Number(part) : part));
   const setting = (tree === undefined ? null : nearestPlace(tree, existing(tree, path))) ?? { source: origins.source, start: 0, end: 1 };
   const options = { fix: error.fix.replace(/\.$/, '') };
   const message = error.message.replace(/\.$/, '');

@@ -115,7 +115,7 @@ export type LossPreset = 'importance_sampling' | 'ppo' | 'cispo' | 'dro' | 'cros
  */
 export interface PipelineFile {
   /**
-   * One or more pipeline files to build on. Later ones win over earlier ones, this file wins over all. Maps merge; scalars and lists replace.
+   * One or more pipeline files to build on. Later ones win over earlier ones, this file wins over all. Maps merge; scalars and lists replace. Default: none.
    *
    * @minItems 1
    */
@@ -232,7 +232,7 @@ export interface TrainLora {
  */
 export interface Taskset {
   /**
-   * A built-in generator (builtin:arith, builtin:reverse-text, builtin:sort-letters, builtin:count-letters, builtin:countdown), a file of task rows (.json, .jsonl, .yaml) or a TypeScript module that yields tasks (.ts). Paths are relative to the file that names them.
+   * A built-in generator (builtin:arith, builtin:reverse-text, builtin:sort-letters, builtin:count-letters, builtin:countdown), a file of task rows (.json, .jsonl, .yaml) or a TypeScript module that yields tasks (.ts). Paths are relative to the file that names them. Default: in a stage, the one of the top level.
    */
   source?: string;
   /**

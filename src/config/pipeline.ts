@@ -108,20 +108,20 @@ function toLoss(fields: LossFields): Loss {
   switch (fields.kind) {
     case 'cross_entropy':
     case 'importance_sampling':
-      return { ...shared, kind: fields.kind };
+      return { kind: fields.kind, ...shared };
     case 'ppo': {
       const { ratio, clip_low_threshold, clip_high_threshold, dual_clip } = fields as Filled<typeof fields>;
       const dualClip = dual_clip as number | undefined;
-      return { ...shared, kind: 'ppo', ratio, clipLowThreshold: clip_low_threshold, clipHighThreshold: clip_high_threshold, ...(dualClip !== undefined && { dualClip }) };
+      return { kind: 'ppo', ratio, clipLowThreshold: clip_low_threshold, clipHighThreshold: clip_high_threshold, ...(dualClip !== undefined && { dualClip }), ...shared };
     }
     case 'cispo': {
       const { clip_low_threshold, clip_high_threshold } = fields as Filled<typeof fields>;
-      return { ...shared, kind: 'cispo', clipLowThreshold: clip_low_threshold, clipHighThreshold: clip_high_threshold };
+      return { kind: 'cispo', clipLowThreshold: clip_low_threshold, clipHighThreshold: clip_high_threshold, ...shared };
     }
     case 'dro':
-      return { ...shared, kind: 'dro', beta: (fields as Filled<typeof fields>).beta };
+      return { kind: 'dro', beta: (fields as Filled<typeof fields>).beta, ...shared };
     case 'module':
-      return { ...shared, kind: 'module', path: fields.path };
+      return { kind: 'module', path: fields.path, ...shared };
   }
 }
 

@@ -29,7 +29,8 @@ export function resolveDocument(tree: MapNode, source: Source): ResolvedDocument
   const model = section(root, 'model');
   const slug = child(root, 'name') as ScalarNode;
   const named = orElse(model, 'name', { ...slug, origin: { kind: 'derived', from: 'name' } });
-  root = withEntry(root, 'model', absolutePaths(named, [['fork']], source));
+  // Filled once more, for the order of the schema, which derived values were added behind.
+  root = fill(withEntry(root, 'model', absolutePaths(named, [['fork']], source)), rootSettings);
   const own = ownSettings(tree);
   return { source, root, own, stages: resolveStages({ tree, own, source }) };
 }
@@ -63,7 +64,6 @@ function resolveStage({ inherited, own, name, source }: { inherited: MapNode; ow
   stage = absolutePaths(stage, [['taskset', 'source'], ['train', 'loss', 'path']], source);
   if (kind === 'sft') stage = withEntry(stage, 'group', fromPlain(1, { kind: 'derived', from: 'the sft stage' }));
   const exported = kind === 'export' ? fillDefaults(pick(own, ['directory', 'format', 'dtype']), branchOfStage('export')) : emptyMap(own.origin);
-  // Once more, for the order of the schema, which derived values were added behind.
   stage = fill(stage, stageSettings);
   const head = pick(own, ['kind', 'name', 'steps']);
   const named = orElse(head, 'name', fromPlain(name, { kind: 'derived', from: 'kind' }));

@@ -24,21 +24,47 @@ export function readYaml(source: Source, { env, report }: ReadOptions): ConfigNo
 }
 
 function parse(source: Source, report: ReadOptions['report']): Document | undefined {
-  let document: Document;
-  try {
-    document = parseDocument(source.text, { prettyErrors: false, uniqueKeys: true, stringKeys: true, version: '1.2', logLevel: 'error' });
-  } catch (error) {
-    // The parser recurses; only its stack can run out here.
-    if (!(error instanceof RangeError)) throw error;
-    report(diagnose('too-deep', 'this file is nested too deeply to be read', { source, start: 0, end: 1 }));
+  const abyss = findAbyss(source.text);
+  if (abyss !== null) {
+    report(diagnose('too-deep', `values are nested more than ${maxDepth} levels deep`, { source, start: abyss, end: abyss + 1 }));
     return undefined;
   }
+  const document = parseDocument(source.text, { prettyErrors: false, uniqueKeys: true, stringKeys: true, version: '1.2', logLevel: 'error' });
   const problems = [...document.errors, ...document.warnings];
   const isSyntax = (problem: YAMLError): boolean => describeYamlError(problem, source).code === 'yaml-syntax';
   const firstSyntax = problems.find(isSyntax);
   // One slip of syntax makes the parser trip again and again; the others are reported whole.
   for (const problem of problems) if (problem === firstSyntax || !isSyntax(problem)) report(describeYamlError(problem, source));
   return problems.length === 0 ? document : undefined;
+}
+
+/**
+ * The parser takes quadratic time and linear stack for nested brackets and dashes, so a few kilobytes of them could stop it. Where they
+ * are nested far deeper than any value may be; brackets inside texts count too, and never come to this many.
+ */
+function findAbyss(text: string): number | null {
+  const limit = 5 * maxDepth;
+  let depth = 0;
+  for (const { 0: bracket, index } of text.matchAll(/[[\]{}]/g)) {
+    depth = bracket === '[' || bracket === '{' ? depth + 1 : Math.max(0, depth - 1);
+    if (depth > limit) return index;
+  }
+  return new RegExp(`(?:[-?:][ \\t]+){${limit}}`).exec(text)?.index ?? deepestLine(text, limit);
+}
+
+/** Where lines are indented more and more, `limit` times in a row. */
+function deepestLine(text: string, limit: number): number | null {
+  const open: number[] = [];
+  let offset = 0;
+  for (const line of text.split('\n')) {
+    const indent = /^ */.exec(line)?.[0].length ?? 0;
+    if (indent < line.length) {
+      while ((open.at(-1) ?? -1) >= indent) open.pop();
+      if (open.push(indent) > limit) return offset + indent;
+    }
+    offset += line.length + 1;
+  }
+  return null;
 }
 
 type YamlCode = YAMLError['code'];
