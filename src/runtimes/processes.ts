@@ -1,7 +1,7 @@
 /** What children need from the operating system: ends for their whole family, and a limit to its memory. */
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
 
 const POLL_MS = 100;
 /** A child of execa's, as far as ending it goes. */
@@ -82,7 +82,8 @@ function residentMbByPs(pid: number, report: (residentMb: number) => void): void
   });
 }
 
-/** The words of a command that are files of the user's: `python3 reward.py` is made of reward.py. */
+/** The words of a command that are files of the user's: `python3 reward.py` is made of reward.py. An interpreter is not. */
 export function programFiles(command: readonly string[], cwd: string): string[] {
-  return command.map((word) => resolve(cwd, word)).filter((file) => existsSync(file) && statSync(file).isFile());
+  const words = command.filter((word, index) => index > 0 || !isAbsolute(word));
+  return words.map((word) => resolve(cwd, word)).filter((file) => existsSync(file) && statSync(file).isFile());
 }

@@ -38,7 +38,7 @@ export function generate({ source, args, split }: TasksetSettings, seed: number)
 export function tooFew(source: string, exist: number, { train, eval: held }: TasksetSettings['split'], more = ''): ReturnType<typeof loadFailure> {
   const evalShare = Math.min(exist, held > 0 ? Math.max(1, Math.floor((exist * held) / (train + held))) : 0);
   const fix = exist === 0 ? 'Add tasks.' : `Write split: { train: ${exist - evalShare}, eval: ${evalShare} } or less. ${more}`;
-  return loadFailure(`${source} has ${exist} tasks; the split asks for ${train} to train and ${held} to evaluate, ${train + held} in all.`, fix.trim(), { key: 'split' });
+  return loadFailure(`${source} has ${exist} task${exist === 1 ? '' : 's'}; the split asks for ${train} to train and ${held} to evaluate, ${train + held} in all.`, fix.trim(), { key: 'split' });
 }
 
 /** Defaults filled in; unknown keys and wrong values refused. */

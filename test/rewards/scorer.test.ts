@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -158,13 +160,17 @@ describe('command', () => {
     expect(verdicts.map(rewardOf)).toEqual([1, expect.stringMatching(says)]);
   });
   test('what a program started ends with it', async () => {
-    const marker = join(folder, 'still-alive');
-    const child = `setInterval(()=>require("fs").writeFileSync(${JSON.stringify(marker)},""),20)`;
-    const scorer = await close.open([node(`require("child_process").spawn(process.execPath,["-e",${JSON.stringify(child)}],{stdio:"ignore"});setInterval(()=>{},1000)`, { timeoutMs: 1500 })]);
-    expect(rewardOf(await scorer.score(request('', null)))).toMatch(/gave no answer/);
-    rmSync(marker, { force: true });
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    expect(() => rmSync(marker)).toThrow(/ENOENT/);
+    const server = createServer().listen(0, '127.0.0.1');
+    const connected = once(server, 'connection') as Promise<[Socket]>;
+    await once(server, 'listening');
+    const grandchild = `require("net").connect(${(server.address() as AddressInfo).port},"127.0.0.1")`;
+    const scorer = await close.open([node(`require("child_process").spawn(process.execPath,["-e",${JSON.stringify(grandchild)}],{stdio:"ignore"});setInterval(()=>{},1000)`, { timeoutMs: 3000 })]);
+    const verdict = scorer.score(request('', null));
+    const [socket] = await connected;
+    const ended = once(socket.on('error', () => {}), 'close');
+    expect(rewardOf(await verdict)).toMatch(/gave no answer/);
+    await ended;
+    server.close();
   });
   test('a missing program and a missing folder are told apart', async () => {
     expect(rewardOf(await (await close.open([command(['no-such-program'])])).score(request('', null)))).toMatch(/there is no program no-such-program/);

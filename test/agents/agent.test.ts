@@ -1,0 +1,83 @@
+import { describe, expect, test } from 'vitest';
+import { createAgent } from '../../src/agents/index.ts';
+import type { AgentSettings } from '../../src/config/types.ts';
+import type { Tokenizer } from '../../src/policy/types.ts';
+import type { Task } from '../../src/tasks/index.ts';
+
+const END = 1;
+const BEGIN = 2;
+
+/** One token per UTF-16 unit, after ids for the ends; `closes` also puts an end after what it encodes, as some tokenizers do. */
+function tokenizer({ closes = false, template = true } = {}): Tokenizer {
+  const plain = (text: string) => Array.from({ length: text.length }, (_, index) => text.charCodeAt(index));
+  return {
+    encode: (text, { addSpecialTokens }) => (addSpecialTokens ? [BEGIN, ...plain(text), ...(closes ? [END] : [])] : plain(text)),
+    decode: (ids) => String.fromCharCode(...ids.filter((id) => id > BEGIN)),
+    applyChatTemplate: template
+      ? (messages) => {
+          const text = `${messages.map(({ role, content }) => `<${role}>${content}`).join('')}<assistant>`;
+          return { text, ids: plain(text) };
+        }
+      : null,
+    endTokenIds: [END],
+  };
+}
+
+const settings = (more: Partial<AgentSettings> = {}): AgentSettings => ({ kind: 'completion', system: null, maxTokens: 8, temperature: 1, topP: 1, topK: 0, stop: [], ...more });
+const task = (prompt: Task['prompt']): Task => ({ id: 'add-1', prompt, answer: null, args: {} });
+const ids = (text: string) => Array.from(text, (letter) => letter.charCodeAt(0));
+const agent = (more: Partial<AgentSettings> = {}, of: Parameters<typeof tokenizer>[0] = {}, contextLength = 64) => createAgent({ settings: settings(more), tokenizer: tokenizer(of), contextLength });
+
+describe('completion', () => {
+  test('sends the text with the tokenizer\'s own beginning', () => {
+    expect(agent().prepare(task('12+34='))).toEqual({ ok: true, prompt: '12+34=', tokenIds: [BEGIN, ...ids('12+34=')] });
+  });
+  test('never sends a prompt that is already closed', () => {
+    expect(agent({}, { closes: true }).prepare(task('12+34='))).toEqual({ ok: true, prompt: '12+34=', tokenIds: [BEGIN, ...ids('12+34=')] });
+  });
+  test('puts the system text first, as it stands', () => {
+    expect(agent({ system: '1+1=2\n' }).prepare(task('2+2='))).toMatchObject({ ok: true, prompt: '1+1=2\n2+2=' });
+  });
+  test('cannot send messages', () => {
+    expect(agent().prepare(task([{ role: 'user', content: 'hi' }]))).toMatchObject({ ok: false, error: { phase: 'setup', message: expect.stringMatching(/^task add-1: .*agent: \{ kind: chat \}/) } });
+  });
+});
+
+describe('chat', () => {
+  test('wraps a text as the user\'s message and opens the answer', () => {
+    expect(agent({ kind: 'chat', system: 'be brief' }).prepare(task('2+2'))).toEqual({ ok: true, prompt: '<system>be brief<user>2+2<assistant>', tokenIds: ids('<system>be brief<user>2+2<assistant>') });
+  });
+  test('a system message of the task wins', () => {
+    const messages = [{ role: 'system', content: 'own' }, { role: 'user', content: 'x' }] as const;
+    expect(agent({ kind: 'chat', system: 'be brief' }).prepare(task([...messages]))).toMatchObject({ prompt: '<system>own<user>x<assistant>' });
+  });
+  test('needs a model with a chat template', () => {
+    expect(agent({ kind: 'chat' }, { template: false }).prepare(task('x'))).toMatchObject({ ok: false, error: { message: 'task add-1: the model has no chat template; write agent: { kind: completion }' } });
+  });
+});
+
+test('a prompt that leaves too little room is an error that names the numbers', () => {
+  expect(agent({}, {}, 15).prepare(task('12+34='))).toMatchObject({ ok: true });
+  expect(agent({}, {}, 14).prepare(task('12+34='))).toEqual({
+    ok: false,
+    error: {
+      phase: 'setup',
+      type: 'context_overflow',
+      message: "task add-1: the prompt has 7 tokens and max_tokens allows 8 more, but the model's context holds 14; lower max_tokens to 7 or shorten the prompt",
+    },
+  });
+  expect(agent({}, {}, 7).prepare(task('12+34='))).toMatchObject({ error: { message: expect.stringMatching(/context holds 7; shorten the prompt$/) } });
+});
+
+describe('the completion as text', () => {
+  test('ends before the stop token', () => {
+    expect(agent().decode([...ids('46'), END])).toBe('46');
+    expect(agent().decode([END])).toBe('');
+    expect(agent().decode([])).toBe('');
+    expect(agent().stopTokenIds).toEqual([END]);
+  });
+  test('ends before the first stop string', () => {
+    expect(agent({ stop: ['\n', ';'] }).decode(ids('46; or\nso'))).toBe('46');
+    expect(agent({ stop: ['\n'] }).decode(ids('46'))).toBe('46');
+  });
+});

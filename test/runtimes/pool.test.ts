@@ -1,0 +1,157 @@
+/** The pool against places that are told what to do: no threads, no processes. */
+import { expect, test } from 'vitest';
+import { Pool } from '../../src/runtimes/index.ts';
+import type { CallMessage, OpenPlace, PlaceHandlers } from '../../src/runtimes/types.ts';
+
+interface FakePlace {
+  calls: CallMessage[];
+  handlers: PlaceHandlers;
+  killed: boolean;
+}
+
+function fakes(): { open: OpenPlace; places: FakePlace[] } {
+  const places: FakePlace[] = [];
+  return {
+    places,
+    open(handlers) {
+      const place: FakePlace = { calls: [], handlers, killed: false };
+      places.push(place);
+      return {
+        send: (message) => void place.calls.push(message),
+        async kill() {
+          place.killed = true;
+        },
+      };
+    },
+  };
+}
+
+const limits = { timeoutMs: 60_000 };
+const answer = (place: FakePlace, result: unknown = null) => place.handlers.onReply({ id: place.calls.at(-1)!.id, result });
+const settled = () => new Promise(setImmediate);
+
+test('opens no more places than it may, and serves the rest in order', async () => {
+  const { open, places } = fakes();
+  const pool = new Pool({ open, size: 2, setupTimeoutMs: 1 });
+  const done: string[] = [];
+  const calls = ['a', 'b', 'c', 'd'].map((name) => pool.call(name, null, limits).then(() => done.push(name)));
+  await settled();
+  expect(places.map(({ calls: [call] }) => call!.method)).toEqual(['a', 'b']);
+  answer(places[1]!);
+  await settled();
+  expect(places[1]!.calls.map(({ method }) => method)).toEqual(['b', 'c']);
+  answer(places[1]!);
+  await settled();
+  answer(places[1]!);
+  answer(places[0]!);
+  await Promise.all(calls);
+  expect(done).toEqual(['b', 'c', 'd', 'a']);
+  expect(places).toHaveLength(2);
+  await pool[Symbol.asyncDispose]();
+  expect(places.every(({ killed }) => killed)).toBe(true);
+});
+
+test('a place that ends fails its call only, and is replaced', async () => {
+  const { open, places } = fakes();
+  await using pool = new Pool({ open, size: 1, setupTimeoutMs: 1 });
+  const [first, second] = [pool.call('a', null, limits), pool.call('b', null, limits)];
+  await settled();
+  places[0]!.handlers.onEnd({ type: 'exit', message: 'fell over' });
+  expect(await first).toEqual({ ok: false, failure: { type: 'exit', message: 'fell over' } });
+  await settled();
+  answer(places[1]!, 7);
+  expect(await second).toEqual({ ok: true, value: 7 });
+});
+
+test('a place that ends while nobody uses it costs nothing', async () => {
+  const { open, places } = fakes();
+  await using pool = new Pool({ open, size: 1, setupTimeoutMs: 1 });
+  const first = pool.call('a', null, limits);
+  await settled();
+  answer(places[0]!);
+  await first;
+  places[0]!.handlers.onEnd({ type: 'exit', message: 'late' });
+  const second = pool.call('b', null, limits);
+  await settled();
+  answer(places[1]!, 'fine');
+  expect(await second).toEqual({ ok: true, value: 'fine' });
+});
+
+test('a place that asks to be replaced for an earlier fault finishes what it is doing', async () => {
+  const { open, places } = fakes();
+  await using pool = new Pool({ open, size: 1, setupTimeoutMs: 1 });
+  const [first, second] = [pool.call('a', null, limits), pool.call('b', null, limits)];
+  await settled();
+  places[0]!.handlers.onReply({ id: 0, error: { message: 'from before' }, broken: true });
+  answer(places[0]!, 'innocent');
+  expect(await first).toEqual({ ok: true, value: 'innocent' });
+  await settled();
+  expect(places[0]!.killed).toBe(true);
+  answer(places[1]!, 'fresh');
+  expect(await second).toEqual({ ok: true, value: 'fresh' });
+});
+
+test.each([
+  ['no reply', 'hello', /answered with something that is no reply: "hello"/],
+  ['an error without a message', { id: 1, error: 'x' }, /no reply/],
+  ['the reply to another call', { id: 9, result: 1 }, /answered call 9, which nobody waits for/],
+])('a place that sends %s breaks the protocol and is ended', async (_name, message, says) => {
+  const { open, places } = fakes();
+  await using pool = new Pool({ open, size: 1, setupTimeoutMs: 1 });
+  const call = pool.call('a', null, limits);
+  await settled();
+  places[0]!.handlers.onReply(message);
+  expect(await call).toMatchObject({ ok: false, failure: { type: 'protocol', message: expect.stringMatching(says) } });
+  expect(places[0]!.killed).toBe(true);
+});
+
+test('an answer that is there when the time is up came in time', async () => {
+  const { open, places } = fakes();
+  await using pool = new Pool({ open, size: 1, setupTimeoutMs: 1 });
+  const call = pool.call('a', null, { timeoutMs: 1 });
+  await settled();
+  // The main thread is busy until long after the limit; the answer waits behind the timer.
+  setImmediate(() => answer(places[0]!, 'just in time'));
+  const until = performance.now() + 20;
+  while (performance.now() < until);
+  expect(await call).toEqual({ ok: true, value: 'just in time' });
+});
+
+test('cancelling leaves the queue, or ends the place that is busy', async () => {
+  const { open, places } = fakes();
+  await using pool = new Pool({ open, size: 1, setupTimeoutMs: 1 });
+  const [busy, queued] = [new AbortController(), new AbortController()];
+  const first = pool.call('a', null, { ...limits, signal: busy.signal });
+  const second = pool.call('b', null, { ...limits, signal: queued.signal });
+  const third = pool.call('c', null, limits);
+  await settled();
+  queued.abort(new Error('not b'));
+  await expect(second).rejects.toThrow('not b');
+  expect(places).toHaveLength(1);
+  busy.abort(new Error('not a'));
+  await expect(first).rejects.toThrow('not a');
+  expect(places[0]!.killed).toBe(true);
+  await settled();
+  answer(places[1]!, 'c');
+  expect(await third).toEqual({ ok: true, value: 'c' });
+});
+
+test('a place has to be welcomed before it is used; one that dies young gets a second chance', async () => {
+  const { open, places } = fakes();
+  const welcome = { method: 'open', params: () => 'modules', check: (reply: unknown) => (reply === 'ready' ? null : ({ type: 'exception', message: 'no module' } as const)) };
+  await using pool = new Pool({ open, size: 1, setupTimeoutMs: 60_000, welcome });
+  const first = pool.call('a', null, limits);
+  await settled();
+  places[0]!.handlers.onEnd({ type: 'exit', message: 'stillborn' });
+  await settled();
+  expect(places[1]!.calls).toEqual([{ id: 1, method: 'open', params: 'modules' }]);
+  answer(places[1]!, 'ready');
+  await settled();
+  answer(places[1]!, 'a');
+  expect(await first).toEqual({ ok: true, value: 'a' });
+  places[1]!.handlers.onEnd({ type: 'exit', message: 'bored' });
+  const second = pool.call('b', null, limits);
+  await settled();
+  answer(places[2]!, 'not ready');
+  expect(await second).toEqual({ ok: false, failure: { type: 'exception', message: 'no module' } });
+});
