@@ -6,7 +6,7 @@
  */
 import fc, { type GeneratorValue } from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Builder, createSession, differentiate, float, int, ints, rankOf, string, type Dim, type HostTensor, type Model, type Value } from '../../src/onnx/index.ts';
+import { Builder, createSession, differentiate, float, int, rankOf, string, type Dim, type HostTensor, type Model, type Value } from '../../src/onnx/index.ts';
 import { numbersOf } from './support.ts';
 
 const RUNS = 40;
