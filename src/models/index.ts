@@ -10,3 +10,4 @@ export { parseSource, type ModelSource } from './sources.ts';
 export { floatsOf, openSafetensors, parseSafetensors, readSafetensors, writeSafetensors, type SafetensorsFile, type StoredTensor } from './safetensors.ts';
 export { arithmeticCharacters, characterTokenizer, type CharacterTokenizer } from './character-tokenizer.ts';
 export { createRandomModel } from './random-model.ts';
+export { exportCheckpoint, type ExportDtype, type ExportFormat, type ExportOptions } from './export/index.ts';
