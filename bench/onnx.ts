@@ -1,0 +1,178 @@
+/**
+ * `npm run bench:onnx`: forward and backward of two decoders against the speed of their own matrix products, and against PyTorch.
+ *
+ * The products of the graph are timed alone, in the same rounds, with the same shapes and operators; `ratio` is their time over
+ * the whole graph's. PyTorch is asked in turn with us, one step each, when a Python with torch is there (RLRUN_PYTHON, or python3).
+ */
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface, type Interface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { buildDecoder, decoderParameters, parseDecoderConfig } from '../src/models/architectures/index.ts';
+import { Builder, createSession, elementCount, f32, float32Tensor, inferTypes, intAttribute, type Dim, type HostTensor, type Model, type Node, type Session } from '../src/onnx/index.ts';
+import { prepareDecoder } from '../src/policy/decoder.ts';
+import { denominators } from '../src/policy/losses/weights.ts';
+import { microBatches, trainingFeeds } from '../src/policy/micro-batches.ts';
+import { trainingGraph } from '../src/policy/training-graph.ts';
+import type { Loss, TrainMethod, TrainingSequence } from '../src/policy/types.ts';
+import { uniform } from '../src/util/random.ts';
+
+interface Case {
+  readonly name: string;
+  readonly config: Record<string, unknown>;
+  readonly train: TrainMethod;
+  readonly rows: number;
+  readonly length: number;
+  /** Tokens at the end of each row that are scored. */
+  readonly scored: number;
+}
+
+const llama = (sizes: Record<string, unknown>): Record<string, unknown> =>
+  ({ model_type: 'llama', rms_norm_eps: 1e-5, rope_theta: 10_000, tie_word_embeddings: true, hidden_act: 'silu', max_position_embeddings: 512, ...sizes });
+
+const cases: readonly Case[] = [
+  {
+    name: '135M LoRA r=16, 8×128', rows: 8, length: 129, scored: 64,
+    config: llama({ hidden_size: 576, intermediate_size: 1536, num_hidden_layers: 30, num_attention_heads: 9, num_key_value_heads: 3, vocab_size: 49_152 }),
+    train: { method: 'lora', rank: 16, alpha: 32, targets: ['all-linear'], seed: 0 },
+  },
+  {
+    name: '0.85M full, 64×24', rows: 64, length: 25, scored: 8,
+    config: llama({ hidden_size: 128, intermediate_size: 384, num_hidden_layers: 4, num_attention_heads: 4, num_key_value_heads: 4, vocab_size: 64 }),
+    train: { method: 'full' },
+  },
+];
+
+const rounds = Number(process.env['RLRUN_BENCH_ROUNDS'] ?? 7);
+const loss: Loss = { kind: 'importance_sampling', reduction: 'sum' };
+const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+const timed = async (work: () => Promise<unknown>): Promise<number> => { const start = performance.now(); await work(); return performance.now() - start; };
+
+function randomWeights(config: Record<string, unknown>): Model {
+  const decoder = parseDecoderConfig(config, 'bench');
+  return buildDecoder(decoder, new Map(decoderParameters(decoder).map(({ name, shape, kind }, index) => {
+    const values = new Float32Array(elementCount(shape));
+    // A short pattern: the bench needs no good random numbers, and 135 million of them take a while.
+    for (let at = 0; at < values.length; at++) values[at] = kind === 'norm' ? 1 : 0.04 * (((at * 2654435761 + index) % 1000) / 1000 - 0.5);
+    return [name, float32Tensor(shape, values)];
+  })));
+}
+
+function batchOf({ rows, length, scored, config }: Case): TrainingSequence[] {
+  const vocabulary = Number(config['vocab_size']);
+  return Array.from({ length: rows }, (_, row): TrainingSequence => {
+    const inside = (value: (at: number) => number): number[] => Array.from({ length }, (_, at) => (at >= length - scored ? value(at) : 0));
+    return {
+      tokenIds: Array.from({ length }, (_, at) => Math.floor(uniform([1, row], at) * vocabulary)),
+      actionMask: inside(() => 1), samplingLogprobs: inside(() => -Math.log(vocabulary)), advantages: inside((at) => uniform([2, row], at) - 0.5), temperature: 1,
+    };
+  });
+}
+
+/** One matrix product of the graph: C batches of M×K · K×N. */
+interface Product { key: string; node: Node; shapes: [readonly number[], readonly number[]]; constant: [boolean, boolean]; flops: number }
+
+function products(model: Model, feeds: Readonly<Record<string, HostTensor>>): Product[] {
+  const concrete: Model = { ...model, inputs: model.inputs.map((info) => ({ ...info, shape: feeds[info.name]!.dims })), valueInfo: new Map() };
+  const types = inferTypes(concrete);
+  const numbers = (name: string): number[] => types.get(name)!.shape!.map((dim: Dim) => { if (typeof dim !== 'number') throw new Error(`${name}: ${dim}`); return dim; });
+  return concrete.nodes.filter(({ op }) => op === 'MatMul' || op === 'Gemm').map((node) => {
+    const [a, b] = [numbers(node.inputs[0]!), numbers(node.inputs[1]!)];
+    const inner = intAttribute(node, 'transA', 0) === 1 ? a.at(-2)! : a.at(-1)!;
+    const constant: [boolean, boolean] = [model.initializers.has(node.inputs[0]!), model.initializers.has(node.inputs[1]!)];
+    return {
+      key: JSON.stringify([node.op, node.attributes, a, b, constant]), node, shapes: [a, b], constant,
+      flops: 2 * elementCount(numbers(node.outputs[0]!)) * inner,
+    };
+  });
+}
+
+/** The product alone, as it stands in the graph: constants stay constants, since ONNX Runtime packs them beforehand. */
+async function alone({ node, shapes, constant }: Product): Promise<() => Promise<unknown>> {
+  const b = new Builder();
+  const feeds: Record<string, HostTensor> = {};
+  const operands = shapes.map((dims, index) => {
+    const data = new Float32Array(elementCount(dims)).fill(0.01);
+    if (constant[index]) return b.initializer(`x${index}`, float32Tensor(dims, data));
+    feeds[`x${index}`] = f32(data, dims);
+    return b.input(`x${index}`, 'float32', dims);
+  });
+  const y = b.op(node.op, operands, node.attributes);
+  // One element out: copying the result to JavaScript is not part of the product.
+  b.output('y', b.slice(b.reshape(y, [-1]), { axis: 0, start: 0, end: 1 }));
+  const session: Session = await createSession(b.build());
+  return () => session.run(feeds);
+}
+
+interface Peer { step(): Promise<number>; close(): void }
+
+async function torchPeer(bench: Case): Promise<Peer | null> {
+  const python = process.env['RLRUN_PYTHON'] ?? 'python3';
+  const script = fileURLToPath(new URL('./peers/torch_step.py', import.meta.url));
+  const lora = bench.train.method === 'lora' ? bench.train.rank : 0;
+  const child: ChildProcessWithoutNullStreams = spawn(python, [script, JSON.stringify({ ...bench.config, rows: bench.rows, length: bench.length, scored: bench.scored, lora })]);
+  child.on('error', () => {});
+  const lines: Interface = createInterface(child.stdout);
+  const next = async (): Promise<string | null> => Promise.race([once(lines, 'line').then(([line]) => line as string), once(lines, 'close').then(() => null)]);
+  if ((await next()) !== 'ready') { child.kill(); return null; }
+  return {
+    async step() { child.stdin.write('step\n'); return Number(await next()) * 1000; },
+    close() { child.stdin.end(); },
+  };
+}
+
+async function measure(bench: Case): Promise<Record<string, unknown>> {
+  const decoder = prepareDecoder(randomWeights(bench.config), bench.train);
+  let graph: Model | undefined;
+  const differentiateMs = await timed(async () => { graph = trainingGraph(decoder.training, { loss, parameters: decoder.parameters.map(({ name }) => name) }); });
+  const session = await createSession(graph!);
+  const sequences = batchOf(bench);
+  const micro = microBatches(sequences, Infinity)[0]!;
+  const feeds = {
+    ...Object.fromEntries(decoder.parameters.map(({ name, dims, initial }) => [name, f32(initial, dims)])),
+    ...trainingFeeds(micro, { loss, totals: denominators({ sequences }), reference: null }),
+  };
+  const all = products(graph!, feeds);
+  const distinct = new Map(all.map((product) => [product.key, product]));
+  const counts = new Map<string, number>();
+  for (const { key } of all) counts.set(key, (counts.get(key) ?? 0) + 1);
+  const singles = await Promise.all([...distinct].map(async ([key, product]) => ({ key, run: await alone(product) })));
+  const peer = await torchPeer(bench);
+
+  const ours: number[] = [], gemm: number[] = [], theirs: number[] = [];
+  for (let round = -1; round < rounds; round++) {
+    const whole = await timed(() => session.run(feeds));
+    let sum = 0;
+    for (const { key, run } of singles) {
+      const times: number[] = [];
+      for (let repeat = 0; repeat < 3; repeat++) times.push(await timed(run));
+      sum += counts.get(key)! * Math.min(...times);
+    }
+    const torch = peer === null ? NaN : await peer.step();
+    if (round >= 0) { ours.push(whole); gemm.push(sum); theirs.push(torch); } // the first round warms up
+  }
+  peer?.close();
+  const flops = all.reduce((total, product) => total + product.flops, 0);
+  const paired = (a: readonly number[], b: readonly number[]): number => median(a.map((value, index) => value / b[index]!));
+  const round = (value: number, digits = 2): number => Number(value.toFixed(digits));
+  return {
+    case: bench.name,
+    nodes: graph!.nodes.length,
+    differentiate_ms: round(differentiateMs, 0),
+    step_ms: round(median(ours), 1),
+    tokens_per_second: round((bench.rows * (bench.length - 1)) / (median(ours) / 1000), 0),
+    gflop: round(flops / 1e9),
+    gflops: round(flops / 1e6 / median(ours), 1),
+    gemm_gflops: round(flops / 1e6 / median(gemm), 1),
+    ratio_to_gemm: round(paired(gemm, ours)),
+    pytorch_ms: peer === null ? null : round(median(theirs), 1),
+    speedup_over_pytorch: peer === null ? null : round(paired(theirs, ours)),
+    rounds,
+    peak_memory_mb: Math.round(process.resourceUsage().maxRSS / 1024),
+  };
+}
+
+const chosen = process.argv[2];
+const results = [];
+for (const bench of cases) if (chosen === undefined || bench.name.startsWith(chosen)) results.push(await measure(bench));
+console.log(JSON.stringify(results, null, 2));
