@@ -26,6 +26,11 @@ describe('dimensions', () => {
     expect(b.slice(mask, { axis: 1, start: 0, end: b.neg(b.shape(ids, { start: 1, end: 2 })) }).shape).toEqual(['batch', 'past']);
   });
 
+  it('are inferred by Reshape past a sum that it keeps', () => {
+    const b = new Builder(), scores = b.input('scores', 'float32', ['batch', 2, '3*sequence', 'past + sequence']);
+    expect(b.reshape(scores, [0, 6, -1, 0]).shape).toEqual(['batch', 6, 'sequence', 'past + sequence']);
+  });
+
   it('keep their names short, however deep a graph is', () => {
     const deep = (layers: number, from: string): string => { let dim = from; for (let layer = 0; layer < layers; layer++) dim = String(opaqueDim('broadcast', dim, `${dim}`)); return dim; };
     expect(deep(100, 'a').length).toBeLessThan(128);

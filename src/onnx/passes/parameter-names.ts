@@ -18,7 +18,7 @@ export function parameterNames(model: Model): Map<string, string> {
   const heads = new Map(linearsOf(model).map((linear) => [linear.source, linear]));
   const names = new Map<string, string>(), taken = new Set<string>();
   for (const [initializer, { dataType, dims }] of model.initializers) {
-    if (!isFloat(dataType) || dims.length === 0 || dims.every((dim) => dim === 1) || TABLES.test(initializer) || /_scales?$/.test(initializer)) continue;
+    if (!isFloat(dataType) || dims.every((dim) => dim === 1) || TABLES.test(initializer) || /_scales?$/.test(initializer)) continue;
     const readers = consumers.get(initializer) ?? [];
     const linear = heads.get(initializer);
     const tied = linear?.isHead === true && readsRows(consumers, initializer, readers);

@@ -60,7 +60,7 @@ export function selectLogits(model: Model, { output = 'logits', input = 'logit_p
     ...built,
     valueInfo: new Map([...model.valueInfo].filter(([name]) => !path.some(({ node }) => node.outputs.includes(name)))),
     // An exporter's own choice of positions has nothing to choose any more.
-    inputs: built.inputs.filter(({ name }) => !/logits_to_keep$/.test(name) || used.has(name)),
+    inputs: built.inputs.filter(({ name }) => !name.endsWith('logits_to_keep') || used.has(name)),
     outputs: built.outputs.map((each) => others.find(({ name }) => name === each.name) ?? each),
   };
 }

@@ -1,7 +1,7 @@
 /** @file A decoder that generates, turned into one that reads whole sequences: no cache in, none out. */
-import { Builder } from '../builder.ts';
-import { MICROSOFT, type Dim, type Model, type Node, type ValueInfo } from '../ir.ts';
-import { byteLength, tensorFrom } from '../tensor.ts';
+import { Builder, type Value } from '../builder.ts';
+import { MICROSOFT, OnnxError, type Dim, type Model, type Node, type ValueInfo } from '../ir.ts';
+import { tensorFrom } from '../tensor.ts';
 import { foldShapes } from './fold-shapes.ts';
 import { withDims } from './graph.ts';
 import { removeDeadNodes } from './rewrite.ts';
@@ -36,10 +36,10 @@ export function stripCache(model: Model): Model {
   const empty = withDims(withConstants({ ...model, outputs }, fixed), pastLengths(model.inputs, names));
   const { inputs, nodes } = empty;
   const stripped = foldShapes({ ...empty, inputs: inputs.map((input) => withMaskShape(input, inputs)), nodes: nodes.map((node) => withoutCache(node, names)) }, { without: names });
-  const live = new Set(stripped.nodes.flatMap((node) => node.inputs));
-  const needed = past.filter(({ name }) => live.has(name));
+  const read = new Set(stripped.nodes.flatMap((node) => node.inputs));
+  const needed = stripped.inputs.filter(({ name }) => names.has(name) && read.has(name));
   const without = { ...stripped, inputs: stripped.inputs.filter(({ name }) => !names.has(name)) };
-  return needed.length === 0 ? without : withEmptyTensors(without, stripped.inputs.filter(({ name }) => live.has(name) && names.has(name)));
+  return needed.length === 0 ? without : withEmptyTensors(without, needed);
 }
 
 /** The length of the cache: the symbol before the last axis, unless other inputs have it too (as they have the batch size). */
@@ -77,18 +77,19 @@ function withoutTail(names: readonly string[]): string[] {
 
 /** What still reads a past gets one of length zero, as wide as the batch. */
 function withEmptyTensors(model: Model, past: readonly ValueInfo[]): Model {
-  const front = new Builder({ ...model, nodes: [] });
-  const made = past.map(({ name, dataType, shape }) => {
+  const b = new Builder({ ...model, nodes: [] });
+  b.reserve(model.nodes.flatMap(({ name, outputs }) => [name, ...outputs]));
+  const sizeOf = (dim: Dim): Value => {
+    const source = model.inputs.find(({ shape }) => shape?.includes(dim));
+    const axis = source?.shape?.indexOf(dim) ?? 0;
+    return typeof dim === 'number' || source === undefined ? b.int64([Number(dim)]) : b.shape(b.value(source.name), { start: axis, end: axis + 1 });
+  };
+  for (const { name, dataType, shape } of past) {
     const dims = (shape ?? []).map((dim) => (typeof dim === 'number' ? dim : 1));
-    const none = front.initializer(`${name}.empty`, { dataType, dims, data: new Uint8Array(byteLength(dataType, dims)) });
-    const sizes = (shape ?? []).map((dim) => {
-      const source = model.inputs.find((input) => input.shape?.includes(dim));
-      const axis = source?.shape?.indexOf(dim) ?? 0;
-      return typeof dim === 'string' && source !== undefined ? front.shape(front.value(source.name), { start: axis, end: axis + 1 }) : front.int64([typeof dim === 'number' ? dim : 1]);
-    });
-    front.op('Expand', [none, front.concat(sizes, 0)], {}, { outputNames: [name] });
-    return name;
-  });
-  const built = front.build();
-  return removeDeadNodes({ ...model, nodes: [...built.nodes, ...model.nodes], initializers: built.initializers, opsets: made.length > 0 ? built.opsets : model.opsets });
+    if (!dims.includes(0)) throw new OnnxError(`cannot tell which axis of "${name}" is the length of the cache: its shape is [${(shape ?? []).join(', ')}]`);
+    const none = b.initializer(`${name}.empty`, { dataType, dims, data: new Uint8Array() });
+    b.op('Expand', [none, b.concat((shape ?? []).map(sizeOf), 0)], {}, { outputNames: [name] });
+  }
+  const { nodes, initializers } = b.build();
+  return removeDeadNodes({ ...model, nodes: [...nodes, ...model.nodes], initializers });
 }

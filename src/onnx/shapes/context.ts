@@ -83,8 +83,19 @@ export function reshaped(context: ShapeContext, from: Shape | null, target: read
   const free = dims.indexOf(-1);
   if (free < 0) return dims.map((dim, axis) => dim ?? opaqueDim('reshape', context.node.outputs[0] ?? '', axis));
   const rest = dims.filter((_, axis) => axis !== free);
-  const left = from !== null && rest.every((dim) => dim !== null) ? divideDims(productOf(from), productOf(rest)) : null;
+  const left = from !== null && rest.every((dim) => dim !== null) ? quotient(from, rest) : null;
   return dims.map((dim, axis) => (axis === free ? left : dim) ?? opaqueDim('reshape', context.node.outputs[0] ?? '', axis));
+}
+
+/** The product of some dimensions by that of others. Equal ones cancel first: a sum such as `past + sequence` divides nothing else. */
+function quotient(dims: readonly Dim[], by: readonly Dim[]): Dim | null {
+  const above = [...dims], below: Dim[] = [];
+  for (const dim of by) {
+    const at = above.indexOf(dim);
+    if (at >= 0) above.splice(at, 1);
+    else below.push(dim);
+  }
+  return divideDims(productOf(above), productOf(below));
 }
 
 /** Content of an elementwise integer operation with broadcasting of one element. */
