@@ -1,6 +1,5 @@
 /** Runs what may not run on the main thread: reward modules, regular expressions and schemas of the user, long comparisons. */
-import { serveUserModules } from '../runtimes/user-modules.ts';
-import { readVerdict, type Verdict } from '../runtimes/verdict.ts';
+import { readVerdict, serveUserModules, type Verdict } from '../runtimes/index.ts';
 import type { JsonCheck } from './json-schema.ts';
 import type { ScoreRequest } from './types.ts';
 import { similarity } from './similarity.ts';

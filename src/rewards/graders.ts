@@ -1,9 +1,8 @@
 import type { RewardSettings } from '../config/types.ts';
 import { invalid, type Verdict } from '../runtimes/index.ts';
 import { type GeneratorName, generators } from '../tasks/index.ts';
-import { type Loaded, loadFailure } from '../util/load-error.ts';
-import { askCommand } from './command.ts';
-import type { House } from './house.ts';
+import { keyInside, type Loaded, loadFailure } from '../util/load-error.ts';
+import type { GraderTools } from './tools.ts';
 import { isClose, lastNumber } from './numbers.ts';
 import { similarity } from './similarity.ts';
 import type { ScoreRequest } from './types.ts';
@@ -28,7 +27,7 @@ const againstAnswer = (grade: (completion: string, answer: string, signal?: Abor
   ready(({ task, completion }, signal) => (task.answer === null ? invalid('the task has no `answer` to compare with') : grade(completion, task.answer, signal)));
 
 /** How each kind of reward becomes a grader. */
-export const graderRules: { [K in RewardKind]: (settings: SettingsOf<K>, house: House) => LoadedGrader | Promise<LoadedGrader> } = {
+export const graderRules: { [K in RewardKind]: (settings: SettingsOf<K>, tools: GraderTools) => LoadedGrader | Promise<LoadedGrader> } = {
   exact_match: () => againstAnswer((completion, answer) => value(sameText(completion, answer))),
 
   contains: ({ value: needle }) => searchFor(needle === null ? null : [needle], 'value', (has, [text]) => has(text!)),
@@ -38,14 +37,15 @@ export const graderRules: { [K in RewardKind]: (settings: SettingsOf<K>, house: 
   regex({ pattern, flags, full }, { inWorker }) {
     // `g` and `y` would make a test depend on the one before it.
     const kept = flags.replace(/[gy]/g, '');
-    const source = full ? `^(?:${pattern})$` : pattern;
+    // Start and end of the text whatever the flags are: `^` and `$` mean lines under `m`.
+    const source = full ? `(?<![^])(?:${pattern})(?![^])` : pattern;
     try {
       new RegExp(pattern, kept);
     } catch (error) {
       return loadFailure(`The pattern is no regular expression: ${(error as Error).message}.`, 'Correct the pattern; backslashes need single quotes in YAML.', { key: 'pattern' });
     }
     return ready(async ({ completion }, signal) => {
-      const matched = await inWorker('regex', { source, flags: kept, completion }, signal);
+      const matched = await inWorker('regex', { source, flags: kept, completion: full ? completion.trim() : completion }, signal);
       return matched.ok ? value(matched.value) : matched;
     });
   },
@@ -88,8 +88,9 @@ export const graderRules: { [K in RewardKind]: (settings: SettingsOf<K>, house: 
     });
   },
 
-  command(settings, { runtime, limit }) {
+  async command(settings, { runtime, limit }) {
     if (settings.command.length === 0) return loadFailure('The command is empty.', 'Write the program and its arguments, such as [python3, reward.py].', { key: 'command' });
+    const { askCommand } = await import('./command.ts');
     const timeoutMs = Math.min(settings.timeoutMs, runtime.scoreTimeoutMs);
     return ready((request, signal) => limit(() => askCommand(settings, request, { timeoutMs, memoryMb: runtime.memoryMb, signal })));
   },
@@ -114,13 +115,13 @@ export const graderRules: { [K in RewardKind]: (settings: SettingsOf<K>, house: 
       return environment.value.grade({ template: id, args: task.args, prompt: task.prompt }, completion, signal);
     }),
 
-  any: ({ rewards }, house) => best(rewards, house, (value, other) => value > other),
-  all: ({ rewards }, house) => best(rewards, house, (value, other) => value < other),
+  any: ({ rewards }, tools) => best(rewards, tools, (value, other) => value > other),
+  all: ({ rewards }, tools) => best(rewards, tools, (value, other) => value < other),
 };
 
 /** Loads one entry of a `reward:` list, of whatever kind. */
-export function loadGrader<K extends RewardKind>(settings: SettingsOf<K>, house: House): LoadedGrader | Promise<LoadedGrader> {
-  return graderRules[settings.kind as K](settings, house);
+export function loadGrader<K extends RewardKind>(settings: SettingsOf<K>, tools: GraderTools): LoadedGrader | Promise<LoadedGrader> {
+  return graderRules[settings.kind as K](settings, tools);
 }
 
 /** Case-blind search. An empty needle is refused: it is found everywhere. */
@@ -136,12 +137,12 @@ function searchFor(values: readonly string[] | null, key: string, found: (has: (
 }
 
 /** The child that wins (the first of equals) gives its value; all are kept, with weight 1 for the winner and 0 for the rest. */
-async function best(rewards: readonly RewardSettings[], house: House, beats: (value: number, other: number) => boolean): Promise<LoadedGrader> {
+async function best(rewards: readonly RewardSettings[], tools: GraderTools, beats: (value: number, other: number) => boolean): Promise<LoadedGrader> {
   if (rewards.length === 0) return loadFailure('There is no reward to choose from.', 'Give at least one reward.', { key: 'rewards' });
   const children: { name: string; grade: Grader }[] = [];
   for (const [index, settings] of rewards.entries()) {
-    const loaded = await loadGrader(settings, house);
-    if (!loaded.ok) return { ok: false, error: { ...loaded.error, key: `rewards.${index}.${loaded.error.key ?? ''}` } };
+    const loaded = await loadGrader(settings, tools);
+    if (!loaded.ok) return { ok: false, error: { ...loaded.error, key: keyInside(`rewards.${index}`, loaded.error.key) } };
     children.push({ name: settings.name, grade: loaded.grader });
   }
   return ready(async (request, signal) => {

@@ -1,9 +1,9 @@
 import type { RewardSettings, RuntimeSettings } from '../config/types.ts';
 import type { Subscore } from '../events.ts';
 import { MAX_REWARD } from '../runtimes/index.ts';
-import { type Loaded, loadFailure } from '../util/load-error.ts';
+import { keyInside, type Loaded, loadFailure } from '../util/load-error.ts';
 import { type Grader, loadGrader } from './graders.ts';
-import { openHouse } from './house.ts';
+import { openTools } from './tools.ts';
 import type { Scorer, ScoreRequest } from './types.ts';
 
 export interface ScorerOptions {
@@ -28,24 +28,24 @@ interface WeightedGrader {
 export async function createScorer({ settings, runtime, onOutput, signal }: ScorerOptions): Promise<Loaded<'scorer', Scorer>> {
   signal?.throwIfAborted();
   const positive = settings.reduce((total, { weight }) => total + Math.max(0, weight), 0);
-  if (positive === 0) return loadFailure('No reward has a positive weight, so no completion can earn anything.', 'Give at least one reward a weight above 0.', { key: 'weight' });
-  const house = openHouse({ settings, runtime, onOutput });
+  if (positive === 0) return loadFailure('No reward has a positive weight, so no completion can earn anything.', 'Give at least one reward a weight above 0.');
+  const tools = openTools({ settings, runtime, onOutput });
   const graders: WeightedGrader[] = [];
   for (const [index, entry] of settings.entries()) {
-    const loaded = await loadGrader(entry, house);
+    const loaded = await loadGrader(entry, tools);
     if (!loaded.ok || signal?.aborted) {
-      const { files } = house.provenance();
-      await house[Symbol.asyncDispose]();
+      const { files } = tools.provenance();
+      await tools[Symbol.asyncDispose]();
       signal?.throwIfAborted();
-      if (!loaded.ok) return { ok: false, error: { ...loaded.error, files, key: `${index}.${loaded.error.key ?? ''}`, message: `reward ${entry.name}: ${loaded.error.message}` } };
+      if (!loaded.ok) return { ok: false, error: { ...loaded.error, files, key: keyInside(String(index), loaded.error.key), message: `reward ${entry.name}: ${loaded.error.message}` } };
     } else {
       graders.push({ name: entry.name, weight: entry.weight > 0 ? entry.weight / positive : entry.weight, grade: loaded.grader });
     }
   }
   const scorer: Scorer = {
-    ...house.provenance(),
+    ...tools.provenance(),
     score: (request, abort) => combine(graders, request, abort),
-    [Symbol.asyncDispose]: () => house[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => tools[Symbol.asyncDispose](),
   };
   return { ok: true, scorer };
 }

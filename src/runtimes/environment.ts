@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { RuntimeSettings } from '../config/types.ts';
 import type { ChatMessage, Task } from '../tasks/types.ts';
-import { childPlace } from './child-place.ts';
 import { type Call, Pool } from './pool.ts';
 import { programFiles } from './processes.ts';
 import { type Failure, failure, type Outcome } from './types.ts';
@@ -44,6 +43,7 @@ export async function openEnvironment(options: EnvironmentOptions): Promise<Open
     if (runtime.kind !== 'subprocess' || command.length === 0) {
       return { ok: false, files: [], failure: { type: 'exception', message: 'there is no program to ask: write runtime: { kind: subprocess, command: [...] }' } };
     }
+    const { childPlace } = await import('./child-place.ts');
     const open = childPlace({ command, cwd, replies: 'stdout', memoryMb, ...(onOutput ? { onOutput } : {}) });
     const files = programFiles(command, cwd);
     const hash = files.reduce((sum, file) => sum.update(readFileSync(file)).update('\0'), createHash('sha256')).digest('hex');

@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { RuntimeSettings } from '../config/types.ts';
-import { childPlace } from './child-place.ts';
 import { type Call, Pool } from './pool.ts';
 import { CHANNEL_FD } from './serve.ts';
 import { type Failure, failure, type OpenPlace } from './types.ts';
@@ -35,7 +34,7 @@ export type OpenedUserCode = { ok: true; code: UserCode } | { ok: false; failure
 export async function openUserCode({ entry, paths, runtime, onOutput, signal }: UserCodeOptions): Promise<OpenedUserCode> {
   let sources: Sources | null = null;
   const pool = new Pool({
-    open: javaScriptPlace(entry, runtime, onOutput),
+    open: await javaScriptPlace(entry, runtime, onOutput),
     size: runtime.concurrency,
     setupTimeoutMs: runtime.setupTimeoutMs,
     welcome: {
@@ -64,9 +63,10 @@ export async function openUserCode({ entry, paths, runtime, onOutput, signal }: 
 const NODE_ITSELF_MB = 64;
 
 /** A worker thread for `local`, a Node child for `subprocess`. */
-function javaScriptPlace(entry: URL, { kind, cwd, memoryMb }: RuntimeSettings, onOutput?: (text: string) => void): OpenPlace {
+async function javaScriptPlace(entry: URL, { kind, cwd, memoryMb }: RuntimeSettings, onOutput?: (text: string) => void): Promise<OpenPlace> {
   const output = onOutput ? { onOutput } : {};
   if (kind === 'local') return workerPlace({ entry, memoryMb, ...output });
+  const { childPlace } = await import('./child-place.ts');
   const file = fileURLToPath(entry);
   const command = [process.execPath, `--max-old-space-size=${memoryMb}`, file];
   // User code may remove the folder that it runs in; the next child starts all the same.

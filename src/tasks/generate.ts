@@ -1,4 +1,3 @@
-import { Ajv } from 'ajv';
 import type { TasksetSettings } from '../config/types.ts';
 import { didYouMean } from '../util/did-you-mean.ts';
 import { type Loaded, loadFailure } from '../util/load-error.ts';
@@ -10,7 +9,7 @@ import type { Task } from './types.ts';
 export const BUILTIN = 'builtin:';
 
 /** Makes the tasks of a built-in source, or says which argument is wrong. */
-export function generate({ source, args, split }: TasksetSettings, seed: number): Loaded<'tasks', Record<'train' | 'eval', Task[]>> {
+export async function generate({ source, args, split }: TasksetSettings, seed: number): Promise<Loaded<'tasks', Record<'train' | 'eval', Task[]>>> {
   const name = source.slice(BUILTIN.length);
   const known: Record<string, Generator<unknown>> = generators as never;
   const generator = Object.hasOwn(known, name) ? known[name]! : null;
@@ -18,7 +17,7 @@ export function generate({ source, args, split }: TasksetSettings, seed: number)
     const names = Object.keys(known);
     return loadFailure(`There is no built-in taskset "${name}".`, `${didYouMean(name, names)}The built-in tasksets are ${names.join(', ')}.`, { key: 'source' });
   }
-  const checked = completeArgs(generator, args);
+  const checked = await completeArgs(generator, args);
   if (!checked.ok) return checked;
   const fault = generator.check?.(checked.args) ?? null;
   if (fault) return loadFailure(`${source}: ${fault.message}.`, fault.fix, { key: `args.${fault.key}` });
@@ -42,7 +41,8 @@ export function tooFew(source: string, exist: number, { train, eval: held }: Tas
 }
 
 /** Defaults filled in; unknown keys and wrong values refused. */
-function completeArgs(generator: Generator<unknown>, given: TasksetSettings['args']): Loaded<'args', Record<string, unknown>> {
+async function completeArgs(generator: Generator<unknown>, given: TasksetSettings['args']): Promise<Loaded<'args', Record<string, unknown>>> {
+  const { Ajv } = await import('ajv');
   const args = structuredClone(given) as Record<string, unknown>;
   const validate = new Ajv({ useDefaults: true, allErrors: true, logger: false, strict: false }).compile(generator.args);
   if (validate(args)) return { ok: true, args };

@@ -35,7 +35,7 @@ export async function loadTaskset(options: LoadTasksetOptions): Promise<Loaded<'
   signal?.throwIfAborted();
   const { source } = settings;
   if (source.startsWith(BUILTIN)) {
-    const made = generate(settings, seed);
+    const made = await generate(settings, seed);
     return made.ok ? { ok: true, taskset: taskset(source.slice(BUILTIN.length), made.tasks, { files: [], hashes: [] }) } : made;
   }
   if (!isModule(source) && !ROW_FILES.includes(extname(source).toLowerCase())) {

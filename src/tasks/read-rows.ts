@@ -1,7 +1,6 @@
 /** Rows of a JSON, JSON Lines or YAML file, each with its place, and with numbers as they were written. */
 import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
-import { isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import { type Loaded, loadFailure } from '../util/load-error.ts';
 import type { SourceRow } from './rows.ts';
 import { NumberLiteral } from './slug.ts';
@@ -9,7 +8,7 @@ import { NumberLiteral } from './slug.ts';
 type Rows = Loaded<'rows', SourceRow[]>;
 
 /** How each kind of file is read, by its ending. */
-const readers: Record<string, (text: string, file: string) => Rows> = { '.jsonl': readJsonLines, '.ndjson': readJsonLines, '.json': readJson, '.yaml': readYaml, '.yml': readYaml };
+const readers: Record<string, (text: string, file: string) => Rows | Promise<Rows>> = { '.jsonl': readJsonLines, '.json': readJson, '.yaml': readYaml, '.yml': readYaml };
 
 export const ROW_FILES = Object.keys(readers);
 
@@ -51,7 +50,9 @@ function readJson(text: string, file: string): Rows {
   return listRows(value, literal, file);
 }
 
-function readYaml(text: string, file: string): Rows {
+async function readYaml(text: string, file: string): Promise<Rows> {
+  const yaml = await import('yaml');
+  const { LineCounter, parseDocument } = yaml;
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const [fault] = document.errors;
@@ -60,7 +61,7 @@ function readYaml(text: string, file: string): Rows {
     return syntaxFault(file, { line, column: col }, `no YAML: ${fault.message}`, 'Write a list of rows.');
   }
   try {
-    return listRows(document.toJS(), literally(document.contents, document.toJS()), file);
+    return listRows(document.toJS(), literally(yaml, document.contents, document.toJS()), file);
   } catch (error) {
     return syntaxFault(file, { line: 1, column: 1 }, (error as Error).message, 'Write the rows out.');
   }
@@ -92,13 +93,14 @@ function parseLiterally(text: string): unknown {
 }
 
 /** The same for a YAML node, whose plain value is at hand; numbers that are not written as in JSON keep their value. */
-function literally(node: unknown, plain: unknown): unknown {
+function literally(yaml: typeof import('yaml'), node: unknown, plain: unknown): unknown {
+  const { isMap, isScalar, isSeq } = yaml;
   if (isScalar(node)) return typeof node.value === 'number' && /^-?\d[\d.eE+-]*$/.test(node.source ?? '') ? new NumberLiteral(node.source!) : plain;
-  if (isSeq(node)) return node.items.map((item, index) => literally(item, (plain as unknown[])[index]));
+  if (isSeq(node)) return node.items.map((item, index) => literally(yaml, item, (plain as unknown[])[index]));
   if (isMap(node)) {
     const entries = node.items.flatMap(({ key, value }): [string, unknown][] => {
       const name = String(isScalar(key) ? key.value : key);
-      return isObject(plain) && name in plain ? [[name, literally(value, plain[name])]] : [];
+      return isObject(plain) && name in plain ? [[name, literally(yaml, value, plain[name])]] : [];
     });
     return Object.fromEntries(entries);
   }

@@ -1,5 +1,5 @@
 /** Rows that users write: HUD's `Task` format (`env, id, args, slug, …`), or simply a prompt and its answer. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { isPrompt, PROGRAM } from '../runtimes/index.ts';
 import { didYouMean } from '../util/did-you-mean.ts';
@@ -98,5 +98,5 @@ export const isModule = (file: string): boolean => /\.[cm]?[jt]s$/.test(file);
 
 /** A row without a name is named by what it says, so that its id survives a new order of the rows. */
 function anonymousId(file: string, ...content: unknown[]): string {
-  return `${basename(file, extname(file))}-${createHash('sha1').update(JSON.stringify(content)).digest('hex').slice(0, 8)}`;
+  return `${basename(file, extname(file))}-${hash('sha1', JSON.stringify(content), 'hex').slice(0, 8)}`;
 }

@@ -1,6 +1,5 @@
 /** Runs a user's task module: collects its rows and names its templates. */
-import { PlaceError } from '../runtimes/serve.ts';
-import { serveUserModules } from '../runtimes/user-modules.ts';
+import { PlaceError, serveUserModules } from '../runtimes/index.ts';
 
 export interface RowsCall {
   path: string;

@@ -2,7 +2,7 @@
  * HUD's default slug: the template's id, and for arguments a dash and the first 8 hex digits of the SHA-1 of what Python's
  * `json.dumps(args, sort_keys=True)` prints. The same task has the same slug in HUD and here.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** A number as it stood in its file: Python tells 1.0 from 1, which JavaScript numbers cannot. */
 export class NumberLiteral {
@@ -14,7 +14,7 @@ export class NumberLiteral {
 
 export function slugOf(id: string, args: Readonly<Record<string, unknown>>): string {
   if (Object.keys(args).length === 0) return id;
-  return `${id}-${createHash('sha1').update(pythonJson(args)).digest('hex').slice(0, 8)}`;
+  return `${id}-${hash('sha1', pythonJson(args), 'hex').slice(0, 8)}`;
 }
 
 /** JSON as Python prints it with `sort_keys=True`: `", "` and `": "`, escaped non-ASCII, keys by code point. */
@@ -34,8 +34,11 @@ export function pythonJson(value: unknown): string {
 const pythonString = (text: string): string =>
   JSON.stringify(text).replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
+const SURROGATE = /[\ud800-\udfff]/;
+
 /** Python orders text by code point, JavaScript by UTF-16 unit; they differ above the basic plane. */
 function compareCodePoints(a: string, b: string): number {
+  if (!SURROGATE.test(a) && !SURROGATE.test(b)) return a < b ? -1 : a > b ? 1 : 0;
   const [left, right] = [[...a], [...b]];
   for (let i = 0; i < Math.min(left.length, right.length); i++) {
     const difference = left[i]!.codePointAt(0)! - right[i]!.codePointAt(0)!;

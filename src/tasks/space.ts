@@ -27,14 +27,14 @@ export interface Split {
   eval: number;
 }
 
-const ROUNDS = 6;
+const ROUNDS = 4;
 
 /**
  * The place of `index` in a shuffled 0 … size − 1, without storing the shuffle: a balanced Feistel network over the next
- * power of four, walked along its cycle until it falls inside (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002).
+ * square, walked along its cycle until it falls inside (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002).
  */
 export function shuffledRank(index: number, size: number, key: { seed: number; stream: number }): number {
-  const half = 2 ** Math.ceil(Math.log2(size) / 2);
+  const half = Math.ceil(Math.sqrt(size));
   let rank = index;
   do {
     let left = Math.floor(rank / half);

@@ -5,7 +5,10 @@ export interface Task {
   prompt: string | ChatMessage[];
   answer: string | null;
   args: Record<string, unknown>;
-  /** Set when the task came from a two-yield template: the runtime grades it by resuming that template. */
+  /**
+   * What grades the task under `reward: { kind: task }`: a generator (`builtin:arith`), a two-yield template of a module (its
+   * absolute path) or of the runtime's program (`runtime`).
+   */
   template?: { id: string; source: string };
 }
 

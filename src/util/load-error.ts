@@ -14,6 +14,9 @@ export interface LoadError {
 
 export type Loaded<K extends string, T> = ({ ok: true } & { [P in K]: T }) | { ok: false; error: LoadError };
 
+/** A key of something that itself has a place: `2` and `pattern` make `2.pattern`. */
+export const keyInside = (outer: string, key: string | null): string => (key === null ? outer : `${outer}.${key}`);
+
 /** Builds a failed load; what is left out is empty. */
 export function loadFailure(message: string, fix: string, place: Partial<Pick<LoadError, 'key' | 'at' | 'files'>> = {}): { ok: false; error: LoadError } {
   return { ok: false, error: { message, fix, key: null, at: null, files: [], ...place } };

@@ -83,7 +83,9 @@ describe('regex', () => {
     for (const scorer of [search, whole]) expect(rewardOf(await scorer.score(request('46', null)))).toBe(1);
     expect(rewardOf(await search.score(request('a46', null)))).toBe(1);
     expect(rewardOf(await whole.score(request('a46', null)))).toBe(0);
-    expect(rewardOf(await whole.score(request('46', null)))).toBe(1);
+    expect(rewardOf(await whole.score(request(' 46\n', null)))).toBe(1);
+    const lines = await close.open([regex('\\d+', { full: true, flags: 'm' })]);
+    expect(rewardOf(await lines.score(request('a\n46', null)))).toBe(0);
   });
   test('catastrophic backtracking costs one rollout', async () => {
     const scorer = await close.open([regex('^(a+)+$')], { scoreTimeoutMs: 1000 });

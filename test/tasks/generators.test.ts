@@ -110,7 +110,7 @@ test.each([
   ['builtin:reverse-text', { min_length: 5, max_length: 4 }, 'args.min_length', 'builtin:reverse-text: min_length is 5, above max_length 4.', 'Make max_length at least min_length.'],
   ['builtin:reverse-text', { prompt: 'reverse' }, 'args.prompt', 'builtin:reverse-text: the prompt has no {text}.', 'Write {text} where it belongs.'],
   ['builtin:countdown', { max_target: 3 }, 'args.max_target', 'builtin:countdown: max_target is 3, below max_number 25.', 'Raise max_target to at least max_number.'],
-  ['tasks.csv', {}, 'source', 'tasks.csv is no taskset.', 'Name a builtin:… or a file ending in .jsonl, .ndjson, .json, .yaml, .yml, .ts or .js.'],
+  ['tasks.csv', {}, 'source', 'tasks.csv is no taskset.', 'Name a builtin:… or a file ending in .jsonl, .json, .yaml, .yml, .ts or .js.'],
 ])('%s %j is refused', async (source, args, key, message, fix) => {
   const loaded = await loadTaskset({ settings: { source, args, split: { train: 1, eval: 1 } }, seed: 1 });
   expect(loaded).toEqual({ ok: false, error: { message, fix, key, at: null, files: [] } });

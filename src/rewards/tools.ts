@@ -7,7 +7,7 @@ import { workerUrl } from '../util/worker-url.ts';
 import type { GraderCalls } from './grader.worker.ts';
 
 /** What graders share: places for user code, opened when the first of them needs one. */
-export interface House extends AsyncDisposable {
+export interface GraderTools extends AsyncDisposable {
   readonly runtime: RuntimeSettings;
   /** A call into a place that has every reward module loaded. */
   inWorker<M extends keyof GraderCalls>(method: M, params: GraderCalls[M]['params'], signal?: AbortSignal): Promise<Outcome<GraderCalls[M]['result']>>;
@@ -19,13 +19,13 @@ export interface House extends AsyncDisposable {
   provenance(): { files: readonly string[]; hash: string };
 }
 
-export interface HouseOptions {
+export interface ToolsOptions {
   settings: readonly RewardSettings[];
   runtime: RuntimeSettings;
   onOutput?: ((text: string) => void) | undefined;
 }
 
-export function openHouse({ settings, runtime, onOutput }: HouseOptions): House {
+export function openTools({ settings, runtime, onOutput }: ToolsOptions): GraderTools {
   const every = flatten(settings);
   const paths = [...new Set(every.flatMap((entry) => (entry.kind === 'module' ? [entry.path] : [])))];
   const environments = new Map<string, ReturnType<typeof openEnvironment>>();
@@ -69,7 +69,8 @@ export function openHouse({ settings, runtime, onOutput }: HouseOptions): House 
     async [Symbol.asyncDispose]() {
       const opened = await Promise.all([...environments.values()]);
       await Promise.all(opened.map(async (environment) => environment.ok && environment.environment[Symbol.asyncDispose]()));
-      await code?.[Symbol.asyncDispose]();
+      const places = await opening;
+      if (places?.ok) await places.code[Symbol.asyncDispose]();
     },
   };
 }
