@@ -43,7 +43,7 @@ export async function loadTaskset(options: LoadTasksetOptions): Promise<Loaded<'
   }
   const read = isModule(source) ? await runModule(options) : { ...(await readRows(source)), templates: [], files: [source] };
   if (!read.ok) return read;
-  const refuse = (failed: { ok: false; error: LoadError }) => ({ ok: false as const, error: { ...failed.error, files: read.files } });
+  const refuse = (failed: { ok: false; error: LoadError }) => ({ ok: false as const, error: { ...failed.error, files: [...new Set([...read.files, ...failed.error.files])] } });
   const checked = checkRows(read.rows, { file: source, templates: read.templates });
   if (!checked.ok) return refuse(checked);
   const divided = divide(checked.rows, settings, seed);
@@ -132,32 +132,45 @@ type Prompted = { ok: true; sides: Sides; files: readonly string[]; hashes: read
 
 /** Has every template make its prompt. Each environment is opened once and closed again: grading opens it anew. */
 async function askForPrompts(sides: Record<'train' | 'eval', RowTask[]>, { settings, runtime = PATIENT, onOutput, signal }: LoadTasksetOptions): Promise<Prompted> {
-  await using environments = new AsyncDisposableStack();
-  const opened = new Map<string, Environment>();
+  const environments = new Map<string, Environment>();
   const sources = new Set([...sides.train, ...sides.eval].flatMap(({ task }) => (task.prompt === null ? [task.template!.source] : [])));
-  for (const source of sources) {
-    const result = await openEnvironment({ source, runtime: source === PROGRAM ? runtime : { ...runtime, kind: 'local' }, onOutput, signal });
-    if (!result.ok) return loadFailure(`${source === PROGRAM ? settings.source : source}: ${result.failure.message}.`, 'Its rows name templates that something has to run.', { key: 'source', files: result.files });
-    opened.set(source, environments.use(result.environment));
-  }
-  // The first fault is enough: a program that cannot do one task shall not be asked for thousands.
-  const stop = new AbortController();
-  const until = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
-  const finish = async ({ task, name }: RowTask): Promise<Task> => {
-    if (task.prompt !== null) return task as Task;
-    const { id, source } = task.template!;
-    const prompt = await opened.get(source)!.setup({ template: id, args: task.args }, until);
-    if (!prompt.ok) throw new SetupFault(`${name}: ${prompt.failure.message}`);
-    return { ...task, prompt: prompt.value };
-  };
   try {
-    const [train, held] = await Promise.all([Promise.all(sides.train.map(finish)), Promise.all(sides.eval.map(finish))]);
-    return { ok: true, sides: { train, eval: held }, files: [...opened.values()].flatMap(({ files }) => files), hashes: [...opened.values()].map(({ hash }) => hash) };
-  } catch (error) {
-    stop.abort();
-    if (error instanceof SetupFault) return loadFailure(`${settings.source}, ${error.message}.`, 'A template yields its prompt first, then the reward.', { key: 'source' });
-    throw error;
+    for (const source of sources) {
+      const opened = await openEnvironment({ source, runtime: source === PROGRAM ? runtime : { ...runtime, kind: 'local' }, onOutput, signal });
+      if (!opened.ok) return loadFailure(`${source === PROGRAM ? settings.source : source}: ${opened.failure.message}.`, 'Its rows name templates that something has to run.', { key: 'source', files: opened.files });
+      environments.set(source, opened.environment);
+    }
+    const files = [...environments.values()].flatMap((environment) => environment.files);
+    const asked = await askAll(sides, { environments, signal });
+    if ('fault' in asked) return loadFailure(`${settings.source}, ${asked.fault}.`, 'A template yields its prompt first, then the reward.', { key: 'source', files });
+    return { ok: true, sides: asked, files, hashes: [...environments.values()].map(({ hash }) => hash) };
+  } finally {
+    await Promise.all([...environments.values()].map((environment) => environment[Symbol.asyncDispose]()));
   }
 }
 
 class SetupFault extends Error {}
+
+/** The first fault is enough: a program that cannot do one task is not asked for thousands. */
+async function askAll(
+  sides: Record<'train' | 'eval', RowTask[]>,
+  { environments, signal }: { environments: ReadonlyMap<string, Environment>; signal: AbortSignal | undefined },
+): Promise<Sides | { fault: string }> {
+  const stop = new AbortController();
+  const until = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const ask = async ({ task, name }: RowTask): Promise<Task> => {
+    if (task.prompt !== null) return task as Task;
+    const { id, source } = task.template!;
+    const prompt = await environments.get(source)!.setup({ template: id, args: task.args }, until);
+    if (!prompt.ok) throw new SetupFault(`${name}: ${prompt.failure.message}`);
+    return { ...task, prompt: prompt.value };
+  };
+  try {
+    const [train, held] = await Promise.all([Promise.all(sides.train.map(ask)), Promise.all(sides.eval.map(ask))]);
+    return { train, eval: held };
+  } catch (error) {
+    stop.abort();
+    if (error instanceof SetupFault) return { fault: error.message };
+    throw error;
+  }
+}

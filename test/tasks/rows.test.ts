@@ -169,3 +169,9 @@ describe('modules', () => {
     expect(await told(write('.ts', `export const templates = { async *t() { ${body} } }; export default [{ id: "t" }, { id: "t", args: { n: 1 } }];`))).toMatch(message);
   });
 });
+
+test('a broken template module is watched together with the rows that name it', async () => {
+  const module = write('.ts', 'export const templates = { async *t() { throw new Error("not yet"); } };');
+  const source = jsonl({ env: module, id: 't' }, { env: module, id: 't', args: { n: 1 } });
+  expect(await load(source)).toMatchObject({ ok: false, error: { message: expect.stringMatching(/not yet/), files: [source, module] } });
+});
