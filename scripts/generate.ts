@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { compile } from 'json-schema-to-typescript';
 import { renderReference } from './reference.ts';
 import { printJson, withTasksetArgs } from './taskset-args.ts';
+import { renderValidator } from './validator.ts';
 import type { Schema } from '../src/config/schema.ts';
 
 const root = new URL('..', import.meta.url);
@@ -13,6 +14,7 @@ const schema = withTasksetArgs(JSON.parse(await readFile(new URL('schemas/pipeli
 export const generated: Readonly<Record<string, () => string | Promise<string>>> = {
   'schemas/pipeline.schema.json': () => `${printJson(schema)}\n`,
   'src/config/pipeline-file.generated.ts': renderTypes,
+  'src/config/validator.generated.ts': () => renderValidator(schema),
   'docs/pipeline.md': () => renderReference(schema as Schema),
 };
 

@@ -19,6 +19,7 @@ export function withTasksetArgs(schema: Json): Json {
   });
   taskset['allOf'] = names.map((name) => ({
     if: { type: 'object', properties: { source: { const: `builtin:${name}` } }, required: ['source'] },
+    // oxlint-disable-next-line no-thenable -- a keyword of JSON Schema
     then: { type: 'object', properties: { args: { $ref: `#/$defs/${definitionOf(name)}` } } },
   }));
   return { ...schema, $defs: Object.fromEntries([...kept.slice(0, at), ...added, ...kept.slice(at)]) };

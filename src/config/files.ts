@@ -73,7 +73,7 @@ async function readOne({ name, path, chain, from }: Reading, options: ReadFilesO
   if (problems.some((d) => d.severity === 'error')) return { tree: undefined, isComplete: false, source };
   const start: Location = { source, start: 0, end: 1 };
   if (tree === undefined) {
-    report(diagnose('empty-file', `${name} is empty`, text === '' ? { source: nameless, start: 0, end: 0 } : start, { fix: 'rlrun init writes a commented pipeline to start from' }));
+    report(diagnose('empty-file', text.trim() === '' ? `${name} is empty` : `${name} holds nothing but comments`, text === '' ? { source: nameless, start: 0, end: 0 } : start, { fix: 'rlrun init writes a commented pipeline to start from' }));
     return { tree: undefined, isComplete: false, source };
   }
   if (tree.type !== 'map') {

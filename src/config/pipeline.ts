@@ -3,7 +3,7 @@ import type { Loss } from '../policy/types.ts';
 import { parseDuration } from './duration.ts';
 import type { Agent, Eval, Guard, Loss as LossFields, Model, Promote, Reward, Runtime, StageExport, Taskset, Train, Watch } from './pipeline-file.generated.ts';
 import type { ResolvedDocument } from './resolve.ts';
-import { child, nodeAt, placeOf, toPlain, type MapNode } from './tree.ts';
+import { child, nodeAt, toPlain, type MapNode } from './tree.ts';
 import type { AgentSettings, ResolvedPipeline, RewardSettings, RuntimeSettings, StageSettings, TrainSettings } from './types.ts';
 
 /** A section after defaults: every key has a value. */

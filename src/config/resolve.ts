@@ -5,7 +5,7 @@ import { mergeMaps } from './merge.ts';
 import { parseDuration } from './duration.ts';
 import { fillDefaults, pipelineSchema, schemaFor, type Schema } from './schema.ts';
 import type { Source } from './source.ts';
-import { child, emptyMap, fromPlain, nodeAt, placeOf, withEntry, withoutEntry, type ConfigNode, type Entry, type ListNode, type MapNode, type Origin, type Path, type ScalarNode } from './tree.ts';
+import { child, emptyMap, fromPlain, nodeAt, placeOf, withEntry, textAt, type ConfigNode, type Entry, type ListNode, type MapNode, type Origin, type Path, type ScalarNode } from './tree.ts';
 import type { LossPreset } from './pipeline-file.generated.ts';
 
 /** What `rlrun check --resolved` prints and what a `ResolvedPipeline` is made of; every value knows its origin. */
@@ -181,10 +181,4 @@ function orElse(map: MapNode, key: string, value: ConfigNode): MapNode {
 
 function derive(node: ConfigNode | undefined, from: string): ConfigNode {
   return { ...(node ?? fromPlain(null, { kind: 'default' })), origin: { kind: 'derived', from } };
-}
-
-/** The text at a key, if it is one. */
-export function textAt(node: ConfigNode | undefined, key: string): string | undefined {
-  const value = child(node, key);
-  return value?.type === 'scalar' && typeof value.value === 'string' ? value.value : undefined;
 }

@@ -2,8 +2,8 @@
 import { stringify } from 'yaml';
 import { positionOf, type Location } from './source.ts';
 import { numberText } from './values.ts';
-import { textAt, type ResolvedDocument } from './resolve.ts';
-import { child, toPlain, withEntry, withoutEntry, type ConfigNode, type Entry, type MapNode, type Origin } from './tree.ts';
+import type { ResolvedDocument } from './resolve.ts';
+import { child, textAt, toPlain, withEntry, withoutEntry, type ConfigNode, type Entry, type MapNode, type Origin } from './tree.ts';
 
 /** Which settings a stage of this kind has in a pipeline file. */
 const stageKeys: Readonly<Record<string, readonly string[]>> = {

@@ -81,6 +81,7 @@ export function suggestValue(value: string, allowed: readonly string[]): string 
 /** For a key that does not exist among `siblings`: the word that was meant, or where it belongs. `parent` is a path without indexes; `kinds` have this key. */
 export function suggestKey(key: string, { siblings, parent, kinds }: { siblings: readonly string[]; parent: string; kinds: readonly string[] }): string | undefined {
   if (/^\d+$/.test(key)) return 'a decimal comma? Write a point';
+  if (siblings.includes(key.split(':', 1)[0] ?? '')) return 'put a space after the ":"';
   if (kinds.length > 0) return `"${key}" belongs to ${kinds.length > 3 ? 'other kinds' : kinds.join(', ')}`;
   const typo = nearest(key, siblings);
   if (typo !== undefined) return `did you mean "${typo}"?`;

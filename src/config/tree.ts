@@ -71,18 +71,28 @@ export function nodeAt(root: ConfigNode, path: Path): ConfigNode | undefined {
   return path.reduce<ConfigNode | undefined>(child, root);
 }
 
+/** The text at a key, if it is one. */
+export function textAt(node: ConfigNode | undefined, key: string): string | undefined {
+  const value = child(node, key);
+  return value?.type === 'scalar' && typeof value.value === 'string' ? value.value : undefined;
+}
+
 /** The place where the value was written, if anybody wrote it. */
 export function placeOf(node: ConfigNode | undefined): Location | null {
   if (node === undefined || node.origin.kind === 'default' || node.origin.kind === 'derived') return null;
   return node.origin.at;
 }
 
-/** The key at the end of a path, or the value where there is no key (list items). */
+/** The key at the end of a path. */
 export function keyPlace(root: ConfigNode, path: Path): Location | null {
   const parent = nodeAt(root, path.slice(0, -1));
   const last = path.at(-1);
-  if (last === undefined) return placeOf(root);
-  return (parent?.type === 'map' ? parent.entries.get(String(last))?.key : null) ?? placeOf(child(parent, last));
+  const own = last !== undefined && parent?.type === 'map' ? parent.entries.get(String(last))?.key : null;
+  if (own != null) return own;
+  // The root and the entries of a list have no key of their own, so their first one stands for them.
+  const node = nodeAt(root, path);
+  const first = node?.type === 'map' ? [...node.entries.values()].find(({ key }) => key !== null) : undefined;
+  return first?.key ?? placeOf(node);
 }
 
 /** The value at a path; failing that, the nearest ancestor that somebody wrote. */

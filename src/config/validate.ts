@@ -1,23 +1,16 @@
 /** @file Schema errors, in the user's terms and at the user's place. */
-import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import type { ErrorObject } from 'ajv';
 import { diagnose, type Diagnostic } from './diagnostics.ts';
 import type { Location } from './source.ts';
 import { lossPresets } from './loss-presets.ts';
-import { kindsWith, pipelineSchema, schemaAt, schemaFor, type Schema } from './schema.ts';
+import { validate as compiled } from './validator.generated.ts';
+import { kindsWith, schemaAt, schemaFor, type Schema } from './schema.ts';
 import { nearest, suggestKey, suggestValue } from './suggest.ts';
 import { bare, describeValue, either, inline } from './values.ts';
 import { child, formatPath, keyPlace, nearestPlace, nodeAt, toPlain, type ConfigNode, type Path } from './tree.ts';
 
-let compiled: ValidateFunction | undefined;
-function validator(): ValidateFunction {
-  if (compiled === undefined) {
-    // A test compiles the schema in strict mode; here every millisecond is one that a person waits for.
-    const lean = { strict: false, strictNumbers: true, meta: false, validateSchema: false, messages: false, inlineRefs: false, code: { optimize: false } };
-    const ajv = new Ajv2020({ ...lean, allErrors: true, discriminator: true, ownProperties: true });
-    compiled = ajv.compile(pipelineSchema());
-  }
-  return compiled;
-}
+/** ajv's calling convention: the errors of the last call are a property of the function. */
+const check = compiled as unknown as { (data: unknown): boolean; errors: ErrorObject[] | null };
 
 export interface Invalid {
   readonly diagnostic: Diagnostic;
@@ -27,9 +20,12 @@ export interface Invalid {
 
 /** Checks a whole pipeline against the schema. `fallback` is where problems go that nothing in the file stands for. */
 export function validate(root: ConfigNode, fallback: Location): Invalid[] {
-  const check = validator();
   if (check(toPlain(root))) return [];
-  return (check.errors ?? []).flatMap((error) => explain(error, root, fallback) ?? []);
+  const errors = check.errors ?? [];
+  // A value of the wrong type breaks the rules for the right one as well, which is not news.
+  const mistyped = new Set(errors.filter(({ keyword }) => keyword === 'type').map(({ instancePath }) => instancePath));
+  const news = errors.filter(({ keyword, instancePath }) => keyword === 'type' || !mistyped.has(instancePath));
+  return news.flatMap((error) => explain(error, root, fallback) ?? []);
 }
 
 interface Problem {
@@ -90,7 +86,7 @@ const rules: Readonly<Record<string, (problem: Problem) => Diagnostic | null>> =
   type: ({ error, root, path, name, value, at }) => {
     const wanted = [error.params['type'] as string | string[]].flat();
     const schema = schemaAt(root, path);
-    const expected = schema?.['x-hint'] !== undefined && schema['x-expected'] !== undefined ? schema['x-expected'] : either(wanted.map((type) => typeNames[type] ?? type));
+    const expected = schema?.enum !== undefined ? either(schema.enum.map(String)) : schema?.['x-hint'] !== undefined && schema['x-expected'] !== undefined ? schema['x-expected'] : either(wanted.map((type) => typeNames[type] ?? type));
     return diagnose('wrong-type', `${name} must be ${expected}, but this is ${describeValue(value)}`, at, { fix: typeHint(wanted, value, schema) });
   },
   enum: ({ error, name, value, at }) => unknownValue({ name, value, at, allowed: error.params['allowedValues'] as unknown[] }),

@@ -1,8 +1,9 @@
 /** @file One YAML text → a tree with places. Everything that YAML allows and a pipeline does not is a diagnostic here. */
-import { isAlias, isMap, isScalar, isSeq, parseDocument, type Document, type Node, type Pair, type YAMLError } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, parseDocument, type Document, type Node, type Pair } from 'yaml';
 import { diagnose, type Diagnostic } from './diagnostics.ts';
 import { expandVariables } from './environment.ts';
 import type { Location, Source } from './source.ts';
+import { describeYamlError } from './yaml-errors.ts';
 import type { ConfigNode, Entry, ListNode, MapNode, Origin } from './tree.ts';
 
 export interface ReadOptions {
@@ -29,12 +30,12 @@ function parse(source: Source, report: ReadOptions['report']): Document | undefi
     report(diagnose('too-deep', `values are nested more than ${maxDepth} levels deep`, { source, start: abyss, end: abyss + 1 }));
     return undefined;
   }
-  const document = parseDocument(source.text, { prettyErrors: false, uniqueKeys: true, stringKeys: true, version: '1.2', logLevel: 'error' });
+  const document = parseDocument(source.text, { prettyErrors: false, uniqueKeys: false, stringKeys: true, version: '1.2', logLevel: 'error' });
   const problems = [...document.errors, ...document.warnings];
-  const isSyntax = (problem: YAMLError): boolean => describeYamlError(problem, source).code === 'yaml-syntax';
-  const firstSyntax = problems.find(isSyntax);
-  // One slip of syntax makes the parser trip again and again; the others are reported whole.
-  for (const problem of problems) if (problem === firstSyntax || !isSyntax(problem)) report(describeYamlError(problem, source));
+  const described = problems.sort((a, b) => a.pos[0] - b.pos[0]).map((problem) => describeYamlError(problem, source));
+  const firstSlip = described.findIndex(({ code }) => code === 'yaml-syntax');
+  // One slip of syntax makes the parser stumble over what follows, which may be fine.
+  for (const diagnostic of firstSlip === -1 ? described : described.slice(0, firstSlip + 1)) report(diagnostic);
   return problems.length === 0 ? document : undefined;
 }
 
@@ -65,94 +66,6 @@ function deepestLine(text: string, limit: number): number | null {
     offset += line.length + 1;
   }
   return null;
-}
-
-type YamlCode = YAMLError['code'];
-/** Own sentences where the parser's are hard to act on. */
-const sentences: Partial<Record<YamlCode, { message: string; fix?: string }>> = {
-  BAD_INDENT: { message: 'this line is indented differently from the lines it belongs to', fix: 'align it with its neighbours' },
-  TAB_AS_INDENT: { message: 'YAML does not allow tabs as indentation', fix: 'use spaces' },
-  BLOCK_AS_IMPLICIT_KEY: { message: 'this value cannot begin here', fix: 'two keys on one line? Break the line, or put { } around a map' },
-  MULTILINE_IMPLICIT_KEY: { message: 'a key must stand on one line and be followed by ":"', fix: 'is there a ":" missing?' },
-  BAD_SCALAR_START: { message: 'a plain text cannot begin with this character', fix: 'put quotes around the text' },
-  BAD_DQ_ESCAPE: { message: 'this backslash sequence is not known in double quotes', fix: 'use single quotes, where backslashes mean themselves' },
-  UNEXPECTED_TOKEN: { message: 'this was not expected here' },
-  BLOCK_IN_FLOW: { message: 'a block cannot stand inside { } or [ ]', fix: 'write it in { } or [ ] as well' },
-};
-
-function describeYamlError(error: YAMLError, source: Source): Diagnostic {
-  const [start, end] = error.pos;
-  const at: Location = { source, start, end: Math.max(end, start + 1) };
-  const text = source.text.slice(start, end);
-  switch (error.code) {
-    case 'DUPLICATE_KEY':
-      return diagnose('duplicate-key', `the key "${keyText(source, start)}" is written twice in the same map`, { ...at, end: start + keyText(source, start).length }, { fix: 'keep one of them' });
-    case 'MULTIPLE_DOCS':
-      return diagnose('multiple-documents', 'a pipeline file holds one YAML document, and here a second one begins', at, { fix: 'remove the "---", or put it in a file of its own' });
-    case 'TAG_RESOLVE_FAILED':
-      return diagnose('unknown-tag', `the tag ${text || 'here'} means nothing in a pipeline`, at, { fix: 'remove it' });
-    case 'NON_STRING_KEY':
-      return diagnose('bad-key', 'the key of a map must be a plain text', at, { fix: inFlowVariable(source, start) });
-    case 'BAD_ALIAS':
-      return diagnose('unknown-alias', 'this alias has no name', at);
-    default:
-      return describeSyntaxError(error, at);
-  }
-}
-
-function describeSyntaxError(error: YAMLError, at: Location): Diagnostic {
-  const { source, start } = at;
-  const quote = /^Missing closing (["'])quote/.exec(error.message)?.[1];
-  if (quote !== undefined) return diagnose('yaml-syntax', `a text that begins with ${quote} is not closed`, openQuote(at, quote), { fix: `add a ${quote} at its end` });
-  const bracket = /^Flow (map|sequence) in block collection/.exec(error.message)?.[1];
-  if (bracket !== undefined) {
-    const [open, close] = bracket === 'map' ? ['{', '}'] : ['[', ']'];
-    const opened = source.text.lastIndexOf(open, start);
-    return diagnose('yaml-syntax', `a ${open} is not closed before the next line begins`, opened < 0 ? at : { source, start: opened, end: opened + 1 }, { fix: `add the ${close}` });
-  }
-  const deeper = deeperLine(at);
-  if (error.code === 'BLOCK_AS_IMPLICIT_KEY' && deeper !== null) {
-    return diagnose('yaml-syntax', 'this line is indented deeper than the one above it, which has a value already', deeper, { fix: 'align it with its neighbours' });
-  }
-  const sentence = sentences[error.code];
-  const words = error.message.replace(/\.$/, '');
-  const message = sentence?.message ?? words.charAt(0).toLowerCase() + words.slice(1);
-  return diagnose('yaml-syntax', message, at, { fix: inFlowVariable(source, start) ?? sentence?.fix });
-}
-
-/** Where the text began: the last quote of the first line that has an odd number of them. The parser only knows where it gave up. */
-function openQuote(at: Location, quote: string): Location {
-  let offset = 0;
-  for (const line of at.source.text.slice(0, at.end).split('\n')) {
-    if ((line.split(quote).length - 1) % 2 === 1) {
-      const start = offset + line.lastIndexOf(quote);
-      return { source: at.source, start, end: start + 1 };
-    }
-    offset += line.length + 1;
-  }
-  return at;
-}
-
-/** The next line, if it is indented deeper than this one, which already is `key: value`. */
-function deeperLine({ source, start }: Location): Location | null {
-  const lineStart = source.text.lastIndexOf('\n', start - 1) + 1;
-  const lineEnd = source.text.indexOf('\n', start);
-  if (lineEnd === -1 || /:\s/.test(source.text.slice(start, lineEnd))) return null;
-  const next = source.text.slice(lineEnd + 1).split('\n', 1)[0] ?? '';
-  const indentOf = (line: string): number => /^ */.exec(line)?.[0].length ?? 0;
-  if (next.trim() === '' || indentOf(next) <= indentOf(source.text.slice(lineStart, lineEnd))) return null;
-  return { source, start: lineEnd + 1 + indentOf(next), end: lineEnd + 1 + next.length };
-}
-
-/** `{ a: ${env:X} }` is a map in a map for YAML; the error it then reports helps nobody. */
-function inFlowVariable(source: Source, offset: number): string | null {
-  const lineStart = source.text.lastIndexOf('\n', offset - 1) + 1;
-  const line = source.text.slice(lineStart).split('\n', 1)[0] ?? '';
-  return /[{,[][^"']*\$\{/.test(line) ? 'inside { } and [ ] put quotes around it: "${env:NAME}"' : null;
-}
-
-function keyText(source: Source, start: number): string {
-  return /^("[^"]*"|'[^']*'|[^\s:,{}[\]]+)/.exec(source.text.slice(start, start + 200))?.[0].replace(/^["']|["']$/g, '') ?? '';
 }
 
 /** Walks the parsed document once. Aliases are followed by hand, because the library loses their places. */
@@ -233,6 +146,9 @@ class TreeReader {
       const value = this.#node(valueNode, valueNode?.range == null ? { ...place, at } : place);
       if (key === '<<' && keyNode.type === 'PLAIN') {
         merged = this.#mergeKey(value, at);
+      } else if (entries.has(key)) {
+        const first = entries.get(key)?.key;
+        this.#options.report(diagnose('duplicate-key', `the key "${key}" is written twice in the same map`, at, { fix: 'keep one of them', related: first ? [{ message: 'the first is here', at: first }] : [] }));
       } else entries.set(key, { key: at, value });
     }
     if (merged === undefined) return { type: 'map', entries, origin };

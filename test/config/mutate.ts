@@ -31,7 +31,7 @@ const mutations: readonly Mutation[] = [
   (text, draw) => ((all, at) => all.toSpliced(at, 0, all[draw(all.length)] ?? '').join('\n'))(lines(text), draw(lines(text).length)),
   (text, draw) => ((all, at) => all.with(at, ' '.repeat(draw(6)) + (all[at] ?? '').trimStart()).join('\n'))(lines(text), draw(lines(text).length)),
   (text, draw) => text.slice(0, draw(text.length)),
-  (text, draw) => replaceNth(text, /(?<=: )[^\n,{}\[\]]+/g, draw, any(values, draw)),
+  (text, draw) => replaceNth(text, /(?<=: )[^\n,{}[\]]+/g, draw, any(values, draw)),
   (text, draw) => replaceNth(text, /[a-z_]+(?=: )/g, draw, any(['kind', 'group', 'train', 'x', 'loss', 'steps', '"a b"', '1', '<<', 'extends', 'constructor'], draw)),
   (text, draw) => replaceNth(text, /[a-z]{4,}/g, draw, any(['taskset', 'agent', 'sft', 'export', 'grpo', 'ppo', 'lora', 'length', 'any'], draw)),
   (text, draw) => text + any(originals, draw).text,

@@ -1,5 +1,5 @@
 /** @file Promotion, early stop and rollback need scores that somebody measures. */
-import { nearestMetric } from './sampling.ts';
+import { nearest } from '../suggest.ts';
 import type { StageRule } from './context.ts';
 
 export const evaluationRules: readonly StageRule[] = [
@@ -54,3 +54,9 @@ export const evaluationRules: readonly StageRule[] = [
     }
   },
 ];
+
+/** For a metric that is not measured, the one that was meant. */
+function nearestMetric(metric: string, known: readonly string[]): string {
+  const suggestion = nearest(metric, known);
+  return suggestion === undefined ? `measured here: ${known.join(', ')}` : `did you mean "${suggestion}"?`;
+}

@@ -1,5 +1,4 @@
 /** @file Groups, sampling, time limits: can these rollouts teach anything? */
-import { nearest } from '../suggest.ts';
 import { formatDuration } from '../duration.ts';
 import type { StageRule } from './context.ts';
 
@@ -60,9 +59,3 @@ export const samplingRules: readonly StageRule[] = [
     }
   },
 ];
-
-/** For a metric that is not measured, the one that was meant. */
-export const nearestMetric = (metric: string, known: readonly string[]): string | undefined => {
-  const suggestion = nearest(metric, known);
-  return suggestion === undefined ? `measured here: ${known.join(', ')}` : `did you mean "${suggestion}"?`;
-};

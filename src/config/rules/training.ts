@@ -1,7 +1,6 @@
 /** @file Loss, advantages, schedule: fields that contradict each other, and fields that do nothing. */
 import { lossPresets } from '../loss-presets.ts';
-import { textAt } from '../resolve.ts';
-import { nodeAt, placeOf, type Path } from '../tree.ts';
+import { nodeAt, placeOf, textAt, type Path } from '../tree.ts';
 import type { LossPreset } from '../pipeline-file.generated.ts';
 import type { StageRule } from './context.ts';
 
