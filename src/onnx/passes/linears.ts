@@ -37,11 +37,11 @@ function sizes(node: Node, shape: readonly unknown[]): readonly unknown[] {
   return node.op === 'Gemm' && intAttribute(node, 'transB', 0) === 1 ? [shape[1], shape[0]] : shape;
 }
 
-/** Follows the first inputs up to where a name has no node: an initializer or an input. */
+/** Follows the first inputs up to where a name has no node: an initializer or an input. Unpacked bytes are indices into a table. */
 function sourceOf(name: string, producers: ReadonlyMap<string, Node>): string | null {
   for (let node = producers.get(name); node !== undefined; node = producers.get(name)) {
     if (node.inputs.length === 0) return null;
-    name = node.inputs[0]!;
+    name = node.inputs[node.op === 'Gather' ? 1 : 0]!;
   }
   return name;
 }
@@ -49,10 +49,9 @@ function sourceOf(name: string, producers: ReadonlyMap<string, Node>): string | 
 /** A weight's own name where it has one; otherwise (`onnx::MatMul_734`) where its node stands in the module tree. */
 function moduleName(node: Node, source: string, isHead: boolean): string {
   const own = parameterName(source);
-  const module = own?.endsWith('.weight') === true ? own.slice(0, -'.weight'.length) : null;
+  const module = own?.endsWith('.weight') === true ? own.slice(0, -'.weight'.length) : modulePath(node) ?? source;
   // A tied head reads the embedding's matrix; as a module it is the head all the same.
-  if (module === null || (isHead && /embed|wte/.test(module))) return isHead && modulePath(node) === null ? 'lm_head' : modulePath(node) ?? source;
-  return module;
+  return isHead && /embed_tokens|wte|embed_in/.test(module) ? 'lm_head' : module;
 }
 
 /** `/model/layers.0/self_attn/q_proj/MatMul` → `model.layers.0.self_attn.q_proj`; null: the node's name holds no path. */

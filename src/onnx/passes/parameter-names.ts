@@ -3,8 +3,8 @@ import { isFloat, type Model, type Node } from '../ir.ts';
 import { consumersOf } from './graph.ts';
 import { linearsOf, modulePath, parameterName } from './linears.ts';
 
-/** Constants of the architecture: tables of angles, not weights. */
-const TABLES = /(^|[._/])(cos|sin)(_cached?|_cache)?$|inv_freq|rotary/i;
+/** Constants of the architecture and of the Builder: tables of angles and the like, not weights. */
+const TABLES = /^constant_|(^|[._/])(cos|sin)(_cached?|_cache)?$|inv_freq|rotary/i;
 
 /**
  * The weights of a model by initializer, with the names that they have in PyTorch: `onnx::MatMul_734` →

@@ -142,6 +142,11 @@ describe('parameterNames', () => {
     expect(namesOf('qwen2-genai')).toContain('model.layers.0.self_attn.qkv_proj.bias');
   });
 
+  it('does not take what unpacks quantized weights for weights', () => {
+    const model = decompose(canonicalize(readModel('test/onnx/fixtures/decoders/llama-genai-int4.onnx')));
+    expect([...parameterNames(model).values()].filter((name) => !name.includes('norm'))).toEqual([]);
+  });
+
   it('leaves no scalar, index list or table of angles among the weights', () => {
     const model = canonicalize(readModel('test/onnx/fixtures/decoders/phi-genai.onnx'));
     for (const name of parameterNames(model).keys()) {
