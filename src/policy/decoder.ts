@@ -8,7 +8,7 @@ import {
   type Model, type Tensor,
 } from '../onnx/index.ts';
 import { uniform } from '../util/random.ts';
-import type { CacheEntry } from './key-value-cache.ts';
+import type { CacheAlignment, CacheEntry } from './key-value-cache.ts';
 import type { TrainMethod } from './types.ts';
 
 /** A trainable tensor: a graph input whose buffer the optimizer updates. */
@@ -25,6 +25,7 @@ export interface Decoder {
   /** The same with the cache: inputs past_key_values.*, outputs the new rows only, present.*. */
   readonly sampling: Model;
   readonly cache: readonly CacheEntry[];
+  readonly cacheAlignment: CacheAlignment;
   readonly parameters: readonly Parameter[];
   readonly vocabularySize: number;
   /** How many numbers the weights of the model directory are. */
@@ -34,17 +35,23 @@ export interface Decoder {
 /**
  * Prepares a decoder for training and sampling.
  *
- * @throws OnnxError when the graph has no logits, no cache or no float32 weights to train.
+ * @throws OnnxError when the graph has no logits, no cache, no positions or no float32 weights to train.
  */
 export function prepareDecoder(source: Model, train: TrainMethod): Decoder {
+  const isFront = source.nodes.some(({ op }) => op === 'GroupQueryAttention');
+  if (!isFront && !source.inputs.some(({ name }) => name === 'position_ids')) {
+    // Such a graph counts columns, so rows of different lengths would see each other's positions.
+    throw new OnnxError('the graph has no input position_ids, so rows of different lengths cannot be decoded side by side: export the model with position_ids, or fork its safetensors weights');
+  }
   const canonical = decompose(canonicalize(source));
-  const { model, parameters } = train.method === 'full' ? withWeights(canonical) : withAdapters(canonical, train);
+  const { model, parameters } = train.method === 'full' ? withWeights(canonical, source) : withAdapters(canonical, train);
   const sampling = selectLogits(exposeCache(model));
   const training = selectLogits(stripCache(model));
   const vocabulary = inferTypes(training).get('logits')?.shape?.at(-1);
   if (typeof vocabulary !== 'number') throw new OnnxError('the width of the logits is not known');
   return {
     training, sampling, parameters, cache: cacheEntries(sampling),
+    cacheAlignment: isFront ? 'front' : 'back',
     vocabularySize: vocabulary,
     size: sizeOf(source),
   };
@@ -57,13 +64,17 @@ function sizeOf(model: Model): number {
   return [...floats, ...quantised.values()].reduce((sum, count) => sum + count, 0);
 }
 
-function withWeights(model: Model): { model: Model; parameters: Parameter[] } {
+const QUANTISED = ['MatMulNBits', 'GatherBlockQuantized', 'DequantizeLinear', 'DynamicQuantizeMatMul', 'MatMulIntegerToFloat'];
+
+function withWeights(model: Model, source: Model): { model: Model; parameters: Parameter[] } {
+  const quantised = source.nodes.find(({ op }) => QUANTISED.includes(op));
+  if (quantised !== undefined) throw new OnnxError(`the weights are quantised (${quantised.op}), and full fine-tuning would move only the rest: fork the fp32 model.onnx, or train with lora`);
   const names = [...parameterNames(model).keys()];
   const half = names.find((name) => model.initializers.get(name)?.dataType !== 'float32');
   if (half !== undefined) {
     throw new OnnxError(`the weight "${half}" is ${model.initializers.get(half)?.dataType ?? 'missing'}; full fine-tuning needs float32 weights: fork the fp32 model.onnx, or train with lora`);
   }
-  if (names.length === 0) throw new OnnxError('the model has no float32 weights to train; for quantised models use train: { method: lora }');
+  if (names.length === 0) throw new OnnxError('the model has no float32 weights to train');
   const { model: lifted, tensors } = liftInitializers(model, names);
   return { model: lifted, parameters: [...tensors].map(([name, tensor]) => parameterFrom(name, tensor)) };
 }

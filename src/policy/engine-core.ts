@@ -86,7 +86,7 @@ export class EngineCore {
     const decode = requests.some(({ stopStrings }) => stopStrings.length > 0) ? await this.#textDecoder() : () => '';
     yield* drawSamples(requests, {
       session, decode, cancelled, onToken,
-      cache: this.#decoder.cache, vocabularySize: this.info.vocabularySize, contextLength: this.info.contextLength, maxRows: this.#options.maxRows,
+      cache: this.#decoder.cache, cacheAlignment: this.#decoder.cacheAlignment, vocabularySize: this.info.vocabularySize, contextLength: this.info.contextLength, maxRows: this.#options.maxRows,
       parameters: tensorsOf(this.#decoder, this.#weights),
     });
   }

@@ -16,6 +16,12 @@ export interface CacheEntry {
   readonly headSize: number;
 }
 
+/**
+ * Where a short row stands among the columns of the longest one. `back`: new columns follow its past at once, as graphs need that
+ * measure distances in columns (sliding windows). `front`: from the first column on, as GroupQueryAttention has it.
+ */
+export type CacheAlignment = 'front' | 'back';
+
 type Bytes = Float32Array | Uint16Array;
 const allocate = (dataType: DataType, length: number): Bytes => (dataType === 'float16' ? new Uint16Array(length) : new Float32Array(length));
 
@@ -25,43 +31,67 @@ function roomFor(length: number): number {
   return Math.ceil(length / step) * step;
 }
 
+/**
+ * With `back`, appending would mean to move every row one column to the left. What moves instead is the view on the buffer, one
+ * column to the right: each row's last column is then the first one of the row behind it, which is free as long as that row is
+ * shorter than the capacity.
+ *
+ * ```
+ *   buffer   . . a a a│. b b b b│          a, b: two rows of 3 and 4 columns, capacity 5
+ *   view     └───0────┴────0────┘
+ *   appended . . a a a│A b b b b│B         the view, one further: . a a a A│b b b b B
+ *              └───1────┴────1────┘
+ * ```
+ */
 export class KeyValueCache {
   readonly #entries: readonly CacheEntry[];
+  readonly #alignment: CacheAlignment;
   #buffers: Bytes[];
   #rows = 0;
   #capacity = 0;
+  /** Columns by which the view has moved. */
+  #shift = 0;
 
-  constructor(entries: readonly CacheEntry[]) {
+  constructor(entries: readonly CacheEntry[], alignment: CacheAlignment) {
     this.#entries = entries;
+    this.#alignment = alignment;
     this.#buffers = entries.map(({ dataType }) => allocate(dataType, 0));
   }
 
   get rows(): number { return this.#rows; }
   get capacity(): number { return this.#capacity; }
 
+  /** The first column of a row that holds `cached` columns. */
+  start(cached: number): number { return this.#alignment === 'front' ? 0 : this.#capacity - cached; }
+
   /** Keeps these rows (in this order), then adds `added` empty ones, with room for `length` columns. */
   relayout({ keep, added, length }: { keep: readonly number[]; added: number; length: number }): void {
     const capacity = roomFor(length), rows = keep.length + added, before = this.#capacity;
-    if (capacity === before && added === 0 && keep.length === this.#rows && keep.every((row, index) => row === index)) return;
+    const isSame = capacity === before && added === 0 && keep.length === this.#rows && keep.every((row, index) => row === index);
+    if (isSame && this.#shift === 0) return;
     const shared = Math.min(before, capacity);
+    const [from, to] = this.#alignment === 'front' ? [0, 0] : [this.#shift + before - shared, capacity - shared];
     this.#buffers = this.#entries.map(({ dataType, heads, headSize }, index) => {
-      const from = this.#buffers[index]!, to = allocate(dataType, rows * heads * capacity * headSize);
+      const source = this.#buffers[index]!, target = allocate(dataType, (rows * heads + 1) * capacity * headSize);
       keep.forEach((row, place) => {
         for (let head = 0; head < heads; head++) {
-          const start = (row * heads + head) * before * headSize;
-          to.set(from.subarray(start, start + shared * headSize), (place * heads + head) * capacity * headSize);
+          const start = ((row * heads + head) * before + from) * headSize;
+          target.set(source.subarray(start, start + shared * headSize), ((place * heads + head) * capacity + to) * headSize);
         }
       });
-      return to;
+      return target;
     });
     this.#rows = rows;
     this.#capacity = capacity;
+    this.#shift = 0;
   }
 
   /** Past inputs of the graph: views, nothing is copied. */
   feeds(): Record<string, HostTensor> {
-    return Object.fromEntries(this.#entries.map(({ past, dataType, heads, headSize }, index) =>
-      [past, { dataType, dims: [this.#rows, heads, this.#capacity, headSize], data: this.#buffers[index]! }]));
+    return Object.fromEntries(this.#entries.map(({ past, dataType, heads, headSize }, index) => {
+      const start = this.#shift * headSize, length = this.#rows * heads * this.#capacity * headSize;
+      return [past, { dataType, dims: [this.#rows, heads, this.#capacity, headSize], data: this.#buffers[index]!.subarray(start, start + length) }];
+    }));
   }
 
   /** Past inputs for rows that have no past. */
@@ -69,13 +99,23 @@ export class KeyValueCache {
     return Object.fromEntries(entries.map(({ past, dataType, heads, headSize }) => [past, { dataType, dims: [rows, heads, 0, headSize], data: allocate(dataType, 0) }]));
   }
 
-  /** Writes `count` new columns of a run's row `source` into row `row`, from column `at` on. */
-  write({ present, source, row, at, count }: { present: Readonly<Record<string, HostTensor>>; source: number; row: number; at: number; count: number }): void {
+  /** Gives an empty row the first `count` columns of a run's row `source`. */
+  fill({ present, source, row, count }: { present: Readonly<Record<string, HostTensor>>; source: number; row: number; count: number }): void {
+    this.#write({ present, source, row, at: this.start(count), count });
+  }
+
+  /** Gives row `row` the one new column of a run's row `row`, for every `[row, cached]`. Rows that are left out lose their content. */
+  append(present: Readonly<Record<string, HostTensor>>, rows: Iterable<readonly [row: number, cached: number]>): void {
+    if (this.#alignment === 'back') this.#shift += 1;
+    for (const [row, cached] of rows) this.#write({ present, source: row, row, at: this.#alignment === 'front' ? cached : this.#capacity - 1, count: 1 });
+  }
+
+  #write({ present, source, row, at, count }: { present: Readonly<Record<string, HostTensor>>; source: number; row: number; at: number; count: number }): void {
     this.#entries.forEach(({ present: name, heads, headSize }, index) => {
       const { data, dims } = present[name]!, width = dims[2]!, to = this.#buffers[index]!;
       for (let head = 0; head < heads; head++) {
         const start = (source * heads + head) * width * headSize;
-        to.set((data as Float32Array).subarray(start, start + count * headSize), ((row * heads + head) * this.#capacity + at) * headSize);
+        to.set((data as Float32Array).subarray(start, start + count * headSize), ((row * heads + head) * this.#capacity + at + this.#shift) * headSize);
       }
     });
   }

@@ -6,7 +6,7 @@
  */
 import { f32, i64, type HostTensor, type Session } from '../onnx/index.ts';
 import { uniformFloat32 } from '../util/random.ts';
-import { KeyValueCache, type CacheEntry } from './key-value-cache.ts';
+import { KeyValueCache, type CacheAlignment, type CacheEntry } from './key-value-cache.ts';
 import { ALL_LOGITS, decoderFeeds } from './micro-batches.ts';
 import { SAMPLING_INPUTS } from './sampling-graph.ts';
 import type { EngineInfo, Sample, SampleRequest } from './types.ts';
@@ -18,6 +18,7 @@ export interface SamplerParts {
   /** The plain head, or the one that honours top-k and top-p. */
   readonly session: Session;
   readonly cache: readonly CacheEntry[];
+  readonly cacheAlignment: CacheAlignment;
   readonly vocabularySize: number;
   /** A row that fills it ends as too long. */
   readonly contextLength: number;
@@ -58,7 +59,7 @@ export function checkRequest({ id, promptTokenIds, maxTokens, temperature, topP,
 
 /** Draws all requests, either all filtered or none; yields each as it finishes. */
 export async function* drawSamples(requests: readonly SampleRequest[], parts: SamplerParts): AsyncGenerator<Sample> {
-  const cache = new KeyValueCache(parts.cache);
+  const cache = new KeyValueCache(parts.cache, parts.cacheAlignment);
   const queue = [...requests];
   /** Row of the cache → what is decoded there; a finished row stays until the next relayout. */
   let rows: Row[] = [];
@@ -129,7 +130,7 @@ async function* prefill(added: readonly Row[], firstRow: number, cache: KeyValue
   });
   added.forEach((row, index) => {
     const count = row.request.promptTokenIds.length;
-    cache.write({ present: outputs, source: promptOf[index]!, row: firstRow + index, at: 0, count });
+    cache.fill({ present: outputs, source: promptOf[index]!, row: firstRow + index, count });
     row.cached = count;
   });
   yield* take(added, outputs, parts);
@@ -142,7 +143,8 @@ async function* decodeStep(rows: readonly Row[], cache: KeyValueCache, parts: Sa
   rows.forEach((row, index) => {
     ids[index] = BigInt(row.tokenIds.at(-1)!);
     positions[index] = BigInt(row.cached);
-    mask.fill(1n, index * columns, index * columns + row.cached);
+    const past = index * columns + cache.start(row.cached);
+    mask.fill(1n, past, past + row.cached);
     mask[index * columns + columns - 1] = 1n;
     places[index] = BigInt(index);
   });
@@ -150,22 +152,22 @@ async function* decodeStep(rows: readonly Row[], cache: KeyValueCache, parts: Sa
     ...parts.parameters, ...ALL_LOGITS, ...cache.feeds(), ...drawFeeds(rows, parts),
     input_ids: i64(ids, [count, 1]), attention_mask: i64(mask, [count, columns]), position_ids: i64(positions, [count, 1]), logit_positions: i64(places, [count]),
   });
-  rows.forEach((row, index) => {
-    if (row.stopReason !== null) return;
-    cache.write({ present: outputs, source: index, row: index, at: row.cached, count: 1 });
-    row.cached += 1;
-  });
+  const active = rows.flatMap((row, index) => (row.stopReason === null ? [[row, index] as const] : []));
+  cache.append(outputs, active.map(([{ cached }, index]) => [index, cached]));
+  for (const [row] of active) row.cached += 1;
   yield* take(rows, outputs, parts);
 }
 
 function drawFeeds(rows: readonly Row[], { vocabularySize }: SamplerParts): Record<string, HostTensor> {
   const column = (value: (row: Row) => number): HostTensor => f32(Float32Array.from(rows, value), [rows.length, 1]);
+  const kept = ({ request: { topK } }: Row): number => (topK === 0 ? vocabularySize : Math.min(topK, vocabularySize));
   return {
     [SAMPLING_INPUTS.inverseTemperature]: column(({ request }) => (request.temperature === 0 ? 1 : 1 / request.temperature)),
     [SAMPLING_INPUTS.greedy]: column(({ request }) => (request.temperature === 0 ? 1 : 0)),
     [SAMPLING_INPUTS.uniform]: column(({ request, tokenIds }) => uniformFloat32(request.key, tokenIds.length)),
-    [SAMPLING_INPUTS.topK]: column(({ request }) => (request.topK === 0 ? vocabularySize : request.topK)),
+    [SAMPLING_INPUTS.topK]: column(kept),
     [SAMPLING_INPUTS.topP]: column(({ request }) => request.topP),
+    [SAMPLING_INPUTS.candidates]: i64(BigInt64Array.of(BigInt(rows.reduce((most, row) => Math.max(most, kept(row)), 1))), [1]),
   };
 }
 

@@ -6,7 +6,7 @@
  */
 import { Builder, dimsOf, int, type Model, type Value } from '../onnx/index.ts';
 
-/** Inputs that the sampling head adds; N rows to draw for. All float32 (N, 1). */
+/** Inputs that the sampling heads add; N rows to draw for. Float32 (N, 1) unless said otherwise. */
 export const SAMPLING_INPUTS = {
   /** 1/temperature; 1 for greedy rows. */
   inverseTemperature: 'inverse_temperature',
@@ -18,20 +18,26 @@ export const SAMPLING_INPUTS = {
   topK: 'top_k',
   /** Probability mass to keep; 1 for all. */
   topP: 'top_p',
+  /** int64 (1): the largest top-k of all rows. Sorting a few of many tokens is much cheaper than sorting them all. */
+  candidates: 'candidates',
 } as const;
 
 /** Vocabularies above this are searched in two levels: CumSum walks its axis one element at a time. */
 const BLOCK = 256;
 
-/** Adds the head. `filtered` also honours top-k and top-p, which costs a sort of the vocabulary. */
+/**
+ * Adds the head. `filtered` honours top-k and top-p, which costs a sort of the likeliest tokens, and has no greedy rows: the most
+ * likely token is the same without a filter.
+ */
 export function samplingGraph(decoder: Model, { filtered }: { filtered: boolean }): Model {
   const b = new Builder(decoder);
   const column = (name: string): Value => b.input(name, 'float32', ['drawn', 1]);
   const logits = b.mul(b.cast(b.value('logits'), 'float32'), column(SAMPLING_INPUTS.inverseTemperature));
-  const greedy = b.greater(column(SAMPLING_INPUTS.greedy), 0.5);
   const uniform = column(SAMPLING_INPUTS.uniform);
   const shifted = b.sub(logits, b.reduceMax(logits, [-1], { keepDims: true }));
-  const { token, logprob } = filtered ? drawFiltered(b, { shifted, greedy, uniform, topK: column(SAMPLING_INPUTS.topK), topP: column(SAMPLING_INPUTS.topP) }) : draw(b, { shifted, greedy, uniform });
+  const { token, logprob } = filtered
+    ? drawFiltered(b, { shifted, uniform, topK: column(SAMPLING_INPUTS.topK), topP: column(SAMPLING_INPUTS.topP), candidates: b.input(SAMPLING_INPUTS.candidates, 'int64', [1]) })
+    : draw(b, { shifted, uniform, greedy: b.greater(column(SAMPLING_INPUTS.greedy), 0.5) });
   b.output('token', token);
   b.output('logprob', logprob);
   for (const { name } of decoder.outputs) if (name.startsWith('present')) b.output(name, b.value(name));
@@ -41,11 +47,10 @@ export function samplingGraph(decoder: Model, { filtered }: { filtered: boolean 
 interface Draw {
   /** Logits at the temperature, less their maximum: (N, V). */
   shifted: Value;
-  greedy: Value;
   uniform: Value;
 }
 
-function draw(b: Builder, { shifted, greedy, uniform }: Draw): { token: Value; logprob: Value } {
+function draw(b: Builder, { shifted, uniform, greedy }: Draw & { greedy: Value }): { token: Value; logprob: Value } {
   const mass = b.exp(shifted);
   const total = b.sum(mass, [-1], { keepDims: true });
   const best = b.argmax(shifted, -1, { keepDims: true });
@@ -81,10 +86,9 @@ function countBelow(b: Builder, cumulative: Value, threshold: Value, last: numbe
  * Keeps the top k tokens, and of these the smallest set whose mass reaches p (the most likely one always), renormalises, and
  * draws from the sorted distribution.
  */
-function drawFiltered(b: Builder, { shifted, greedy, uniform, topK, topP }: Draw & { topK: Value; topP: Value }): { token: Value; logprob: Value } {
-  const size = b.shape(shifted, { start: 1, end: 2 });
-  const [sorted, order] = b.ops('TopK', [shifted, size], { axis: int(-1) }, { outputs: 2 }) as [Value, Value];
-  const rank = b.cast(b.range(b.scalar(0, 'int64'), b.squeeze(size, [0]), b.scalar(1, 'int64')), 'float32');
+function drawFiltered(b: Builder, { shifted, uniform, topK, topP, candidates }: Draw & { topK: Value; topP: Value; candidates: Value }): { token: Value; logprob: Value } {
+  const [sorted, order] = b.ops('TopK', [shifted, candidates], { axis: int(-1) }, { outputs: 2 }) as [Value, Value];
+  const rank = b.cast(b.range(b.scalar(0, 'int64'), b.squeeze(candidates, [0]), b.scalar(1, 'int64')), 'float32');
   const mass = b.exp(sorted);
   const inTopK = b.mul(mass, b.indicator(b.less(rank, topK), mass));
   const share = b.div(inTopK, b.sum(inTopK, [-1], { keepDims: true }));
@@ -94,6 +98,6 @@ function drawFiltered(b: Builder, { shifted, greedy, uniform, topK, topP }: Draw
   const total = b.sum(kept, [-1], { keepDims: true });
   const found = countBelow(b, b.cumsum(kept, 1), b.mul(uniform, total), null);
   const last = b.sub(b.cast(b.sum(b.indicator(b.greater(kept, 0), kept), [1], { keepDims: true }), 'int64'), 1);
-  const place = b.where(greedy, b.mul(last, 0), b.min(found, last));
+  const place = b.min(found, last);
   return { token: b.gatherElements(order, place, 1), logprob: b.sub(b.gatherElements(sorted, place, 1), b.log(total)) };
 }

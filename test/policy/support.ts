@@ -85,6 +85,15 @@ export async function takeGradients(engine: EngineCore): Promise<Map<string, Flo
   return new Map([...before].map(([name, from]) => [name, from.map((value, at) => (value - after.get(name)![at]!) / 1000)]));
 }
 
+/** Mean |sampler's − trainer's log-probability| over the tokens drawn for the requests. */
+export async function meanDifference(from: EngineCore, requests: readonly SampleRequest[]): Promise<number> {
+  const samples = await drawAll(from, requests);
+  const batch = { sequences: samples.map((sample, index) => sequenceOf(requests[index]!, sample, 0.5)) };
+  const { logprobs } = await from.forward(batch, never);
+  const differences = batch.sequences.flatMap(({ actionMask, samplingLogprobs }, index) => actionMask.flatMap((mask, at) => (mask === 1 ? [Math.abs(logprobs[index]![at]! - samplingLogprobs[at]!)] : [])));
+  return differences.reduce((sum, difference) => sum + difference, 0) / differences.length;
+}
+
 export const adam = (overrides: Partial<AdamParams> = {}): AdamParams =>
   ({ learningRate: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0, maxGradNorm: 0, ...overrides });
 
