@@ -105,7 +105,7 @@ export const healthRules: { readonly [M in HealthMetric]: HealthRule } = {
           : null,
   },
   within_group_reward_std: {
-    label: 'group spread',
+    label: 'spread',
     unit: 'number',
     healthy: 'above 0',
     judge: (value) => (value > 0 ? null : bad('all rollouts of a task get the same reward', 'raise the temperature, vary the tasks, or enlarge the group')),
@@ -189,7 +189,7 @@ export const healthRules: { readonly [M in HealthMetric]: HealthRule } = {
     ),
   },
   'sampling/logp_difference/max': {
-    label: 'sampler Δ max',
+    label: 'sampler Δ',
     unit: 'number',
     healthy: 'below 1',
     judge: above({ yellow: 1, red: 5 }, (value) => `sampler and trainer disagree by ${short(value)} nats on one token`, 'look for wrong weights, temperature or tokens'),

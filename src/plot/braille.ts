@@ -6,8 +6,8 @@ import type { BandPoint, Point } from './series.ts';
 
 /** One drawing of a plot. Later layers win the cells they share with earlier ones. */
 export type PlotLayer =
-  /** Points joined by lines; gaps stay open. */
-  | { readonly kind: 'line'; readonly points: readonly Point[] }
+  /** Points joined by lines, one dot thick or two; gaps stay open. */
+  | { readonly kind: 'line'; readonly points: readonly Point[]; readonly thick?: boolean }
   /** Points left alone: raw values under a smoothed line. */
   | { readonly kind: 'dots'; readonly points: readonly Point[] }
   /** The area between two curves, stippled so that a line stands out on it without colour. */
@@ -122,6 +122,8 @@ function drawLayer(layer: PlotLayer, { width, height, xDomain, yDomain }: PlotOp
   const at = ({ x, y }: Point): [number, number] | null =>
     y === null || !inside(x, xDomain) || !inside(y, yDomain) ? null : [Math.round(xScale(x)), Math.round(yScale(y))];
 
+  const below = ([x, y]: [number, number]): [number, number] => [x, Math.min(y + 1, dots.rows - 1)];
+
   if (layer.kind === 'rule') {
     if (inside(layer.y, yDomain)) {
       const y = Math.round(yScale(layer.y));
@@ -132,6 +134,7 @@ function drawLayer(layer: PlotLayer, { width, height, xDomain, yDomain }: PlotOp
     for (const point of layer.points) {
       const here = at(point);
       if (here !== null) dots.line(...(previous ?? here), ...here);
+      if (here !== null && layer.thick) dots.line(...below(previous ?? here), ...below(here));
       previous = here;
     }
   } else if (layer.kind === 'band') {

@@ -14,8 +14,8 @@ export const palette = {
   grey: '#8b949e',
 } as const;
 
-/** From low to high reward: hue and lightness both rise, as in viridis (Smith & van der Walt), so it survives in grey. */
-export const rewardRamp = ['#7a5fb0', '#5476b8', '#3a93a8', '#37ae8a', '#86c95a', '#f2dc3e'] as const;
+/** From low to high reward: hue and lightness rise together, as in viridis (Smith & van der Walt), so it survives in grey. */
+export const rewardRamp = ['#8a63c9', '#5f7fd6', '#3a9fd0', '#2fbcae', '#5fd38d', '#b4e56b'] as const;
 
 /** The ramp's colour for a share of the reward range, 0…1. */
 export function rewardColor(share: number): string {

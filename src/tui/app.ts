@@ -1,0 +1,107 @@
+/** @file The only file that knows Ink: it owns the terminal, reads keys, and writes the lines that `frame` makes. */
+import { Text, Transform, render, useApp, useInput, useWindowSize, type Instance, type Key as InkKey } from 'ink';
+import { createElement, useEffect, useReducer, useSyncExternalStore, type ReactElement } from 'react';
+import type { JobControls } from '../events.ts';
+import { frame } from './frame.ts';
+import { toAnsi, type Size } from './line.ts';
+import type { Store } from './store.ts';
+import type { Theme } from './theme.ts';
+import { initialUi, press, type Command, type Key, type Ui } from './ui.ts';
+
+export interface AppOptions {
+  store: Store;
+  controls: JobControls;
+  theme: Theme;
+  now: () => number;
+  memory: () => number | null;
+  pipeline: string;
+}
+
+/** Clocks and speeds move even when no event comes. */
+const TICK_MS = 1000;
+
+function Dashboard({ store, controls, theme, now, memory, pipeline }: AppOptions): ReactElement {
+  useSyncExternalStore(store.subscribe, store.version);
+  const [, tick] = useReducer((count: number) => count + 1, 0);
+  const [ui, setUi] = useReducer((_: Ui, next: Ui) => next, undefined, initialUi);
+  const { columns, rows } = useWindowSize();
+  const { exit } = useApp();
+
+  useEffect(() => {
+    const timer = setInterval(tick, TICK_MS);
+    return () => clearInterval(timer);
+  }, []);
+
+  useInput((input, key) => {
+    const pressed = press(ui, keyOf(input, key), store.state);
+    setUi(pressed.ui);
+    if (pressed.command?.control === 'leave') exit();
+    else if (pressed.command) run(pressed.command, controls, store);
+  });
+
+  const model = { state: store.state, ui, theme, now: now(), memory: memory(), pipeline };
+  // One line stays free: a frame as high as the screen would scroll it.
+  const size = { width: columns, height: Math.max(1, rows - 1) };
+  const lines = frame(model, size).map((line) => toAnsi(line, theme));
+  return createElement(Screen, { lines, ...size });
+}
+
+/**
+ * The lines are laid out and cut to size already. Ink measures a block of blanks in their place, which is always the same and costs nothing, and
+ * gets the lines when it writes: measuring every styled line again took half of each frame.
+ */
+function Screen({ lines, width, height }: { lines: readonly string[] } & Size): ReactElement {
+  const blank = `${'.'.repeat(width)}\n`.repeat(height).trimEnd();
+  return createElement(Transform, { transform: (_, index) => lines[index] ?? '' }, createElement(Text, null, blank));
+}
+
+/** Asks the job, and remembers the request until an event says that it came true. */
+function run(command: Exclude<Command, { control: 'leave' }>, controls: JobControls, store: Store): void {
+  (controls[command.control] as (...args: Command['args']) => void)(...command.args);
+  store.touch(({ requests, state, watch }) => {
+    if (command.control === 'pause') requests.pause = state !== 'paused';
+    else if (command.control === 'resume') requests.pause = false;
+    else if (command.control === 'evaluateNow') requests.evaluate = true;
+    else if (command.control === 'checkpointNow') requests.checkpoint = true;
+    else if (command.control === 'rollbackTo') requests.rollback = command.args[0];
+    else if (command.control === 'setWatch') watch.on = command.args[0];
+  });
+}
+
+const namedKeys = {
+  upArrow: 'up',
+  downArrow: 'down',
+  leftArrow: 'left',
+  rightArrow: 'right',
+  pageUp: 'pageup',
+  pageDown: 'pagedown',
+  return: 'return',
+  escape: 'escape',
+  tab: 'tab',
+  home: 'home',
+  end: 'end',
+} as const satisfies Partial<Record<keyof InkKey, Key>>;
+
+function keyOf(input: string, key: InkKey): Key {
+  if (key.ctrl) return `ctrl-${input}`;
+  const name = (Object.keys(namedKeys) as (keyof typeof namedKeys)[]).find((entry) => key[entry]);
+  return name ? namedKeys[name] : input;
+}
+
+export interface Terminal {
+  stdout: NodeJS.WritableStream;
+  stdin: NodeJS.ReadableStream;
+}
+
+export function mount(options: AppOptions, { stdout, stdin }: Terminal): Instance {
+  return render(createElement(Dashboard, options), {
+    stdout,
+    stdin,
+    alternateScreen: true,
+    incrementalRendering: true,
+    interactive: true,
+    exitOnCtrlC: false,
+    patchConsole: true,
+    maxFps: 12,
+  });
+}

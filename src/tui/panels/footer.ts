@@ -1,0 +1,23 @@
+import { clean, fit, span, wholeParts, type Line } from '../line.ts';
+import type { Model } from '../model.ts';
+import { keyBindings, keyName } from '../ui.ts';
+
+/** The open question, or the keys that mean something here; what was asked for stands on the left until it happens. */
+export function footer({ state, ui, theme }: Model, width: number): Line {
+  if (ui.confirm) {
+    const question = ` Roll back to ${clean(ui.confirm.name, theme)} before the next step? `;
+    return fit([span(question, 'warn', { bold: true, inverse: true }), span(' y', 'plain', { bold: true }), span(' yes  '), span('n', 'plain', { bold: true }), span(' no')], width, theme.glyph.ellipsis);
+  }
+  const { pause, evaluate, checkpoint, rollback } = state.requests;
+  const asked = [pause && 'pause', evaluate && 'evaluate', checkpoint && 'save', rollback && 'roll back'].filter((word) => typeof word === 'string');
+  const pending: Line = asked.length > 0 ? [span(` ${asked.join(', ')} after this step `, 'warn', { inverse: true }), span(' ')] : [span(' ')];
+  const keys = keyBindings
+    .filter(({ label, views }) => label !== '' && (views?.includes(ui.view) ?? true))
+    // What belongs to this view comes first.
+    .toSorted((a, b) => Number(b.views !== undefined) - Number(a.views !== undefined))
+    .map((binding): Line => {
+      const label = binding.keys[0] === 'p' && (state.state === 'paused' || pause) ? 'go on' : binding.keys[0] === 'w' && state.watch.on ? 'stop watch' : binding.label;
+      return [span(keyName(binding.keys[0]!, theme), 'accent', { bold: true }), span(` ${label}  `, 'muted')];
+    });
+  return fit(wholeParts([pending, ...keys], width), width, theme.glyph.ellipsis);
+}
