@@ -37,6 +37,8 @@ export interface ReadFilesOptions {
 
 const maxBytes = 1_000_000;
 const maxChain = 16;
+/** Files that extend several others could multiply; counted with repetition. */
+const maxReads = 100;
 
 export interface ReadFiles {
   /** Everything merged, without `extends`; undefined if the file itself could not be read. */
@@ -48,7 +50,12 @@ export interface ReadFiles {
 }
 
 export async function readFiles(name: string, path: string, options: ReadFilesOptions): Promise<ReadFiles> {
-  return await readOne({ name, path, chain: [], from: null }, options);
+  let reads = 0;
+  const onFile = (file: string): void => {
+    reads++;
+    options.onFile(file);
+  };
+  return await readOne({ name, path, chain: [], from: null }, { ...options, onFile, isTired: () => reads > maxReads });
 }
 
 interface Reading {
@@ -60,17 +67,22 @@ interface Reading {
   from: Location | null;
 }
 
-async function readOne({ name, path, chain, from }: Reading, options: ReadFilesOptions): Promise<ReadFiles> {
+async function readOne({ name, path, chain, from }: Reading, options: ReadFilesOptions & { isTired: () => boolean }): Promise<ReadFiles> {
   const { report, env } = options;
   const nameless: Source = { kind: 'file', name, path, directory: dirname(path), text: '' };
   const asked = from ?? { source: nameless, start: 0, end: 0 };
   const text = await readText(name, path, { ...options, asked });
   const source = { ...nameless, text: text ?? '' };
   if (text === undefined) return { tree: undefined, isComplete: false, source };
-  const problems: Diagnostic[] = [];
-  const tree = readYaml(source, { env, report: (d) => problems.push(d) });
-  problems.forEach(report);
-  if (problems.some((d) => d.severity === 'error')) return { tree: undefined, isComplete: false, source };
+  let isReadable = true;
+  const tree = readYaml(source, {
+    env,
+    report(problem) {
+      isReadable &&= isLocal(problem);
+      report(problem);
+    },
+  });
+  if (!isReadable) return { tree: undefined, isComplete: false, source };
   const start: Location = { source, start: 0, end: 1 };
   if (tree === undefined) {
     report(diagnose('empty-file', text.trim() === '' ? `${name} is empty` : `${name} holds nothing but comments`, text === '' ? { source: nameless, start: 0, end: 0 } : start, { fix: 'rlrun init writes a commented pipeline to start from' }));
@@ -91,9 +103,9 @@ async function readOne({ name, path, chain, from }: Reading, options: ReadFilesO
       const related = here.slice(cycle + 1).flatMap((file) => (file.from === null ? [] : [{ message: `${file.name} is extended here`, at: file.from }]));
       isComplete = false;
       report(diagnose('extends-cycle', names.length === 2 ? `${name} extends itself` : `files extend each other in a circle: ${names.join(' → ')}`, base.at, { related }));
-    } else if (here.length >= maxChain) {
+    } else if (here.length >= maxChain || options.isTired()) {
       isComplete = false;
-      report(diagnose('extends-too-deep', `more than ${maxChain} files extend each other`, base.at));
+      report(diagnose('extends-too-deep', here.length >= maxChain ? `more than ${maxChain} files extend each other` : `more than ${maxReads} files are extended`, base.at));
     } else {
       const baseName = isAbsolute(base.path) || isAbsolute(name) ? basePath : join(dirname(name), base.path);
       const read = await readOne({ name: baseName, path: basePath, chain: here, from: base.at }, options);
@@ -104,6 +116,9 @@ async function readOne({ name, path, chain, from }: Reading, options: ReadFilesO
   const own = withoutEntry(tree, 'extends');
   return { tree: bases.length === 0 ? own : mergeMaps(bases.reduce((a, b) => mergeMaps(a, b), emptyMap(own.origin)), own), isComplete, source };
 }
+
+/** Whether the rest of the file still means what it says. */
+const isLocal = ({ code }: Diagnostic): boolean => ['duplicate-key', 'unknown-alias', 'bad-merge', 'bad-variable', 'unknown-variable'].includes(code);
 
 /** The files that `extends` names. What is not a text is the one thing the schema cannot report, since `extends` is gone by then. */
 function extended(tree: MapNode, report: ReadFilesOptions['report']): { path: string; at: Location }[] {
@@ -139,8 +154,7 @@ async function readText(name: string, path: string, { fileSystem, report, onFile
       const meant = nearest(basename(path), await fileSystem.list(dirname(path)));
       const fix = meant !== undefined ? `did you mean "${meant}"?` : asked.source.path === path ? 'rlrun init writes a commented pipeline to start from' : undefined;
       report(diagnose('file-not-found', `there is no file ${name}`, asked, { fix }));
-    }
-    else if (code === 'EISDIR') report(diagnose('file-unreadable', `${name} is a directory, not a file`, asked));
+    } else if (code === 'EISDIR') report(diagnose('file-unreadable', `${name} is a directory, not a file`, asked));
     else if (code !== undefined) report(diagnose('file-unreadable', `${name} cannot be read (${code})`, asked));
     else throw error;
     return undefined;

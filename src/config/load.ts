@@ -56,8 +56,11 @@ export async function loadPipeline({ file, sets = [], env = {}, directory = '.',
   if (read.tree === undefined) return failed();
   const tree = sets.reduce((root, argument) => applySet(root, argument, { directory: resolve(directory), env, report }), read.tree);
   const start: Location = { source: read.source, start: 0, end: 1 };
+  // A value that could not be read is no news to the schema.
+  const unread = diagnostics.map(({ at }) => at);
   const invalid = validate(tree, start).filter(({ diagnostic }) => read.isComplete || diagnostic.code !== 'missing-key');
-  diagnostics.push(...invalid.map(({ diagnostic }) => diagnostic));
+  const isNews = ({ at }: Diagnostic): boolean => !unread.some((other) => other.source === at.source && other.start === at.start && other.end === at.end);
+  diagnostics.push(...invalid.map(({ diagnostic }) => diagnostic).filter(isNews));
   // Contradictions are looked for in what is valid, unless too little of it is left to make a pipeline.
   const sound = prune(tree, invalid.map(({ path }) => path));
   if (validate(sound, start).length > 0) return failed();

@@ -36,8 +36,9 @@ interface Problem {
   name: string;
   value: unknown;
   at: Location;
-  /** The key instead of the value. */
+  /** The places of other keys and values. */
   keyAt: (path: Path) => Location;
+  valueAt: (path: Path) => Location;
 }
 
 function explain(error: ErrorObject, root: ConfigNode, fallback: Location): Invalid | null {
@@ -45,12 +46,14 @@ function explain(error: ErrorObject, root: ConfigNode, fallback: Location): Inva
   if (rule === undefined) throw new Error(`no sentence for the schema keyword ${error.keyword}`);
   const path = pathOf(error.instancePath, root);
   const node = nodeAt(root, path);
+  const valueAt = (p: Path): Location => nearestPlace(root, p) ?? fallback;
   const diagnostic = rule({
     error, root, path,
     name: path.length === 0 ? 'the pipeline' : `"${formatPath(path)}"`,
     value: node === undefined ? undefined : toPlain(node),
-    at: nearestPlace(root, path) ?? fallback,
-    keyAt: (p) => keyPlace(root, p) ?? nearestPlace(root, p) ?? fallback,
+    at: valueAt(path),
+    keyAt: (p) => keyPlace(root, p) ?? valueAt(p),
+    valueAt,
   });
   const extra = error.keyword === 'additionalProperties' ? [String(error.params['additionalProperty'])] : [];
   return diagnostic === null ? null : { diagnostic, path: [...path, ...extra] };
@@ -86,11 +89,11 @@ const rules: Readonly<Record<string, (problem: Problem) => Diagnostic | null>> =
   type: ({ error, root, path, name, value, at }) => {
     const wanted = [error.params['type'] as string | string[]].flat();
     const schema = schemaAt(root, path);
-    const expected = schema?.enum !== undefined ? either(schema.enum.map(String)) : schema?.['x-hint'] !== undefined && schema['x-expected'] !== undefined ? schema['x-expected'] : either(wanted.map((type) => typeNames[type] ?? type));
-    return diagnose('wrong-type', `${name} must be ${expected}, but this is ${describeValue(value)}`, at, { fix: typeHint(wanted, value, schema) });
+    const expected = schema?.enum?.map(String) ?? schema?.['x-expected'] ?? wanted.map((type) => typeNames[type] ?? type);
+    return diagnose('wrong-type', `${name} must be ${either([expected].flat())}, but this is ${describeValue(value)}`, at, { fix: typeHint(wanted, value, schema) });
   },
   enum: ({ error, name, value, at }) => unknownValue({ name, value, at, allowed: error.params['allowedValues'] as unknown[] }),
-  discriminator: ({ error, root, path, name, keyAt, at }) => {
+  discriminator: ({ error, root, path, name, keyAt, valueAt }) => {
     const tag = String(error.params['tag']);
     const value = error.params['tagValue'] as unknown;
     const allowed = tagsOf(root, path, tag);
@@ -99,9 +102,9 @@ const rules: Readonly<Record<string, (problem: Problem) => Diagnostic | null>> =
       return diagnose('missing-key', `${name} needs "${tag}", which says what it is`, keyAt(path), { fix: `for example ${inline(examples?.[0] ?? { [tag]: allowed[0] })}` });
     }
     if (Object.hasOwn(lossPresets, String(value)) && formatPath(path).endsWith('train.loss')) {
-      return diagnose('unknown-value', `${inline(value)} is a preset, not a kind`, keyAtValue(root, [...path, tag], at), { fix: `write loss: ${String(value)}` });
+      return diagnose('unknown-value', `${inline(value)} is a preset, not a kind`, valueAt([...path, tag]), { fix: `write loss: ${String(value)}` });
     }
-    return unknownValue({ name: `"${formatPath([...path, tag])}"`, value, at: child(nodeAt(root, path), tag) === undefined ? at : keyAtValue(root, [...path, tag], at), allowed });
+    return unknownValue({ name: `"${formatPath([...path, tag])}"`, value, at: valueAt([...path, tag]), allowed });
   },
   const: () => null,
   if: () => null,
@@ -118,18 +121,18 @@ const rules: Readonly<Record<string, (problem: Problem) => Diagnostic | null>> =
   maxLength: ({ error, name, at }) => diagnose('wrong-length', `${name} must have at most ${error.params['limit']} characters`, at),
   minItems: ({ name, at }) => diagnose('wrong-length', `${name} must not be an empty list`, at),
   maxItems: ({ error, name, value, at }) => diagnose('wrong-length', `${name} must have at most ${error.params['limit']} entries, but this has ${(value as unknown[]).length}`, at),
-  uniqueItems: ({ error, root, path, name, value, at }) => {
+  uniqueItems: ({ error, path, name, value, valueAt }) => {
     const [second, first] = [Number(error.params['i']), Number(error.params['j'])].sort((a, b) => b - a) as [number, number];
-    return diagnose('repeated-item', `${name} names ${inline((value as unknown[])[second])} twice`, keyAtValue(root, [...path, second], at), { fix: 'keep one of them', related: [{ message: 'the first is here', at: keyAtValue(root, [...path, first], at) }] });
+    return diagnose('repeated-item', `${name} names ${inline((value as unknown[])[second])} twice`, valueAt([...path, second]), {
+      fix: 'keep one of them',
+      related: [{ message: 'the first is here', at: valueAt([...path, first]) }],
+    });
   },
 };
 
-function keyAtValue(root: ConfigNode, path: Path, fallback: Location): Location {
-  return nearestPlace(root, path) ?? fallback;
-}
-
 function unknownValue({ name, value, at, allowed }: { name: string; value: unknown; at: Location; allowed: readonly unknown[] }): Diagnostic {
-  return diagnose('unknown-value', `${name} must be ${either(allowed.map((v) => (typeof v === 'string' ? v : inline(v))))}, but this is ${describeValue(value)}`, at, { fix: typeof value === 'string' ? suggestValue(value, allowed.map(String)) : undefined });
+  const words = allowed.map(String);
+  return diagnose('unknown-value', `${name} must be ${either(words)}, but this is ${describeValue(value)}`, at, { fix: typeof value === 'string' ? suggestValue(value, words) : undefined });
 }
 
 function outOfRange({ root, path, name, value, at }: Problem, bound: string): Diagnostic {

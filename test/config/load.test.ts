@@ -184,6 +184,19 @@ describe('extends', () => {
   });
 });
 
+describe('problems of reading', () => {
+  test('do not hide what else is wrong, and are told once', async () => {
+    const result = await load(`${needed}seed: \${env:NOWHERE}\ngroup: *missing\nbatch: 4\nbatch: 8\ntrain: { learnin_rate: 1 }\n`);
+    expect(result.diagnostics.map(({ code }) => code)).toEqual(['unknown-variable', 'unknown-alias', 'duplicate-key', 'unknown-key']);
+  });
+
+  test('files that extend several others do not multiply', async () => {
+    const files = Object.fromEntries(Array.from({ length: 15 }, (_, i) => [`${i}.yaml`, `extends: [./${i + 1}.yaml, ./${i + 1}.yaml]\n`]));
+    const result = await load({ 'pipeline.yaml': `extends: ./0.yaml\n${needed}`, ...files, '15.yaml': '' });
+    expect(result.diagnostics.map(({ message }) => message)).toContain('more than 100 files are extended');
+  });
+});
+
 describe('--set', () => {
   test('wins over the file, is typed, and indexes lists', async () => {
     const { pipeline } = await loaded(`${needed}group: 2\n`, {
