@@ -70,7 +70,7 @@ export async function* drawSamples(requests: readonly SampleRequest[], parts: Sa
       return;
     }
     const active = rows.flatMap((row, index) => (row.stopReason === null ? [index] : []));
-    const admitted = queue.length > 0 && (active.length <= parts.maxRows * 0.75 || active.length === 0) ? admit(queue, parts.maxRows - active.length) : [];
+    const admitted = queue.length > 0 && (active.length <= parts.maxRows * 0.75 || active.length === 0) ? admit(queue, { places: parts.maxRows - active.length, maxRows: parts.maxRows }) : [];
     const kept = active.map((index) => rows[index]!);
     if (admitted.length > 0) {
       const added = admitted.map((request): Row => ({ request, tokenIds: [], logprobs: [], cached: 0, stopReason: null }));
@@ -92,25 +92,26 @@ export async function* drawSamples(requests: readonly SampleRequest[], parts: Sa
 /** Columns needed once the next step's own are written. */
 const longest = (rows: readonly Row[]): number => rows.reduce((most, row) => Math.max(most, row.cached, row.request.promptTokenIds.length), 0) + 1;
 
-/** Takes whole requests off the queue, as far as rows and the prefill's budget reach; at least one. */
-function admit(queue: SampleRequest[], places: number): SampleRequest[] {
+/**
+ * Takes requests off the queue, as far as places and the prefill's budget reach; at least one. Neighbours with one prompt stay
+ * together, so that it is computed once, unless they would keep more than a quarter of the rows waiting.
+ */
+function admit(queue: SampleRequest[], { places, maxRows }: { places: number; maxRows: number }): SampleRequest[] {
   let prompts = 0, width = 0, count = 0;
-  let last: readonly number[] | undefined;
-  for (const { promptTokenIds } of queue) {
-    if (count >= places) break;
-    const isNew = promptTokenIds !== last && !sameTokens(promptTokenIds, last);
-    const nextWidth = Math.max(width, promptTokenIds.length);
-    if (count > 0 && isNew && nextWidth * (prompts + 1) > PREFILL_TOKENS) break;
-    prompts += isNew ? 1 : 0;
-    width = nextWidth;
-    last = promptTokenIds;
-    count += 1;
+  while (count < queue.length && count < places) {
+    const prompt = queue[count]!.promptTokenIds;
+    let end = count + 1;
+    while (end < queue.length && sameTokens(queue[end]!.promptTokenIds, prompt)) end += 1;
+    width = Math.max(width, prompt.length);
+    prompts += 1;
+    const mustWait = end > places && end - count <= maxRows / 4;
+    if (count > 0 && (mustWait || width * prompts > PREFILL_TOKENS)) break;
+    count = Math.min(end, places);
   }
   return queue.splice(0, count);
 }
 
-const sameTokens = (a: readonly number[], b: readonly number[] | undefined): boolean =>
-  b !== undefined && a.length === b.length && a.every((token, index) => token === b[index]);
+const sameTokens = (a: readonly number[], b: readonly number[]): boolean => a === b || (a.length === b.length && a.every((token, index) => token === b[index]));
 
 /** Computes each distinct prompt once, copies its keys and values to all its rows, and draws their first tokens. */
 async function* prefill(added: readonly Row[], firstRow: number, cache: KeyValueCache, parts: SamplerParts): AsyncGenerator<Sample> {

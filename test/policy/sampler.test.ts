@@ -1,7 +1,11 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createSession, f32, readModel, type Session } from '../../src/onnx/index.ts';
+import { prepareDecoder } from '../../src/policy/decoder.ts';
 import type { EngineCore } from '../../src/policy/engine-core.ts';
 import { openEngine } from '../../src/policy/index.ts';
+import { drawSamples } from '../../src/policy/sampler.ts';
+import { samplingGraph } from '../../src/policy/sampling-graph.ts';
 import type { Engine, Sample, SampleRequest } from '../../src/policy/types.ts';
 import { drawAll, engineOptions, meanDifference, never, openCore, randomPrompt, request, sequenceOf, temporaryDirectory, tinyModel, tokenizer } from './support.ts';
 
@@ -78,6 +82,49 @@ describe("a row's text depends on nothing but itself", () => {
     const [once, again, other] = await drawAll(engine, [request(0, [1, 9], { key: [1, 0, 0, 0] }), request(1, [1, 9], { key: [1, 0, 0, 0] }), request(2, [1, 9], { key: [1, 0, 0, 1] })]);
     expect(again!.outputTokenIds).toEqual(once!.outputTokenIds);
     expect(other!.outputTokenIds).not.toEqual(once!.outputTokenIds);
+  });
+});
+
+describe('work that is done once', () => {
+  /** The engine's sampler over a session that notes the shape of every run: [rows, new columns, past columns]. */
+  async function recorded(requests: readonly SampleRequest[], maxRows: number): Promise<{ prefills: number[][]; steps: number[][]; samples: number }> {
+    const decoder = prepareDecoder(readModel(join(model, 'onnx', 'model.onnx')), { method: 'full' });
+    const session = await createSession(samplingGraph(decoder.sampling, { filtered: false }), { threads: 1 });
+    const prefills: number[][] = [], steps: number[][] = [];
+    const counting: Session = { ...session, run: (feeds) => {
+      const past = feeds['past_key_values.0.key']!.dims[2]!;
+      (past === 0 ? prefills : steps).push([...feeds['input_ids']!.dims, past]);
+      return session.run(feeds);
+    } };
+    let samples = 0;
+    const parameters = Object.fromEntries(decoder.parameters.map(({ name, dims, initial }) => [name, f32(initial, dims)]));
+    const parts = { session: counting, cache: decoder.cache, cacheAlignment: decoder.cacheAlignment, vocabularySize: decoder.vocabularySize, contextLength: 64, parameters, maxRows, decode: () => '', cancelled: never };
+    for await (const { outputTokenIds } of drawSamples(requests, parts)) samples += outputTokenIds.length > 0 ? 1 : 0;
+    await session.dispose();
+    return { prefills, steps, samples };
+  }
+  const groups = (count: number, size: number): SampleRequest[] => Array.from({ length: count * size }, (_, index) =>
+    request(index, randomPrompt(Math.floor(index / size), 5 + (Math.floor(index / size) % 3)), { maxTokens: 1 + (index % 7), stopTokenIds: [] }));
+
+  test('the prompt of a group is computed once, whatever the number of rows', async () => {
+    for (const [maxRows, size] of [[64, 4], [16, 4], [12, 3]] as const) {
+      const { prefills, samples } = await recorded(groups(10, size), maxRows);
+      expect(samples).toBe(10 * size);
+      expect(prefills.reduce((sum, [rows = 0]) => sum + rows, 0), `${maxRows} rows`).toBe(10);
+    }
+  });
+
+  test('no run has more rows than allowed, and finished rows are replaced', async () => {
+    const { prefills, steps } = await recorded(groups(10, 4), 8);
+    expect(Math.max(...steps.map(([rows = 0]) => rows))).toBeLessThanOrEqual(8);
+    expect(prefills.length).toBeGreaterThan(4);
+    // Rows that were done at once cost less than eight rows all the way for each batch of eight.
+    expect(steps.length).toBeLessThan(5 * 6);
+  });
+
+  test('a group that is larger than all rows is drawn in parts', async () => {
+    const { samples } = await recorded(groups(1, 30), 8);
+    expect(samples).toBe(30);
   });
 });
 
