@@ -1,9 +1,11 @@
-/** @file How far two checkpoints are apart. */
+/** @file How far two states of a model are apart. */
 import { join } from 'node:path';
+import { floatValues, parameterNames } from '../onnx/index.ts';
 import { weightsFile } from './checkpoint-files.ts';
 import { ModelError } from './errors.ts';
+import { bakeCheckpoint } from './export/bake.ts';
 import { floatsOf, openSafetensors } from './safetensors.ts';
-import type { Checkpoint } from './types.ts';
+import type { Checkpoint, ModelRecord } from './types.ts';
 
 export interface TensorDiff {
   name: string;
@@ -14,8 +16,9 @@ export interface TensorDiff {
 }
 
 export interface WeightsDiff {
-  from: Checkpoint;
-  to: Checkpoint;
+  /** Names of the checkpoints, or `base`. */
+  from: Pick<Checkpoint, 'name'>;
+  to: Pick<Checkpoint, 'name'>;
   /** Over all tensors together. */
   relativeChange: number;
   /** The most changed first. */
@@ -24,36 +27,66 @@ export interface WeightsDiff {
   changed: (keyof Checkpoint['hashes'])[];
 }
 
-interface Side {
-  checkpoint: Checkpoint;
-  directory: string;
+/** A checkpoint with its state files, or null for the base. */
+export type DiffSide = { checkpoint: Checkpoint; directory: string } | null;
+
+/** The tensors of one side, read one by one. */
+interface Weights extends AsyncDisposable {
+  shapes: ReadonlyMap<string, readonly number[]>;
+  read(name: string): Promise<Float32Array>;
 }
 
-export async function diffWeights(from: Side, to: Side): Promise<WeightsDiff> {
-  await using a = await openSafetensors(join(from.directory, weightsFile));
-  await using b = await openSafetensors(join(to.directory, weightsFile));
-  const shapeIn = (file: typeof a, name: string): string => file.tensors.get(name)?.shape.join() ?? 'nothing';
-  const differing = [...new Set([...a.tensors.keys(), ...b.tensors.keys()])].find((name) => shapeIn(a, name) !== shapeIn(b, name));
+/**
+ * Compares trainable tensors; against the base, which has none of its own, all weights of the graph with adapters merged.
+ */
+export async function diffWeights(record: ModelRecord, from: DiffSide, to: DiffSide): Promise<WeightsDiff> {
+  const merged = from === null || to === null;
+  await using a = await openWeights(record, from, { merged });
+  await using b = await openWeights(record, to, { merged });
+  const shapeIn = ({ shapes }: Weights, name: string): string => shapes.get(name)?.join() ?? 'nothing';
+  const differing = [...new Set([...a.shapes.keys(), ...b.shapes.keys()])].find((name) => shapeIn(a, name) !== shapeIn(b, name));
   if (differing !== undefined) {
-    throw new ModelError('invalid', `${from.checkpoint.name} and ${to.checkpoint.name} train different parameters: "${differing}" is [${shapeIn(a, differing)}] and [${shapeIn(b, differing)}]`, {
+    throw new ModelError('invalid', `${nameOf(from)} and ${nameOf(to)} train different parameters: "${differing}" is [${shapeIn(a, differing)}] and [${shapeIn(b, differing)}]`, {
       fix: 'Compare checkpoints of the same model.',
     });
   }
   const tensors: TensorDiff[] = [];
   let [totalChange, total] = [0, 0];
-  for (const [name, { shape }] of a.tensors) {
-    const { change, norm, largestChange } = distance(floatsOf(await a.read(name), name), floatsOf(await b.read(name), name));
+  for (const [name, shape] of a.shapes) {
+    const { change, norm, largestChange } = distance(await a.read(name), await b.read(name));
     tensors.push({ name, shape, relativeChange: ratio(change, norm), largestChange });
     totalChange += change;
     total += norm;
   }
-  const hashes = Object.keys(from.checkpoint.hashes) as (keyof Checkpoint['hashes'])[];
   return {
-    from: from.checkpoint,
-    to: to.checkpoint,
+    from: { name: nameOf(from) },
+    to: { name: nameOf(to) },
     relativeChange: ratio(totalChange, total),
     tensors: tensors.sort((x, y) => y.relativeChange - x.relativeChange || x.name.localeCompare(y.name)),
-    changed: hashes.filter((key) => from.checkpoint.hashes[key] !== to.checkpoint.hashes[key]),
+    changed: from === null || to === null ? [] : changedHashes(from.checkpoint.hashes, to.checkpoint.hashes),
+  };
+}
+
+const nameOf = (side: DiffSide): string => side?.checkpoint.name ?? 'base';
+
+const changedHashes = (a: Checkpoint['hashes'], b: Checkpoint['hashes']): WeightsDiff['changed'] =>
+  (Object.keys(a) as (keyof Checkpoint['hashes'])[]).filter((key) => a[key] !== b[key]);
+
+async function openWeights(record: ModelRecord, side: DiffSide, { merged }: { merged: boolean }): Promise<Weights> {
+  if (side !== null && !merged) {
+    const file = await openSafetensors(join(side.directory, weightsFile));
+    return {
+      shapes: new Map([...file.tensors].map(([name, { shape }]) => [name, shape])),
+      read: async (name) => floatsOf(await file.read(name), name),
+      [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
+    };
+  }
+  const graph = await bakeCheckpoint(record, side?.directory ?? null);
+  const tensors = new Map([...parameterNames(graph)].map(([initializer, name]) => [name, graph.initializers.get(initializer)!]));
+  return {
+    shapes: new Map([...tensors].map(([name, { dims }]) => [name, dims])),
+    read: async (name) => floatValues(tensors.get(name)!),
+    [Symbol.asyncDispose]: async () => {},
   };
 }
 

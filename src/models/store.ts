@@ -8,6 +8,7 @@ import { fingerprint, inspectBase, requireTrainable } from './base.ts';
 import { sealCheckpoint, weightsFile } from './checkpoint-files.ts';
 import { publishDirectory, removeDirectory, syncFile, writeJsonDurably, writeTextDurably } from './durable.ts';
 import { errorCode, fileError, ModelError } from './errors.ts';
+import { exportCheckpoint } from './export/index.ts';
 import type { HubOptions } from './hub.ts';
 import { importSafetensors } from './import-safetensors.ts';
 import { exists, readJsonObject } from './json.ts';
@@ -166,21 +167,28 @@ class Store implements ModelStore {
     if (await exists(directory)) return { record: await this.#existing(slug, text, source, { train, ifNotExists }), created: false };
 
     const origin = await this.#origin(text, source, { dryRun, signal });
+    const asked = train ?? origin.train;
+    const start = origin.checkpoint !== null && !sameTraining(asked, origin.train) ? await this.#bakedOrigin(origin, origin.checkpoint, { dryRun }) : origin;
     const record: ModelRecord = {
       slug,
       base: origin.base,
       createdAt: this.#injected.now().toISOString(),
-      baseDirectory: origin.baseDirectory,
-      train: train ?? origin.train,
+      baseDirectory: start.baseDirectory,
+      train: asked,
       source: origin.checkpoint === null ? null : { slug: origin.checkpoint.model.slug, checkpoint: origin.checkpoint.id },
     };
-    if (origin.checkpoint !== null && !sameTraining(record.train, origin.train)) {
-      throw new ModelError('invalid', `${text} is trained with ${describeTraining(origin.train)}, the fork asks for ${describeTraining(record.train)}`, {
-        fix: 'Train the fork the same way; or export the checkpoint (rlrun models export) and fork the exported directory.',
-      });
-    }
-    if (!dryRun) await this.#create(record, directory, origin.checkpoint);
+    if (!dryRun) await this.#create(record, directory, start.checkpoint);
     return { record, created: !dryRun };
+  }
+
+  /** A checkpoint whose weights are trained in another way from now on becomes a base of its own. */
+  async #bakedOrigin(origin: Origin, { model, id }: NonNullable<Origin['checkpoint']>, { dryRun }: { dryRun: boolean }): Promise<Origin> {
+    const { name } = await model.find(id);
+    const baseDirectory = join(this.#options.root, 'bases', `${model.slug}-${name}-${id.slice(0, 8)}`);
+    if (!dryRun && !(await exists(baseDirectory))) {
+      await exportCheckpoint({ model, checkpoint: id, directory: baseDirectory, format: 'transformers.js', dtype: 'fp32' });
+    }
+    return { ...origin, baseDirectory, checkpoint: null };
   }
 
   /** The model that has the name already, if it is what was asked for. */

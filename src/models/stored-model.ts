@@ -2,7 +2,7 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkFiles, deleteState, readCheckpoints, sealCheckpoint, stateBytes, temporaryPrefix, verifyFiles, type CheckpointScan, type StoredCheckpoint } from './checkpoint-files.ts';
-import { diffWeights, type WeightsDiff } from './diff.ts';
+import { diffWeights, type DiffSide, type WeightsDiff } from './diff.ts';
 import { publishDirectory, removeDirectory, writeTextDurably } from './durable.ts';
 import { errorCode, fileError, ModelError } from './errors.ts';
 import { lockModel, type ModelLock } from './lock.ts';
@@ -118,10 +118,14 @@ export class StoredModel {
     return directory;
   }
 
-  /** How far the weights of two checkpoints are apart, and what made them. */
+  /** How far the weights of two checkpoints (or of `base`) are apart, and what made them. */
   async diff(from: string, to: string): Promise<WeightsDiff> {
-    const [a, b] = [await this.find(from), await this.find(to)];
-    return diffWeights({ checkpoint: a, directory: this.stateDirectory(a.id) }, { checkpoint: b, directory: this.stateDirectory(b.id) });
+    const side = async (reference: string): Promise<DiffSide> => {
+      if (reference === baseHead) return null;
+      const checkpoint = await this.find(reference);
+      return { checkpoint, directory: this.stateDirectory(checkpoint.id) };
+    };
+    return diffWeights(this.record, await side(from), await side(to));
   }
 
   // ---- writing ---------------------------------------------------------------------------------------------------

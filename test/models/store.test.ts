@@ -98,12 +98,6 @@ describe('fork', () => {
     });
   });
 
-  test('a checkpoint cannot be trained in another way than it was made', async () => {
-    await trained(1);
-    const lora = { method: 'lora', rank: 4, alpha: 8, targets: ['q_proj'], seed: 1 } as const;
-    await expect(project.store.fork({ source: 'arith', slug: 'x', train: lora })).rejects.toMatchObject({ kind: 'invalid', fix: expect.stringContaining('rlrun models export') });
-  });
-
   test('a directory that cannot be trained is refused with the reason', async () => {
     const directory = join(project.directory, 'mine');
     await createTinyModel(directory);
