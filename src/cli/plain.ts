@@ -7,6 +7,8 @@ import { count, oneLine } from './text.ts';
 export interface PlainOptions {
   write: (line: string) => void;
   paint: (style: Style, text: string) => string;
+  /** Checkpoints have ids for programs and names for people. */
+  nameOf: (checkpoint: string) => string;
   /** A path as this person would type it. */
   shorten: (path: string) => string;
 }
@@ -29,11 +31,11 @@ const interval = (low: number, high: number): string => `[${number(low)}, ${numb
 const nothing = () => null;
 
 const lines: { readonly [K in EventType]: Line<K> } = {
-  'job-started': (event, state, { paint, shorten }) => {
+  'job-started': (event, state, { paint, shorten, nameOf }) => {
     Object.assign(state, { totalSteps: event.totalSteps, stages: event.stages.length });
     const trained = event.trainableParameters === event.parameters ? 'all trained' : `${event.trainableParameters.toLocaleString('en-US')} trained`;
     const where = event.threads > 0 ? `${event.device}, ${count(event.threads, 'thread')}` : event.device;
-    const from = event.resumedFrom === null ? (event.head === null ? null : `goes on from ${event.head}, its head`) : `resumed after step ${event.resumedFrom}`;
+    const from = event.resumedFrom === null ? (event.head === null ? null : `goes on from ${nameOf(event.head)}, its head`) : `resumed after step ${event.resumedFrom}`;
     return [
       `${paint('bold', event.pipeline)}  ${event.model} from ${event.base}, ${event.parameters.toLocaleString('en-US')} parameters, ${trained}  ${where}  ${event.loss}  seed ${event.seed}`,
       `job ${event.jobId} in ${shorten(event.directory)}${event.parentJob ? `, after ${event.parentJob}` : ''}`,
@@ -62,18 +64,18 @@ const lines: { readonly [K in EventType]: Line<K> } = {
   },
   'checkpoint-saved': nothing,
   promoted: nothing,
-  'promotion-held': ({ checkpoint, head, reason }) => `held: ${checkpoint} is saved, the head stays at ${head ?? 'the base'} (${reason})`,
-  'rolled-back': ({ from, to, reason }, _, { paint }) => `${paint('yellow', 'rolled back')} from ${from} to ${to ?? 'the base'}: ${reason}`,
+  'promotion-held': ({ checkpoint, head, reason }, _, { nameOf }) => `held: ${nameOf(checkpoint)} is saved, the head stays at ${head ? nameOf(head) : 'the base'} (${reason})`,
+  'rolled-back': ({ from, to, reason }, _, { paint, nameOf }) => `${paint('yellow', 'rolled back')} from ${nameOf(from)} to ${to ? nameOf(to) : 'the base'}: ${reason}`,
   exported: ({ directory, format }, _, { shorten }) => `exported as ${format} to ${shorten(directory)}`,
   warning: ({ step, message, fix }, _, { paint }) => [`${paint('yellow', 'warning')}${step === null ? '' : ` at step ${step}`}: ${oneLine(message)}`, `  ${oneLine(fix)}`],
   log: ({ level, message }) => (level === 'info' ? oneLine(message) : null),
   'job-paused': ({ step }) => `paused after step ${step}`,
   'job-continued': () => 'goes on',
   'stop-requested': ({ mode }) => (mode === 'finish' ? 'Finishing this step; press Ctrl-C again to stop now.' : 'Stopping now.'),
-  'job-finished': (event, _, { paint }) => [
+  'job-finished': (event, _, { paint, nameOf }) => [
     `${paint(event.status === 'completed' ? 'green' : event.status === 'failed' ? 'red' : 'yellow', event.status)}: ${oneLine(event.reason)}  ${count(event.steps, 'step')} in ${formatDuration(event.durationMs)}`,
     ...beforeAndAfter(event.before, event.after),
-    ...(event.head ? [`head ${event.head}`] : []),
+    ...(event.head ? [`head ${nameOf(event.head)}`] : []),
     ...(event.resumeCommand ? [`resume with: ${event.resumeCommand}`] : []),
   ],
   'watch-started': ({ files }) => `watching ${count(files.length, 'file')}`,
@@ -82,7 +84,7 @@ const lines: { readonly [K in EventType]: Line<K> } = {
     ...changes.map(({ path, before, after }) => `  ${path}  ${before ?? '–'} → ${after ?? '–'}`),
   ],
   rescored: (event, _, { paint }) => rescoredLines(event, paint),
-  'watch-decision': ({ action, from, reason }) => `── ${action}${from ? ` from ${from}` : ''}: ${reason} ──`,
+  'watch-decision': ({ action, reason }) => `── ${action}: ${reason} ──`,
 };
 
 /** `step 12/60  reward 0.410 ±0.220  mixed 34/64  eval 0.520  entropy 0.41  cut 0 %  412 tok/s  eta 3m` */

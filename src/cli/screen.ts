@@ -7,20 +7,73 @@ import { createPlainLog } from './plain.ts';
 
 export interface Screen {
   listen(event: JobEvent): void;
-  /** Restores the terminal. */
+  /** Takes over the terminal, if that was decided and has not happened yet. `pipeline`: the resolved YAML, to be looked at. */
+  open(pipeline: () => string): Promise<void>;
+  /** Nothing else may be written to the terminal now. */
+  readonly isFull: boolean;
+  /** Gives the terminal back. */
   close(): Promise<void>;
 }
 
-export async function openScreen({ flags, io }: Invocation, _controls: JobControls): Promise<Screen> {
-  const plain = createPlainLog({
+export interface ScreenOptions {
+  controls: JobControls;
+  /** Names of checkpoints that were there before the job, by id. */
+  names: ReadonlyMap<string, string>;
+}
+
+export function createScreen({ flags, io }: Invocation, options: ScreenOptions): Screen {
+  if (flags.json) return jsonLines((event) => io.json(event));
+  const plain = plainLines({ io }, options);
+  return flags.tui !== false && !flags.quiet && isInteractive(io) ? fullScreen({ io }, options, plain) : plain;
+}
+
+const jsonLines = (listen: (event: JobEvent) => void): Screen => ({ listen, open: async () => {}, isFull: false, close: async () => {} });
+
+function plainLines({ io }: Pick<Invocation, 'io'>, { names }: ScreenOptions): Screen {
+  const saved = new Map<string, string>();
+  const log = createPlainLog({
     write: (line) => io.say(line),
     paint: (style, text) => io.paint(style, text),
     shorten: (path) => shorten(path, io),
+    nameOf: (id) => saved.get(id) ?? names.get(id) ?? id,
   });
-  if (flags.json) {
-    return { listen: (event) => io.json(event), close: async () => {} };
-  }
-  return { listen: plain, close: async () => {} };
+  const listen = (event: JobEvent) => {
+    if (event.type === 'checkpoint-saved') saved.set(event.checkpoint.id, event.checkpoint.name);
+    log(event);
+  };
+  return { listen, open: async () => {}, isFull: false, close: async () => {} };
 }
 
-export { isInteractive };
+/** The dashboard while the person looks at it; the plain log before and after. */
+function fullScreen({ io }: Pick<Invocation, 'io'>, { controls }: ScreenOptions, plain: Screen): Screen {
+  let show: ((event: JobEvent) => void) | null = null;
+  let leave: () => Promise<void> = async () => {};
+  const screen = {
+    isFull: false,
+    listen: (event: JobEvent) => (screen.isFull && show ? show(event) : plain.listen(event)),
+    async open(pipeline: () => string) {
+      if (show) return;
+      const { detectTheme, startDashboard } = await import('../tui/index.ts');
+      const { stdout, stdin, env } = io;
+      const dashboard = await startDashboard({
+        events(listener) {
+          show = listener;
+          screen.isFull = true;
+          return () => (screen.isFull = false);
+        },
+        ...{ controls, stdout, stdin, theme: detectTheme(stdout, env, process.platform), pipeline: pipeline() },
+        memory: () => process.memoryUsage.rss(),
+      });
+      const left = dashboard.waitUntilExit().finally(() => (screen.isFull = false));
+      left.catch(() => {});
+      leave = async () => {
+        const wasFull = screen.isFull;
+        dashboard.unmount();
+        await left;
+        if (wasFull) io.say(dashboard.summary());
+      };
+    },
+    close: () => leave(),
+  };
+  return screen;
+}

@@ -9,6 +9,8 @@ export interface SessionOptions {
   watching: boolean;
   resume: boolean;
   emit: Emit;
+  /** Called before each job with its resolved pipeline as YAML. */
+  beforeRun: (pipeline: () => string) => Promise<void>;
 }
 
 export interface RunningSession {
@@ -17,7 +19,7 @@ export interface RunningSession {
   outcome: Promise<Outcome>;
 }
 
-export function runSession(workbench: Workbench, { watching, resume, emit }: SessionOptions): RunningSession {
+export function runSession(workbench: Workbench, { watching, resume, emit, beforeRun }: SessionOptions): RunningSession {
   const { panel } = workbench.options;
   let last: StoredJob | null = null;
   let exit: Exit = 'ok';
@@ -32,6 +34,7 @@ export function runSession(workbench: Workbench, { watching, resume, emit }: Ses
     },
     async run({ value }, before) {
       panel.reset();
+      await beforeRun(value.describe);
       const head = before && last && rewardsAlone(before.value, value) && value.pipeline.watch.onReward === 'rollback' ? last.start.checkpoint : undefined;
       if (before) emit('watch-decision', { action: 'rerun', from: head ?? null, reason: reasonToRerun(head) });
       try {

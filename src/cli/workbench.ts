@@ -4,7 +4,7 @@ import { randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import { promisify } from 'node:util';
-import { type LoadResult, type ResolvedPipeline, diffPipelines, formatDiagnostics, loadPipeline } from '../config/index.ts';
+import { type LoadResult, type ResolvedPipeline, diffPipelines, formatDiagnostics, loadPipeline, printResolved } from '../config/index.ts';
 import type { JobEvent } from '../events.ts';
 import {
   type ControlPanel,
@@ -16,6 +16,7 @@ import {
   type Version,
   type JobResult,
   engineOptions,
+  exportHead,
   listJobs,
   loadMaterials,
   openModel,
@@ -33,7 +34,8 @@ export interface Prepared {
   materials: Materials;
   /** The file, byte for byte. */
   source: string;
-  files: { config: readonly string[]; taskset: readonly string[]; reward: readonly string[] };
+  /** The resolved pipeline as YAML, with the origin of every value. */
+  describe: () => string;
 }
 
 export type Outcome = { kind: 'not-started'; exit: Exit } | { kind: 'ran'; id: string; directory: string; result: JobResult };
@@ -43,13 +45,19 @@ type LoadWithExit = (Load<Prepared> & { ok: true }) | (Load<Prepared> & { ok: fa
 export interface WorkbenchOptions {
   panel: ControlPanel;
   listen: (event: JobEvent) => void;
+  /** Does a full screen own the terminal, so that nothing may be written? */
+  isSilent?: () => boolean;
 }
 
 export class Workbench implements AsyncDisposable {
   readonly invocation: Invocation;
   readonly options: WorkbenchOptions;
   readonly root: string;
+  /** Of the checkpoints of the model that is open, by id. */
+  readonly names = new Map<string, string>();
   private opened: (OpenedModel & { key: string }) | null = null;
+  /** Rewards run in workers, which live until they are sent away. */
+  private readonly loaded = new Set<Materials>();
 
   constructor(invocation: Invocation, options: WorkbenchOptions) {
     this.invocation = invocation;
@@ -61,7 +69,8 @@ export class Workbench implements AsyncDisposable {
   async load(): Promise<LoadWithExit> {
     const { args: [file = ''], flags, io } = this.invocation;
     const loaded = await loadPipeline({ file, sets: setsOf(flags), env: io.env, directory: io.cwd });
-    tellDiagnostics(loaded, { flags, io });
+    const isSilent = this.options.isSilent?.() ?? false;
+    if (!isSilent) tellDiagnostics(loaded, { flags, io });
     if (!loaded.ok) return { ok: false, files: loaded.files, message: formatDiagnostics(loaded.diagnostics), exit: exitOfDiagnostics(loaded) };
     const { pipeline } = loaded;
     const read = await loadMaterials(pipeline, {
@@ -70,18 +79,18 @@ export class Workbench implements AsyncDisposable {
     });
     if (!read.ok) {
       const { message, fix, files } = read.error;
-      tellLoadError(read.error, file, { flags, io });
+      if (!isSilent) tellLoadError(read.error, file, { flags, io });
       return { ok: false, files: [...loaded.files, ...files], message: `${message} ${fix}`, exit: 'usage' };
     }
     const { materials } = read;
-    const files = { config: loaded.files, ...materials.files };
+    this.loaded.add(materials);
     const { config, taskset, reward } = materials.hashes;
     return {
       ok: true,
       version: {
         hash: [config, taskset, reward].join('-'),
-        files: [...new Set(Object.values(files).flat())],
-        value: { pipeline, materials, files, source: await readFile(pipeline.file, 'utf8') },
+        files: [...new Set([...loaded.files, ...materials.files.taskset, ...materials.files.reward])],
+        value: { pipeline, materials, describe: () => printResolved(loaded.origins), source: await readFile(pipeline.file, 'utf8') },
       },
     };
   }
@@ -92,6 +101,7 @@ export class Workbench implements AsyncDisposable {
     await this.opened?.[Symbol.asyncDispose]();
     this.opened = null;
     const opened = await openModel({ store: await openProjectStore(this.root, this.invocation.io.cwd), pipeline, signal: this.options.panel.signal });
+    for (const { id, name } of await opened.model.checkpoints()) this.names.set(id, name);
     this.opened = Object.assign(opened, { key: keyOf(pipeline, opened) });
     return this.opened;
   }
@@ -100,6 +110,7 @@ export class Workbench implements AsyncDisposable {
   async run(prepared: Prepared, { resume, parentJob, head }: { resume: StoredJob | null; parentJob: string | null; head?: string | null }): Promise<Outcome> {
     const { pipeline, materials, source } = prepared;
     const { flags, io } = this.invocation;
+    await this.keepOnly(materials);
     const { model, engine, tokenizer } = await this.open(pipeline);
     await using _ = await model.lock(`a job of ${pipeline.name}`);
     if (flags.from !== undefined && !resume && !parentJob) await model.setHead(flags.from === 'base' ? null : (await model.find(flags.from)).id);
@@ -107,7 +118,7 @@ export class Workbench implements AsyncDisposable {
     const started = await startJob({
       ...{ root: this.root, pipeline, source, materials, model, engine, tokenizer, resume, parentJob },
       ...this.options,
-      exportModel: async () => ({ ok: false, message: 'exports are not wired up yet' }),
+      exportModel: (settings) => exportHead(model, settings),
       clock: () => performance.timeOrigin + performance.now(),
       surroundings: await surroundings(io.argv, io.cwd),
       idSuffix: randomInt(0x10000),
@@ -133,7 +144,17 @@ export class Workbench implements AsyncDisposable {
     return last;
   }
 
+  /** Sends away the rewards of every version but this one. */
+  async keepOnly(materials: Materials | null): Promise<void> {
+    for (const other of this.loaded) {
+      if (other === materials) continue;
+      this.loaded.delete(other);
+      await other[Symbol.asyncDispose]();
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.keepOnly(null);
     await this.opened?.[Symbol.asyncDispose]();
   }
 }

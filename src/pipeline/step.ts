@@ -6,7 +6,8 @@
  */
 import type { StepPlace } from './loop.ts';
 import { type Loop, startStopwatch } from './loop.ts';
-import { account, formGroups } from './groups.ts';
+import type { Sampler } from '../policy/types.ts';
+import { type Group, account, formGroups } from './groups.ts';
 import { learnFromGroups } from './learn.ts';
 import { rolloutMetrics } from './metrics.ts';
 import { type StepOptions, type StepResult, promote } from './promote.ts';
@@ -39,6 +40,19 @@ export async function runStep(place: StepPlace, options: StepOptions, loop: Loop
   // Promote: save the weights and move the head, so that the next step samples what this one learnt.
   const findings = { metrics: rolloutMetrics(groups), accounting: account(groups), learnt, stopwatch };
   return promote(place, findings, options, loop);
+}
+
+export interface TryOptions extends Pick<Loop, 'stage' | 'seed' | 'taskset' | 'scorer' | 'agent' | 'signal'> {
+  sampler: Sampler;
+  /** Of the model's life: the tasks and random streams are those that this step would have. */
+  step: number;
+}
+
+/** The first half of a step, to look at: rolls out and scores, and learns nothing. */
+export async function tryRollouts({ stage, sampler, agent, scorer, signal, step, ...rest }: TryOptions): Promise<Group[]> {
+  const attempts = attemptsOfStep({ step, ofStage: 1, ofModel: step }, { stage, ...rest });
+  const drawn = rollOut(attempts, { sampler, agent, settings: stage.agent, signal });
+  return formGroups(await score(drawn, { scorer, runtime: stage.runtime, signal }), stage.train);
 }
 
 /** Every attempt of a step, task by task. Ids and random streams come from the places in the step. */

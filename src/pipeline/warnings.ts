@@ -7,6 +7,8 @@ import { collapse, currentRows } from './guards.ts';
 /** One odd batch is no news: a finding counts after so many steps in a row. */
 const STEPS_IN_A_ROW = 3;
 const STALLED_STEPS = 5;
+/** What comes and goes is not said again for so many steps. */
+const SILENT_STEPS = 25;
 
 interface Warning {
   code: string;
@@ -28,15 +30,19 @@ function warningsAt(rows: readonly MetricsRow[], stage: StageSettings): Warning[
   ];
 }
 
-/** Says each thing when it has been wrong for a while, and again only after it has been right in between. */
+/** Says each thing when it has been wrong for a while, and again only after it has been right in between, and not too often. */
 export function createWarner(stage: StageSettings, emit: Emit): (rows: readonly MetricsRow[]) => void {
   const standing = new Map<string, number>();
+  const said = new Map<string, number>();
   return (rows) => {
     const now = warningsAt(currentRows(rows), stage);
     for (const { code, message, fix } of now) {
       standing.set(code, (standing.get(code) ?? 0) + 1);
       const patience = code.includes('/') || code in rows.at(-1)!.metrics ? STEPS_IN_A_ROW : 1;
-      if (standing.get(code) === patience) emit('warning', { step: rows.at(-1)!.step, code, message, fix });
+      const { step } = rows.at(-1)!;
+      if (standing.get(code) !== patience || step - (said.get(code) ?? -Infinity) < SILENT_STEPS) continue;
+      said.set(code, step);
+      emit('warning', { step, code, message, fix });
     }
     for (const code of [...standing.keys()]) if (!now.some((warning) => warning.code === code)) standing.delete(code);
   };

@@ -45,7 +45,7 @@ const environment = { NO_COLOR: '1', CI: '1', COLUMNS: '100' };
 export async function workspace() {
   const cwd = await mkdtemp(join(tmpdir(), 'rlrun-cli-'));
   const start = (args: readonly string[], options: Options = {}) =>
-    execa(process.execPath, [binary, ...args], { cwd, reject: false, env: environment, stripFinalNewline: false, ...options });
+    execa(process.execPath, [binary, ...args], { cwd, reject: false, env: environment, stripFinalNewline: false, timeout: 50_000, killSignal: 'SIGKILL', ...options });
   return {
     cwd,
     start,

@@ -1,4 +1,5 @@
 /** `rlrun models …`: the store. Tables on stdout, remarks on stderr, `--json` for programs. */
+import { resolve } from 'node:path';
 import { type CheckpointNode, type StoredCheckpoint, type StoredModel, checkpointTree } from '../../models/index.ts';
 import { openProjectStore } from '../../pipeline/index.ts';
 import { formatBytes, formatNumber } from '../../plot/index.ts';
@@ -119,7 +120,15 @@ export const diff: Handler = async ({ args: [slug = '', from = '', to], flags, i
 
 export const exportModel: Handler = async ({ args: [slug = ''], flags, io }) => {
   if (!flags.out) throw new CommandError('usage', 'An export needs a directory.', `For example: rlrun models export ${slug} --out ./${slug}`);
-  throw new Error(`exports are not wired up yet ${io.cwd}`);
+  const { exportCheckpoint } = await import('../../models/index.ts');
+  const model = await (await storeOf(io)).model(slug);
+  const checkpoint = flags.checkpoint === undefined ? await model.head() : await findOrBase(model, flags.checkpoint);
+  const { format = 'transformers.js', dtype = 'fp32', force = false } = flags;
+  const directory = resolve(io.cwd, flags.out);
+  await exportCheckpoint({ model, checkpoint: checkpoint?.id ?? null, directory, format, dtype, replace: force });
+  if (flags.json) io.json({ type: 'export', model: slug, checkpoint: checkpoint?.name ?? null, directory, format, dtype });
+  io.say(`exported ${slug} at ${checkpoint?.name ?? 'base'} as ${format} (${dtype}) to ${shorten(directory, io)}`);
+  return 'ok';
 };
 
 export const prune: Handler = async ({ args: [slug = ''], flags, io }) => {

@@ -3,7 +3,7 @@ import type { Emit } from '../../events.ts';
 import { createControls } from '../../pipeline/index.ts';
 import type { Handler, Invocation } from '../commands.ts';
 import { type Exit, exitOf } from '../exit-codes.ts';
-import { openScreen } from '../screen.ts';
+import { type Screen, createScreen } from '../screen.ts';
 import { runSession } from '../session.ts';
 import { onSignals } from '../signals.ts';
 import { type Outcome, Workbench } from '../workbench.ts';
@@ -13,15 +13,18 @@ export const run: Handler = async (invocation) => {
   const { flags, io } = invocation;
   const emit: Emit = (type, data) => screen.listen({ type, time: Date.now(), ...data } as never);
   const panel = createControls(emit);
-  const screen = await openScreen(invocation, panel.controls);
-  await using workbench = new Workbench(invocation, { panel, listen: (event) => screen.listen(event) });
-  if (flags.dryRun) return dryRun(workbench, io);
+  await using workbench = new Workbench(invocation, { panel, listen: (event) => screen.listen(event), isSilent: () => screen.isFull });
+  if (flags.dryRun) return dryRun(workbench, invocation);
 
-  const { session, outcome } = runSession(workbench, { watching: flags.watch ?? false, resume: flags.resume ?? false, emit });
   const abort = () => {
     panel.controls.stop();
     session.stop();
   };
+  // Leaving at the screen ends the session, and not only the job that runs.
+  const controls = { ...panel.controls, finish: () => session.stop(), stop: abort };
+  const screen: Screen = createScreen(invocation, { controls, names: workbench.names });
+  const beforeRun = (pipeline: () => string) => screen.open(pipeline);
+  const { session, outcome } = runSession(workbench, { watching: flags.watch ?? false, resume: flags.resume ?? false, emit, beforeRun });
   using signals = onSignals({ io, stop: () => session.stop(), abort });
   try {
     return exitOfOutcome(await outcome, { io, signalled: signals.exit });

@@ -1,0 +1,175 @@
+import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { build, workspace } from './binary.ts';
+import { writeTinyProject } from './tiny-model.ts';
+
+beforeAll(() => build(), 180_000);
+
+type Line = { v: number; type: string } & Record<string, unknown>;
+const parse = (stdout: string): Line[] => stdout.split('\n').filter(Boolean).map((line) => JSON.parse(line) as Line);
+
+/** What differs from run to run: ids, paths, times, speeds. */
+const steady = (text: string) =>
+  text
+    .replaceAll(/tiny-\d{8}-\d{6}-[0-9a-f]{4}/g, 'JOB')
+    .replaceAll(/from \/\S+\/tiny,/g, 'from /…/tiny,')
+    .replaceAll(/[\d,]+ tok\/s/g, 'N tok/s')
+    .replaceAll(/(eta|in) [\dhms. ]+(ms|s|m|h)(?=\n|$)/g, '$1 T');
+
+describe('rlrun PIPELINE', () => {
+  test('learns, tells one line per step, and leaves a job and a model that other commands show', async () => {
+    await using folder = await workspace();
+    await writeTinyProject(folder.cwd, { sft: 4, grpo: 4 });
+    const { stdout, stderr, exitCode } = await folder.run('tiny.yaml');
+    expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 0 });
+    const lines = steady(stderr).split('\n');
+    expect(lines[0]).toMatch(/^tiny {2}tiny-rl from \/…\/tiny, [\d,]+ parameters, .*trained {2}cpu, 1 thread {2}importance_sampling {2}seed 3$/);
+    expect(lines[1]).toBe('job JOB in .rlrun/jobs/JOB');
+    expect(lines.filter((line) => /^step [1-8]\/8 {2}|^step \d+ {2}skipped: /.test(line))).toHaveLength(8);
+    expect(lines).toContainEqual(expect.stringMatching(/^completed: all steps done {2}8 steps in T$/));
+    expect(lines).toContainEqual(expect.stringMatching(/^head step-00000\d$/));
+
+    const jobs = await folder.run('jobs');
+    expect(jobs.stdout).toMatch(/^ID +Name +Model +Status +Steps +Before +After +Created\ntiny-\S+ +tiny +tiny-rl +completed +8\/8 +/);
+    expect((await folder.run('jobs', 'latest')).stdout).toMatch(/status +completed: all steps done\n/);
+    const trace = await folder.run('trace', '000008-0000-000');
+    expect(trace).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(trace.stdout).toMatch(/^000008-0000-000\n {2}job +tiny-.*\n {2}task +add-/);
+    const tree = await folder.run('models', 'checkpoints', 'tiny-rl');
+    expect(tree.stdout).toMatch(/Name +Reward +Eval +Loss +Traces +Created\n +base\n +step-000001 /);
+    expect(tree.stdout).toMatch(/\n▶ +step-00000\d /);
+    expect((await folder.run('models', 'list')).stdout).toMatch(/\ntiny-rl +\/\S+\/tiny +step-00000\d +\d+ +\S+ \S+ +✓\n/);
+    expect((await folder.run('models', 'diff', 'tiny-rl', 'step-000001')).stdout).toMatch(/^step-000001 → step-00000\d: relative change /);
+
+    const answer = await folder.run('sample', 'tiny-rl', '1+2=', '--json', '--max-tokens', '3');
+    expect(parse(answer.stdout)[0]).toMatchObject({ v: 1, type: 'sample', model: 'tiny-rl', prompt: '1+2=', outputTokenIds: expect.any(Array) });
+    const streamed = await folder.run('sample', 'tiny-rl', '1+2=', '--max-tokens', '3');
+    expect(streamed.stdout.trim()).toBe(String(parse(answer.stdout)[0]!['completion']).trim());
+
+    const measured = await folder.run('eval', 'tiny.yaml', '--json', '--samples', '2');
+    const evaluation = parse(measured.stdout).at(-1)!;
+    expect(evaluation).toMatchObject({ type: 'evaluation', tasks: 10, metrics: { 'eval/pass@2': expect.any(Number) } });
+    const [job] = parse((await folder.run('jobs', '--json')).stdout);
+    expect((evaluation['metrics'] as Record<string, number>)['eval/reward']).toBeCloseTo(job!['after'] as number, 12);
+  });
+
+  test('--json writes versioned lines of every event and nothing else', async () => {
+    await using folder = await workspace();
+    await writeTinyProject(folder.cwd, { sft: 1, grpo: 1 });
+    const { stdout, stderr, exitCode } = await folder.run('tiny.yaml', '--json');
+    expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
+    const events = parse(stdout);
+    expect(events.every(({ v }) => v === 1)).toBe(true);
+    const types = events.map(({ type }) => type);
+    expect(types[0]).toBe('job-started');
+    expect(types.at(-1)).toBe('job-finished');
+    for (const type of ['step-started', 'rollout-finished', 'group-finished', 'step-finished', 'checkpoint-saved', 'promoted', 'eval-finished']) expect(types).toContain(type);
+    const [id] = (await readdir(join(folder.cwd, '.rlrun', 'jobs'))).filter((name) => name.startsWith('tiny-'));
+    const stored = parse((await readFile(join(folder.cwd, '.rlrun', 'jobs', id!, 'events.jsonl'), 'utf8')));
+    expect(stored.map(({ type }) => type)).toEqual(types.filter((type) => type !== 'rollout-progress'));
+  });
+
+  test('--quiet says nothing when all is well', async () => {
+    await using folder = await workspace();
+    await writeTinyProject(folder.cwd, { sft: 1, grpo: 1 });
+    expect(await folder.run('tiny.yaml', '--quiet')).toEqual({ stdout: '', stderr: '', exitCode: 0 });
+  });
+
+  test('a second run goes on from the head; --from base begins again and repeats the first to the bit', async () => {
+    await using folder = await workspace();
+    await writeTinyProject(folder.cwd, { sft: 3, grpo: 0 });
+    await writeFile(join(folder.cwd, 'tiny.yaml'), (await readFile(join(folder.cwd, 'tiny.yaml'), 'utf8')).replace(/ {2}- \{ kind: grpo.*\n/, ''));
+    await folder.run('tiny.yaml');
+    const again = await folder.run('tiny.yaml');
+    expect(again.stderr).toContain('tiny-rl goes on from step-000003, its head\n');
+    expect((await folder.run('models', 'head', 'tiny-rl', '--json')).stdout).toContain('"name":"step-000006"');
+    await folder.run('tiny.yaml', '--from', 'base');
+    const { stdout } = await folder.run('models', 'diff', 'tiny-rl', 'step-000003', 'step-000003-2', '--json');
+    expect(parse(stdout)[0]).toMatchObject({ relativeChange: 0 });
+  });
+
+  test('a reader that goes away ends the job without a stack trace', async () => {
+    await using folder = await workspace();
+    await writeTinyProject(folder.cwd, { sft: 1, grpo: 200 });
+    const child = folder.start(['tiny.yaml', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stdout!.once('data', () => child.stdout!.destroy());
+    const { stderr } = await child;
+    expect(stderr).toBe('');
+  });
+
+  test('a model that somebody else writes is a conflict', async () => {
+    await using folder = await workspace();
+    await writeTinyProject(folder.cwd, { sft: 1, grpo: 500 });
+    const child = folder.start(['tiny.yaml']);
+    await said(child, /^step +\d/m);
+    const second = await folder.run('tiny.yaml');
+    expect(second.exitCode).toBe(5);
+    expect(second.stderr).toMatch(/error: model "tiny-rl" is being written by a job of tiny \(process \d+\)\n {2}Wait until it is done/);
+    child.kill('SIGTERM');
+    expect((await child).exitCode).toBe(143);
+  });
+});
+
+/** Resolves once the program has said something that matches. */
+async function said(child: ReturnType<Awaited<ReturnType<typeof workspace>>['start']>, pattern: RegExp): Promise<string> {
+  let text = '';
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  child.stderr!.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+    if (pattern.test(text)) resolve(text);
+  });
+  child.then(() => reject(new Error(`it ended before it said ${pattern}:\n${text}`)), reject);
+  return promise;
+}
+
+describe('a job that is interrupted', () => {
+  test('ends after its step on the first Ctrl-C, says how to resume, and resumes to the same weights', async () => {
+    await using folder = await workspace();
+    await writeTinyProject(folder.cwd, { sft: 4, grpo: 30 });
+    const child = folder.start(['tiny.yaml', '--set', 'seed=5']);
+    await said(child, /^step +7\//m);
+    child.kill('SIGINT');
+    const stopped = await child;
+    expect(stopped.exitCode).toBe(0);
+    expect(stopped.stderr).toMatch(/Finishing this step; press Ctrl-C again to stop now\.\n(.*\n)*stopped: stopped after step \d+, as asked/);
+    expect(stopped.stderr).toMatch(/\nresume with: rlrun tiny\.yaml --set seed=5 --resume\n$/);
+
+    const changed = await folder.run('tiny.yaml', '--set', 'seed=6', '--resume');
+    expect(changed.exitCode).toBe(5);
+    expect(changed.stderr).toMatch(/error: The pipeline has changed since job tiny-\S+ began: seed 5 → 6\.\n/);
+
+    const resumed = await folder.run('tiny.yaml', '--set', 'seed=5', '--resume');
+    expect(resumed).toMatchObject({ exitCode: 0, stdout: '' });
+    expect(resumed.stderr).toMatch(/tiny-rl resumed after step \d+\n/);
+    expect(await folder.run('tiny.yaml', '--set', 'seed=5', '--resume')).toMatchObject({ exitCode: 3, stderr: expect.stringMatching(/is complete; there is nothing to resume/) });
+
+    await using whole = await workspace();
+    await writeTinyProject(whole.cwd, { sft: 4, grpo: 30 });
+    await whole.run('tiny.yaml', '--set', 'seed=5', '--quiet');
+    expect(await headWeights(folder.cwd)).toEqual(await headWeights(whole.cwd));
+  });
+
+  test('stops at once on the second Ctrl-C', async () => {
+    await using folder = await workspace();
+    await writeTinyProject(folder.cwd, { sft: 1, grpo: 2, more: '' });
+    await writeFile(join(folder.cwd, 'rewards', 'digits.ts'), 'export default (): Promise<number> => new Promise(() => {});\n');
+    const child = folder.start(['tiny.yaml', '--set', 'eval.baseline=false', '--json']);
+    const heard = (text: string) => new Promise<void>((resolve) => child.stdout!.on('data', (chunk: Buffer) => chunk.toString().includes(text) && resolve()));
+    await heard('"eval-started"');
+    const asked = heard('"stop-requested"');
+    child.kill('SIGINT');
+    await asked;
+    child.kill('SIGINT');
+    const { exitCode, stdout } = await child;
+    expect(exitCode).toBe(130);
+    expect(parse(String(stdout)).at(-1)).toMatchObject({ type: 'job-finished', status: 'stopped', reason: 'stopped at once; the step after 0 is lost' });
+  });
+});
+
+/** The bytes of the head's weights and moments. */
+async function headWeights(cwd: string): Promise<Buffer[]> {
+  const model = join(cwd, '.rlrun', 'models', 'tiny-rl');
+  const name = (await readFile(join(model, 'head'), 'utf8')).trim().split(' ')[1]!;
+  return Promise.all(['weights.safetensors', 'optimizer.safetensors'].map((file) => readFile(join(model, 'checkpoints', name, file))));
+}
