@@ -71,14 +71,14 @@ const blank = (): State => ({ logits: {}, first: {}, second: {}, updates: 0 });
 
 export interface FakeEngine extends Engine {
   state: State;
-  /** Called before each update; returning a name refuses it. */
-  refuse: (update: number) => string | null;
-  opened: number;
+  /** Called before each update with how many were asked for so far, this one included; returning a name refuses it. */
+  refuse: (asked: number) => string | null;
 }
 
 /** A policy over `ALPHABET`, one row of logits per (first prompt token, place in the output). */
 export function fakeEngine(): FakeEngine {
   let gradients: Record<string, number[]> = {};
+  let asked = 0;
   const row = (table: Record<string, number[]>, name: string) => (table[name] ??= new Array<number>(VOCABULARY).fill(0));
   const probabilities = (name: string, temperature: number) => {
     const scaled = row(engine.state.logits, name).map((logit) => logit / (temperature || 1));
@@ -107,7 +107,6 @@ export function fakeEngine(): FakeEngine {
   const engine: FakeEngine = {
     state: blank(),
     refuse: () => null,
-    opened: 1,
     info: { parameters: VOCABULARY, trainableParameters: VOCABULARY, contextLength: 64, vocabularySize: VOCABULARY, parameterShapes: [] },
     sampler: {
       async *sample(requests, { signal, onToken } = {}) {
@@ -152,7 +151,7 @@ export function fakeEngine(): FakeEngine {
         throw new Error('not needed by the loop');
       },
       async update(adam: AdamParams) {
-        const culprit = engine.refuse(engine.state.updates + 1);
+        const culprit = engine.refuse(++asked);
         const taken = gradients;
         gradients = {};
         if (culprit) return { refused: true, parameter: culprit, message: `the gradient of ${culprit} is not finite` };

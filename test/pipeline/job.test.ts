@@ -156,3 +156,165 @@ const withoutTimes = (rows: readonly { metrics: Record<string, number> }[]) =>
     time: 0,
     metrics: Object.fromEntries(Object.entries(row.metrics).filter(([name]) => !/^time\/|_time$|per_second$/.test(name))),
   }));
+
+describe('every rollout is accounted for', () => {
+  test('a grader without a verdict costs its group, and the rest is learnt from', async () => {
+    let calls = 0;
+    const flaky = () => ({ scorer: letterScorer((completion, task) => {
+      if (++calls % 40 === 0) throw new Error('the disk is on fire');
+      return Number(completion[0] === task.answer);
+    }) });
+    const done = await run({ stages: [stage({ steps: 6, eval: { every: 0, baseline: false } })], materials: flaky });
+    expect(done.result.status).toBe('completed');
+    const all = done.of('step-finished').map(({ accounting }) => accounting);
+    for (const { generated, errored, droppedWithGroup, noSpreadGood, noSpreadBad, trained } of all) {
+      expect(generated).toBe(48);
+      expect(errored + droppedWithGroup + noSpreadGood + noSpreadBad + trained).toBe(generated);
+    }
+    expect(all.some(({ errored, droppedWithGroup }) => errored > 0 && droppedWithGroup === 5 * errored)).toBe(true);
+    expect(done.of('group-finished').filter(({ spread }) => spread === 'dropped').every(({ advantages }) => advantages === null)).toBe(true);
+  });
+
+  test('a step without any verdict, or without spread, is skipped in words and leaves no checkpoint', async () => {
+    const broken = await run({ stages: [stage({ steps: 2, eval: { every: 0, baseline: false } })], materials: () => ({ scorer: letterScorer(() => { throw new Error('no verdict'); }) }) });
+    expect(broken.of('step-skipped')[0]).toMatchObject({ step: 1, reason: 'all_errored', message: 'every group has a rollout without a verdict, for example: no verdict' });
+    const flat = await run({ stages: [stage({ steps: 6, eval: { every: 0, baseline: false } })], materials: () => ({ scorer: letterScorer(() => 1) }) });
+    expect(flat.of('step-skipped')).toHaveLength(6);
+    expect(flat.of('step-skipped')[0]).toMatchObject({ reason: 'no_spread', message: 'no group has rewards that differ (8 all good)' });
+    expect(flat.of('warning')).toContainEqual(expect.objectContaining({ code: 'stalled', step: 5 }));
+    expect(await flat.model.checkpoints()).toEqual([]);
+    expect(flat.result).toMatchObject({ status: 'completed', steps: 6, head: null });
+  });
+
+  test('skipped steps are not done again when the job is resumed', async () => {
+    const judge = (completion: string, task: { answer: string | null }) => Number(completion[0] === task.answer);
+    const late = (from: number) => {
+      let calls = 0;
+      return () => ({ scorer: letterScorer((completion, task) => (++calls <= from * 48 ? judge(completion, task) : 1)) });
+    };
+    const stages = [stage({ steps: 6, eval: { every: 0, baseline: false } })];
+    const first = await run({ stages, materials: late(3), prepare: ({ panel, on }) => on((type, step) => type === 'step-started' && step === 6 && panel.controls.stop()) });
+    expect(first.rows.map(({ kind }) => kind)).toEqual(['step', 'step', 'step', 'skipped', 'skipped']);
+    const second = await run({ stages, root: first.root, resume: true, materials: late(0) });
+    expect(second.of('job-started')[0]).toMatchObject({ resumedFrom: 5 });
+    expect(second.of('step-started').map(({ step }) => step)).toEqual([6]);
+  });
+
+  test('a gradient that is not finite is refused: the weights stay, the step is skipped', async () => {
+    const done = await run({
+      stages: [stage({ steps: 3, guard: { rollback: false }, eval: { every: 0, baseline: false } })],
+      prepare: ({ engine }) => (engine.refuse = (asked) => (asked === 2 ? 'layers.0.weight' : null)),
+    });
+    expect(done.of('step-skipped')).toMatchObject([{ step: 2, reason: 'non_finite_gradient', message: 'the gradient of layers.0.weight is not finite' }]);
+    expect(done.rows.map(({ kind }) => kind)).toEqual(['step', 'skipped', 'step']);
+  });
+
+  test('a batch in two updates is one step; a refusal of the second takes back the first', async () => {
+    const stages = [stage({ steps: 2, group: 24, train: { updates: 2 }, eval: { every: 0, baseline: false }, guard: { rollback: false } })];
+    const fine = await run({ stages });
+    expect(fine.engine.state.updates).toBe(4);
+    const refused = await run({ stages, prepare: ({ engine }) => (engine.refuse = (asked) => (asked === 4 ? 'w' : null)) });
+    expect(refused.rows.map(({ kind }) => kind)).toEqual(['step', 'skipped']);
+    expect(refused.engine.state.updates).toBe(2);
+  });
+});
+
+describe('promotion', () => {
+  test('with `better` moves the head only to what is measurably better, while the loop goes on', async () => {
+    const done = await run({ stages: [stage({ steps: 24, group: 16, promote: { when: 'better' } })] });
+    const promoted = done.of('promoted').map(({ step }) => step);
+    expect(promoted.length).toBeGreaterThan(0);
+    expect(promoted.every((step) => step % 4 === 0)).toBe(true);
+    expect(done.of('promotion-held').every(({ reason }) => reason.startsWith('not better: eval/reward'))).toBe(true);
+    expect(done.of('promotion-held').length + promoted.length).toBe(6);
+    expect((await done.model.checkpoints()).map(({ parent }) => parent)).toEqual([null, ...Array.from({ length: 23 }, (_, index) => `step-${String(index + 1).padStart(6, '0')}`)]);
+    expect(done.result.head).toBe(`step-${String(promoted.at(-1)).padStart(6, '0')}`);
+  });
+});
+
+describe('a policy that collapses', () => {
+  // From the tenth step on the reward is for nonsense, so the held-out score (by the same judge, but of greedy answers) falls.
+  const poisoned = () => {
+    let calls = 0;
+    return { scorer: letterScorer((completion, task) => (++calls > 900 ? Number(completion === '') : Number(completion[0] === task.answer))) };
+  };
+
+  test('is rolled back to its best weights with the reason in words, and learns on at half the rate', async () => {
+    const stages = [stage({ steps: 22, group: 12, train: { learningRate: 0.4 }, eval: { every: 2, samples: 0 } })];
+    const done = await run({ stages, materials: poisoned });
+    const [back] = done.of('rolled-back');
+    expect(back).toMatchObject({ reason: expect.stringMatching(/^the held-out score fell from \d\.\d{3} \(step \d+\) to \d\.\d{3}, beyond both confidence intervals$/) });
+    const best = done.rows.filter(({ step }) => step <= back!.step).reduce((a, b) => ((b.metrics['eval/reward'] ?? -1) > (a.metrics['eval/reward'] ?? -1) ? b : a));
+    expect(back!.to).toBe(`step-${String(best.step).padStart(6, '0')}`);
+    const after = done.rows.find(({ step, kind }) => step > back!.step && kind !== 'rollback');
+    expect(after!.metrics['learning_rate']).toBeCloseTo(0.2, 12);
+    const next = (await done.model.checkpoints()).find(({ step }) => step === after!.step);
+    if (next) expect(next.parent).toBe(back!.to);
+  });
+});
+
+describe('people at the screen', () => {
+  const at = (step: number, action: (panel: ControlPanel) => void): NonNullable<Run['prepare']> => ({ panel, on }) =>
+    on((type, seen) => type === 'step-finished' && seen === step && action(panel));
+
+  test('can roll back to a checkpoint: the head and the weights go there, and the next step grows from it', async () => {
+    const done = await run({ stages: [stage({ steps: 5 })], prepare: at(4, ({ controls }) => controls.rollbackTo('step-000002')) });
+    expect(done.of('rolled-back')).toMatchObject([{ step: 4, from: 'step-000004', to: 'step-000002', reason: 'asked for at the screen' }]);
+    expect((await done.model.checkpoints()).at(-1)).toMatchObject({ id: 'step-000005', parent: 'step-000002' });
+  });
+
+  test('a rollback that was asked for survives a resume', async () => {
+    const stages = [stage({ steps: 6 })];
+    const whole = await run({ stages, prepare: at(4, ({ controls }) => controls.rollbackTo('step-000002')) });
+    const first = await run({
+      stages,
+      prepare: (parts) => {
+        at(4, ({ controls }) => controls.rollbackTo('step-000002'))(parts);
+        parts.on((type, step) => type === 'step-started' && step === 5 && parts.panel.controls.stop());
+      },
+    });
+    const second = await run({ stages, root: first.root, resume: true });
+    expect(weightsOf(second)).toBe(weightsOf(whole));
+    expect(second.result.head).toBe(whole.result.head);
+  });
+
+  test('can ask for an evaluation, and pause', async () => {
+    const done = await run({
+      stages: [stage({ steps: 3, eval: { every: 0 } })],
+      prepare: (parts) => {
+        at(1, ({ controls }) => (controls.evaluateNow(), controls.pause()))(parts);
+        parts.on((type) => type === 'job-paused' && queueMicrotask(() => parts.panel.controls.resume()));
+      },
+    });
+    expect(done.rows.map(({ kind, step }) => [kind, step])).toEqual([['baseline', 0], ['step', 1], ['evaluation', 1], ['step', 2], ['step', 3]]);
+    expect(done.of('job-paused')).toHaveLength(1);
+    expect(done.of('job-continued')).toHaveLength(1);
+  });
+});
+
+describe('stages', () => {
+  const curriculum = [
+    stage({ name: 'warm-up', kind: 'sft', steps: 3, batch: 12, train: { learningRate: 0.2 }, eval: { every: 0 } }),
+    stage({ name: 'check', kind: 'eval', steps: 0 }),
+    stage({ name: 'practice', steps: 4, guard: { target: 0.9 }, eval: { every: 1 } }),
+    stage({ name: 'more', steps: 2, eval: { every: 0 } }),
+  ];
+
+  test('follow each other, each under its own settings; one that reaches its target makes way', async () => {
+    const done = await run({ stages: curriculum });
+    expect(done.of('stage-finished').map(({ name }) => name)).toEqual(['warm-up', 'check', 'practice', 'more']);
+    expect(done.rows.filter(({ stage: name }) => name === 'check')).toMatchObject([{ kind: 'evaluation', step: 3 }]);
+    expect(done.result.after!['eval/accuracy']).toBeGreaterThan(0.9);
+    expect(done.result.reason).toMatch(/practice: the held-out score reached/);
+    expect(done.rows.filter(({ stage: name }) => name === 'practice').length).toBeLessThan(4);
+    expect(done.rows.at(-1)).toMatchObject({ stage: 'more' });
+  });
+
+  test('are found again when the job is resumed in the middle of one', async () => {
+    const whole = await run({ stages: curriculum });
+    const first = await run({ stages: curriculum, prepare: ({ panel, on }) => on((type, step) => type === 'step-finished' && step === 4 && panel.controls.finish()) });
+    const second = await run({ stages: curriculum, root: first.root, resume: true });
+    expect(second.of('stage-started').map(({ name }) => name)).toEqual(whole.of('stage-started').map(({ name }) => name).slice(2));
+    expect(weightsOf(second)).toBe(weightsOf(whole));
+  });
+});

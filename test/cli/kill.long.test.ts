@@ -1,0 +1,59 @@
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeAll, expect, test } from 'vitest';
+import { uniform } from '../../src/util/random.ts';
+import { build, workspace } from './binary.ts';
+import { writeTinyProject } from './tiny-model.ts';
+
+beforeAll(() => build(), 180_000);
+
+const KILLS = 50;
+const STEPS = { sft: 4, grpo: 16 };
+
+/** Every checkpoint's weights and moments, and the metrics without times. */
+async function outcome(cwd: string) {
+  const checkpoints = join(cwd, '.rlrun', 'models', 'tiny-rl', 'checkpoints');
+  const names = (await readdir(checkpoints)).sort();
+  const files = await Promise.all(names.flatMap((name) => ['weights.safetensors', 'optimizer.safetensors'].map((file) => readFile(join(checkpoints, name, file), 'base64'))));
+  const [job] = (await readdir(join(cwd, '.rlrun', 'jobs'))).filter((name) => name.startsWith('tiny-'));
+  const rows = (await readFile(join(cwd, '.rlrun', 'jobs', job!, 'metrics.jsonl'), 'utf8')).trim().split('\n').map((line) => JSON.parse(line) as { step: number; kind: string; metrics: Record<string, number> });
+  const metrics = rows.map(({ step, kind, metrics }) => [step, kind, Object.entries(metrics).filter(([name]) => !/^time\/|_time$|per_second$/.test(name))]);
+  const head = (await readFile(join(cwd, '.rlrun', 'models', 'tiny-rl', 'head'), 'utf8')).trim().split(' ').at(-1);
+  return { names, files, metrics, head };
+}
+
+test(`a job that is killed (SIGKILL) at ${KILLS} random moments and resumed each time ends as one that never was`, async () => {
+  await using whole = await workspace();
+  await writeTinyProject(whole.cwd, STEPS);
+  const began = performance.now();
+  expect(await whole.run('tiny.yaml', '--quiet')).toMatchObject({ exitCode: 0, stderr: '' });
+  const wholeMs = performance.now() - began;
+  const expected = await outcome(whole.cwd);
+
+  // A job that dies early is begun anew until it has a directory to resume; one that is complete is begun again in a fresh folder.
+  let kills = 0;
+  for (let round = 0; kills < KILLS; round++) {
+    await using folder = await workspace();
+    await writeTinyProject(folder.cwd, STEPS);
+    let isResumable = false;
+    for (;;) {
+      const child = folder.start(['tiny.yaml', '--quiet', ...(isResumable ? ['--resume'] : [])]);
+      const timer = kills < KILLS ? setTimeout(() => child.kill('SIGKILL'), wholeMs * (0.2 + 0.6 * uniform([round], kills))) : undefined;
+      const { exitCode, signal, stderr } = await child;
+      clearTimeout(timer);
+      if (signal === 'SIGKILL') {
+        kills++;
+        const jobs = await readdir(join(folder.cwd, '.rlrun', 'jobs')).catch(() => []);
+        isResumable = (await Promise.all(jobs.map((job) => readFile(join(folder.cwd, '.rlrun', 'jobs', job, 'meta.json')).catch(() => null)))).some(Boolean);
+        continue;
+      }
+      expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+      break;
+    }
+    const ended = await outcome(folder.cwd);
+    expect(ended.names).toEqual(expected.names);
+    expect(ended.head).toBe(expected.head);
+    expect(ended.files.map((file, index) => file === expected.files[index])).toEqual(expected.files.map(() => true));
+    expect(ended.metrics).toEqual(expected.metrics);
+  }
+});
