@@ -258,8 +258,11 @@ async function readContextLength(path: string): Promise<number> {
   return length as number;
 }
 
+/** @throws Error naming the file that cannot be loaded or has no function. */
 async function loadLoss(path: string): Promise<LossFunction> {
-  const module = (await import(pathToFileURL(path).href)) as { default?: unknown };
+  const module = await (import(pathToFileURL(path).href) as Promise<{ default?: unknown }>).catch((error: unknown) => {
+    throw new Error(`${path}: the custom loss cannot be loaded: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  });
   if (typeof module.default !== 'function') throw new Error(`${path}: a custom loss exports a function as its default: export default (tensors, { b }) => …`);
   return module.default as LossFunction;
 }

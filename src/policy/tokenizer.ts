@@ -13,7 +13,9 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer> {
   env.allowRemoteModels = false;
   const root = resolve(directory);
   // The library remembers for good that a file was missing, and says of a broken one only which property it missed.
-  for (const file of ['tokenizer.json', 'tokenizer_config.json']) await checkJson(join(root, file));
+  for (const file of ['tokenizer.json', 'tokenizer_config.json']) {
+    if ((await readJson(join(root, file))) === null) throw new Error(`${join(root, file)} cannot be read; a model directory needs tokenizer.json and tokenizer_config.json`);
+  }
   const tokenizer = await AutoTokenizer.from_pretrained(root, { local_files_only: true }).catch((error: unknown) => {
     throw new Error(`the tokenizer in ${root} cannot be used: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   });
@@ -34,25 +36,25 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer> {
   };
 }
 
-/** @throws Error naming the file that is missing or is no JSON. */
-async function checkJson(path: string): Promise<void> {
+const readText = (path: string): Promise<string | null> => readFile(path, 'utf8').catch(() => null);
+
+/** Null where there is no such file. @throws Error naming a file that is broken. */
+async function readJson(path: string): Promise<Record<string, unknown> | null> {
   const text = await readText(path);
-  if (text === null) throw new Error(`${path} cannot be read; a model directory needs tokenizer.json and tokenizer_config.json`);
+  if (text === null) return null;
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value !== 'object' || value === null) throw new Error('it holds no object');
+    return value as Record<string, unknown>;
   } catch (error) {
     throw new Error(`${path} is not usable JSON: ${error instanceof Error ? error.message : String(error)}; restore or download the file again`, { cause: error });
   }
 }
 
-const readText = (path: string): Promise<string | null> => readFile(path, 'utf8').catch(() => null);
-
 /** Published directories name their end tokens in up to three files; the most specific wins. */
 async function readEndTokens(root: string, tokenizer: { eos_token_id?: number | null }): Promise<number[]> {
   for (const file of ['generation_config.json', 'config.json']) {
-    const text = await readText(join(root, file));
-    const eos = text === null ? undefined : (JSON.parse(text) as { eos_token_id?: number | number[] | null }).eos_token_id;
+    const eos = (await readJson(join(root, file)))?.['eos_token_id'] as number | number[] | null | undefined;
     if (eos != null) return [eos].flat();
   }
   return tokenizer.eos_token_id == null ? [] : [tokenizer.eos_token_id];

@@ -75,7 +75,7 @@ export function trainingGraph(decoder: Model, { loss, custom, parameters }: Trai
     inverseLengths: b.input(TRAINING_INPUTS.inverseLengths, 'float32', ['rollouts']),
   };
   const stopGradient = (value: Value): Value => { stop.push(value); return value; };
-  const term = loss.kind === 'module' ? requireCustom(custom) : (lossTerms[loss.kind] as (loss: Loss) => LossFunction)(loss);
+  const term = loss.kind === 'module' ? checked(custom, loss.path) : (lossTerms[loss.kind] as (loss: Loss) => LossFunction)(loss);
   let perToken = term(tensors, { b, stopGradient });
   if (loss.kl !== undefined && loss.kl.coefficient !== 0) {
     const d = b.sub(logprobs, vector(TRAINING_INPUTS.referenceLogprobs));
@@ -85,10 +85,29 @@ export function trainingGraph(decoder: Model, { loss, custom, parameters }: Trai
   b.output('loss', b.sum(b.mul(perToken, vector(TRAINING_INPUTS.weights))));
   b.output('logprobs', logprobs);
   b.output('entropy', entropy);
-  return differentiate(b.build(), { output: 'loss', wrt: parameters, stop: stop.map(({ name }) => name) });
+  try {
+    return differentiate(b.build(), { output: 'loss', wrt: parameters, stop: stop.map(({ name }) => name) });
+  } catch (error) {
+    if (loss.kind !== 'module' || !(error instanceof OnnxError)) throw error;
+    throw new OnnxError(`${loss.path}: the loss has no gradient: ${error.message}`, { cause: error });
+  }
 }
 
-function requireCustom(custom: LossFunction | undefined): LossFunction {
+/** A user's function, with its mistakes named before they become riddles of the graph. */
+function checked(custom: LossFunction | undefined, path: string): LossFunction {
   if (custom === undefined) throw new OnnxError('a module loss needs its loaded function');
-  return custom;
+  return (tensors, context) => {
+    let term: Value | undefined;
+    try {
+      term = custom(tensors, context) as Value | undefined;
+    } catch (error) {
+      throw new OnnxError(`${path}: the loss cannot be built: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    }
+    const { shape, dataType } = typeof term?.name === 'string' && context.b.has(term.name) ? context.b.value(term.name) : { shape: undefined, dataType: undefined };
+    if (term === undefined || shape === undefined) throw new OnnxError(`${path}: the loss returns no value of the graph; return one term per token, as b.mul or another method gives it`);
+    if (dataType !== 'float32' || (shape !== null && shape.length !== 1)) {
+      throw new OnnxError(`${path}: the loss returns ${dataType} [${(shape ?? []).join(', ')}], expected float32 with one term per token; rlrun adds them up itself`);
+    }
+    return term;
+  };
 }
