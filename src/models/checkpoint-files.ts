@@ -101,9 +101,11 @@ export async function verifyFiles(directory: string, checkpoint: StoredCheckpoin
 }
 
 /** Deletes the state files; `checkpoint.json` stays. The note comes first: a crash in between leaves a pruned checkpoint with files. */
-export async function deleteState(directory: string, checkpoint: StoredCheckpoint): Promise<void> {
-  await writeJsonDurably(join(directory, metadataFile), { ...checkpoint, files: {}, pruned: true } satisfies StoredCheckpoint);
+export async function deleteState(directory: string, checkpoint: StoredCheckpoint): Promise<StoredCheckpoint> {
+  const pruned: StoredCheckpoint = { ...checkpoint, files: {}, pruned: true };
+  await writeJsonDurably(join(directory, metadataFile), pruned);
   for (const file of [...Object.keys(checkpoint.files), weightsFile, optimizerFile]) await rm(join(directory, file), { force: true });
+  return pruned;
 }
 
 export const stateBytes = ({ files }: StoredCheckpoint): number => Object.values(files).reduce((sum, { bytes }) => sum + bytes, 0);

@@ -23,6 +23,8 @@ export interface HubOptions {
   /** `HF_TOKEN`. */
   accessToken?: string;
   onProgress?: (progress: DownloadProgress) => void;
+  /** Finds the commit and its files, but writes and downloads nothing. */
+  dryRun?: boolean;
   signal?: AbortSignal;
 }
 
@@ -57,8 +59,15 @@ export async function downloadSnapshot(repository: string, revision: string | nu
   const folder = join(options.cacheDirectory, `models--${repository.replace('/', '--')}`);
   const client = new HubClient(repository, options);
   const wanted = revision ?? 'main';
-  const commit = await client.resolveCommit(wanted, join(folder, 'refs', `${encodeURIComponent(wanted)}.json`));
+  const remembered = join(folder, 'refs', `${encodeURIComponent(wanted)}.json`);
+  const commit = await client.resolveCommit(wanted, remembered);
   const directory = join(folder, 'snapshots', commit);
+  if (options.dryRun === true) {
+    await client.files(commit);
+    return { repository, commit, directory };
+  }
+  await mkdir(dirname(remembered), { recursive: true });
+  await writeJsonDurably(remembered, { commit });
   const manifest = join(folder, 'snapshots', `${commit}.json`);
   if (await isComplete(directory, manifest)) return { repository, commit, directory };
 
@@ -119,8 +128,6 @@ class HubClient {
     try {
       const { sha } = await modelInfo({ ...this.#api, name: this.#repository, revision, additionalFields: ['sha'] });
       if (!/^[0-9a-f]{40}$/.test(sha)) throw new ModelError('invalid', `the Hub names ${JSON.stringify(sha)} as the commit of hub:${this.#repository}@${revision}`, { fix: 'Try again later.' });
-      await mkdir(dirname(remembered), { recursive: true });
-      await writeJsonDurably(remembered, { commit: sha });
       return sha;
     } catch (error) {
       this.#options.signal?.throwIfAborted();

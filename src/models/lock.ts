@@ -28,7 +28,7 @@ export interface ModelLock extends AsyncDisposable {
 export async function lockModel(directory: string, { slug, purpose }: { slug: string; purpose: string }): Promise<ModelLock> {
   const ownerPath = join(directory, 'lock.json');
   let lost: Error | null = null;
-  const acquire = (): Promise<() => Promise<void>> => lockfile.lock(directory, { lockfilePath: `${join(directory, 'lock')}`, stale: staleMs, onCompromised: (error) => (lost = error) });
+  const acquire = (): Promise<() => Promise<void>> => lockfile.lock(directory, { lockfilePath: join(directory, 'lock'), stale: staleMs, onCompromised: (error) => (lost = error) });
 
   let release;
   try {

@@ -24,7 +24,7 @@ export interface StoreOptions extends Partial<Injected> {
   builtins: string;
   /** What relative source paths belong to. */
   cwd: string;
-  hub?: Omit<HubOptions, 'cacheDirectory' | 'signal'>;
+  hub?: Omit<HubOptions, 'cacheDirectory' | 'signal' | 'dryRun'>;
 }
 
 export interface ForkOptions {
@@ -220,10 +220,9 @@ class Store implements ModelStore {
 
   /** A transformers.js directory for a base: the base itself, or what it is converted to. */
   async #baseDirectory(text: string, source: Exclude<ModelSource, { kind: 'model' }>, { dryRun, signal }: { dryRun: boolean; signal: AbortSignal | undefined }): Promise<string> {
-    const hub = { ...this.#options.hub, cacheDirectory: this.#hubCache, ...(signal === undefined ? {} : { signal }) };
-    if (source.kind === 'hub' && dryRun) return this.#hubCache;
     if (source.kind === 'config') return randomBase(source.path, { into: join(this.#options.root, 'bases'), dryRun });
-    const directory = await this.#sourceDirectory(source, hub);
+    const directory = await this.#sourceDirectory(source, { ...this.#options.hub, cacheDirectory: this.#hubCache, dryRun, ...(signal === undefined ? {} : { signal }) });
+    if (source.kind === 'hub' && dryRun) return directory;
     const { format } = await requireTrainable(directory, text);
     if (format === 'onnx') return directory;
     const name = source.kind === 'hub' ? source.repository.replace('/', '--') : basename(directory);

@@ -30,8 +30,9 @@ export class StoredModel {
   readonly directory: string;
   readonly #injected: Injected;
   #lock: ModelLock | null = null;
-  /** By id, as last read: `stateDirectory` has to answer at once. */
+  /** By id, oldest first, as last read: `stateDirectory` has to answer at once. */
   #known = new Map<string, StoredCheckpoint>();
+  #problems: CheckpointScan['problems'] = [];
 
   private constructor(record: ModelRecord, directory: string, injected: Injected) {
     this.record = record;
@@ -53,9 +54,15 @@ export class StoredModel {
 
   /** All checkpoints that can be read, oldest first, and what is wrong with the others. */
   async scan(): Promise<CheckpointScan> {
-    const scanned = await readCheckpoints(join(this.directory, checkpointsDirectory));
-    this.#known = new Map(scanned.checkpoints.map((checkpoint) => [checkpoint.id, checkpoint]));
-    return scanned;
+    // Under our own lock nobody else writes: a job of a thousand steps need not read a thousand files at each of them.
+    if (this.#lock === null) await this.#read();
+    return { checkpoints: [...this.#known.values()], problems: this.#problems };
+  }
+
+  async #read(): Promise<void> {
+    const { checkpoints, problems } = await readCheckpoints(join(this.directory, checkpointsDirectory));
+    this.#known = new Map(checkpoints.map((checkpoint) => [checkpoint.id, checkpoint]));
+    this.#problems = problems;
   }
 
   /** Oldest first. */
@@ -134,8 +141,14 @@ export class StoredModel {
   async lock(purpose: string): Promise<AsyncDisposable> {
     if (this.#lock !== null) throw new Error(`model "${this.slug}" is locked by this very object already`);
     const lock = await lockModel(this.directory, { slug: this.slug, purpose });
+    try {
+      await this.#read();
+      await this.#removeUnfinished();
+    } catch (error) {
+      await lock[Symbol.asyncDispose]();
+      throw error;
+    }
     this.#lock = lock;
-    await this.#removeUnfinished();
     return {
       [Symbol.asyncDispose]: async () => {
         this.#lock = null;
@@ -167,14 +180,13 @@ export class StoredModel {
    */
   commit(draft: CheckpointDraft, options: { promote: boolean; write: (directory: string) => Promise<void> }): Promise<StoredCheckpoint> {
     return this.#whileLocked(`a commit of step ${draft.step}`, async () => {
-      const { checkpoints } = await this.scan();
       const parent = join(this.directory, checkpointsDirectory);
       const id = this.#injected.newId();
       const temporary = join(parent, `${temporaryPrefix}${id}`);
       try {
         await mkdir(temporary, { recursive: true });
         await options.write(temporary);
-        const name = freeName(draft.step, checkpoints.map((checkpoint) => checkpoint.name), await readdir(parent));
+        const name = freeName(draft.step, await readdir(parent));
         const checkpoint = await sealCheckpoint(temporary, { id, name, createdAt: this.#injected.now().toISOString(), ...draft });
         this.#lock?.check();
         await publishDirectory(temporary, join(parent, name));
@@ -191,7 +203,6 @@ export class StoredModel {
   /** Promote or roll back: the next commit's parent is usually the head. Null: the model as it was forked. */
   setHead(id: string | null): Promise<void> {
     return this.#whileLocked('moving its head', async () => {
-      await this.scan();
       if (id !== null) this.stateDirectory(id);
       await this.#writeHead(id === null ? null : this.#known.get(id)!);
     });
@@ -211,7 +222,7 @@ export class StoredModel {
       const stored = (await this.checkpoints()).filter((checkpoint) => !checkpoint.pruned);
       const pruned = stored.slice(0, Math.max(0, stored.length - keep)).filter(({ id }) => id !== head);
       const bytes = pruned.reduce((sum, checkpoint) => sum + stateBytes(checkpoint), 0);
-      if (!dryRun) for (const checkpoint of pruned) await deleteState(this.#directoryOf(checkpoint), checkpoint);
+      if (!dryRun) for (const checkpoint of pruned) this.#known.set(checkpoint.id, await deleteState(this.#directoryOf(checkpoint), checkpoint));
       return { pruned, bytes };
     };
     return dryRun ? work() : this.#whileLocked('pruning', work);
@@ -223,8 +234,8 @@ export class StoredModel {
 }
 
 /** `step-000012`; on another branch that had a step 12 already, `step-000012-2`. */
-function freeName(step: number, names: readonly string[], entries: readonly string[]): string {
-  const taken = new Set([...names, ...entries]);
+function freeName(step: number, names: readonly string[]): string {
+  const taken = new Set(names);
   const plain = `step-${String(step).padStart(6, '0')}`;
   for (let branch = 1; ; branch++) {
     const name = branch === 1 ? plain : `${plain}-${branch}`;

@@ -200,6 +200,12 @@ describe('forking from the Hub', () => {
     ]);
   });
 
+  test('a dry run asks the Hub, and downloads and writes nothing', async () => {
+    const { created } = await store(hub.url).fork({ source: 'hub:org/tiny-llama', slug: 'one', dryRun: true });
+    expect([created, [...hub.ranges.keys()], existsSync(join(directory, '.rlrun'))]).toEqual([false, [], false]);
+    await expect(store(hub.url).fork({ source: 'hub:org/none', slug: 'one', dryRun: true })).rejects.toMatchObject({ kind: 'not_found' });
+  });
+
   test('an ONNX repository is used as it is', async () => {
     const made = join(directory, 'made');
     await createTinyModel(made);

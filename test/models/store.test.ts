@@ -98,6 +98,15 @@ describe('fork', () => {
     });
   });
 
+  test('a config.json alone stands for random weights of its shape, made once', async () => {
+    await writeFile(join(project.directory, 'shape.json'), JSON.stringify(tinyConfig));
+    const { record } = await project.store.fork({ source: 'config:shape.json', slug: 'one' });
+    expect(record.base).toBe(`config:${join(project.directory, 'shape.json')}`);
+    expect((await readdir(record.baseDirectory)).sort()).toEqual(['config.json', 'generation_config.json', 'onnx', 'tokenizer.json', 'tokenizer_config.json']);
+    expect((await project.store.fork({ source: 'config:./shape.json', slug: 'two' })).record.baseDirectory).toBe(record.baseDirectory);
+    expect((await project.store.fork({ source: 'config:shape.json', slug: 'one', ifNotExists: true })).created).toBe(false);
+  });
+
   test('a directory that cannot be trained is refused with the reason', async () => {
     const directory = join(project.directory, 'mine');
     await createTinyModel(directory);
@@ -235,6 +244,9 @@ describe('one writer at a time', () => {
       await expect(other.prune({ keep: 0 })).rejects.toMatchObject({ kind: 'conflict' });
       await model.commit(draft(2, null), { promote: true, write: writeState(2) });
       expect((await other.head())!.name).toBe('step-000002');
+      expect(await model.checkpoints()).toEqual(await other.checkpoints());
+      await model.prune({ keep: 1 });
+      expect(await model.checkpoints()).toEqual(await other.checkpoints());
     }
     await other.setHead(null);
     expect(await model.head()).toBeNull();
