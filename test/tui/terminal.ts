@@ -1,6 +1,10 @@
 /** @file A terminal that lives in memory: Ink draws on it as on a real one, a test presses keys and reads the screen. */
+import { Console } from 'node:console';
 import { EventEmitter } from 'node:events';
 import xterm, { type Terminal } from '@xterm/headless';
+
+// The test runner's console has no constructor, and Ink makes a console of its own while it holds the screen.
+console.Console ??= Console;
 
 class Output extends EventEmitter {
   readonly isTTY = true;
