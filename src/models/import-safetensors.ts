@@ -9,11 +9,17 @@ import { createDirectory, writeJsonFiles } from './model-directory.ts';
 import { externalAbove, openWeightsFile, writeOnnxFile } from './onnx-file.ts';
 import { floatsOf, isFloatDtype, openSafetensors, type SafetensorsFile } from './safetensors.ts';
 
-/**
- * Reads `source`, builds the decoder's graph from its config.json and writes `target`, which must not exist yet. Weights
- * become float32. Large models are converted one tensor at a time.
- */
-export async function importSafetensors({ source, target, signal }: { source: string; target: string; signal?: AbortSignal }): Promise<void> {
+export interface ImportOptions {
+  source: string;
+  /** Must not exist yet. */
+  target: string;
+  /** Weights beside the graph, converted one at a time; default: when they are large. */
+  external?: boolean;
+  signal?: AbortSignal;
+}
+
+/** Reads `source`, builds the decoder's graph from its config.json and writes `target`. Weights become float32. */
+export async function importSafetensors({ source, target, external, signal }: ImportOptions): Promise<void> {
   const configPath = join(source, 'config.json');
   const config = await readJsonObject(configPath);
   if (config.quantization_config !== undefined) {
@@ -28,10 +34,10 @@ export async function importSafetensors({ source, target, signal }: { source: st
     await mkdir(join(temporary, 'onnx'));
     await writeJsonFiles(temporary, { 'config.json': { ...config, dtype: 'float32', torch_dtype: 'float32' }, ...(await readTokenizerFiles(source)) });
     const modelPath = join(temporary, 'onnx', 'model.onnx');
-    const isLarge = parameters.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0) > externalAbove;
+    const isExternal = external ?? parameters.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0) > externalAbove;
     const tensors = new Map<string, Tensor>();
     {
-      await using file = isLarge ? await openWeightsFile(modelPath) : null;
+      await using file = isExternal ? await openWeightsFile(modelPath) : null;
       for (const parameter of parameters) {
         signal?.throwIfAborted();
         const tensor = await weights.read(parameter);

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AutoModelForCausalLM, Tensor, env, type PreTrainedModel } from '@huggingface/transformers';
@@ -6,9 +6,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseDecoderConfig } from '../../../src/models/architectures/index.ts';
 import { importSafetensors } from '../../../src/models/import-safetensors.ts';
 import { readSafetensors, writeSafetensors, type StoredTensor } from '../../../src/models/safetensors.ts';
+import { decoders, expectedOf, fixtures as allFixtures, largestDifference, type Expected } from '../support/decoders.ts';
 
-const fixtures = new URL('../../fixtures/decoders/', import.meta.url).pathname;
-const models = ['llama-tied', 'llama3-biases', 'mistral-window', 'qwen2-yarn', 'qwen3-linear'];
+const fixtures = join(allFixtures, 'decoders');
 
 let directory: string;
 beforeAll(async () => {
@@ -17,41 +17,18 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true }));
 
-interface Expected {
-  feeds: { input_ids: Tensor; attention_mask: Tensor; position_ids: Tensor };
-  logits: Float32Array;
-  greedy: number[][];
-}
-
-async function expectedOf(model: string): Promise<Expected> {
-  const { tensors } = await readSafetensors(join(fixtures, model, 'expected.safetensors'));
-  const ids = (name: string): Tensor => new Tensor('int64', tensors.get(name)!.data as BigInt64Array, [...tensors.get(name)!.shape]);
-  const { data, shape } = tensors.get('greedy')!;
-  const greedy = Array.from(data as BigInt64Array, Number);
-  return {
-    feeds: { input_ids: ids('input_ids'), attention_mask: ids('attention_mask'), position_ids: ids('position_ids') },
-    logits: tensors.get('logits')!.data as Float32Array,
-    greedy: Array.from({ length: shape[0]! }, (_, row) => greedy.slice(row * shape[1]!, (row + 1) * shape[1]!)),
-  };
-}
-
 async function load(model: string): Promise<PreTrainedModel> {
   const target = join(directory, model);
   await importSafetensors({ source: join(fixtures, model), target });
   return AutoModelForCausalLM.from_pretrained(target);
 }
 
-function largestDifference(actual: Float32Array, expected: Float32Array): number {
-  expect(actual.length).toBe(expected.length);
-  return actual.reduce((largest, value, index) => Math.max(largest, Math.abs(value - expected[index]!)), 0);
-}
-
-describe.each(models)('%s', (name) => {
+describe.each(decoders)('%s', (name) => {
   let model: PreTrainedModel;
   let expected: Expected;
   beforeAll(async () => {
     model = await load(name);
-    expected = await expectedOf(name);
+    expected = await expectedOf(`decoders/${name}`);
   });
   afterAll(() => model.dispose());
 
@@ -78,6 +55,17 @@ describe.each(models)('%s', (name) => {
     const row = (expected.logits.length / 2) as number;
     expect(largestDifference(logits.data.slice(0, 2 * vocabulary), expected.logits.slice(row - 2 * vocabulary, row))).toBeLessThan(2e-5);
   });
+});
+
+test('weights that were written one by one beside the graph are the same model', async () => {
+  const target = join(directory, 'external');
+  await importSafetensors({ source: join(fixtures, 'llama3-biases'), target, external: true });
+  expect((await readdir(join(target, 'onnx'))).sort()).toEqual(['model.onnx', 'model.onnx_data']);
+  const model = await AutoModelForCausalLM.from_pretrained(target);
+  const { feeds, greedy } = await expectedOf('decoders/llama3-biases');
+  const output = (await model.generate({ input_ids: feeds['input_ids'], attention_mask: feeds['attention_mask'], max_new_tokens: 16, do_sample: false })) as Tensor;
+  expect(output.tolist().map((row: bigint[]) => row.slice(10).map(Number))).toEqual(greedy);
+  await model.dispose();
 });
 
 describe('weights that do not fit', () => {
