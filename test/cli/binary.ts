@@ -44,8 +44,13 @@ const environment = { NO_COLOR: '1', CI: '1', COLUMNS: '100' };
 /** A folder of its own for each test, gone afterwards, and `rlrun` in it. */
 export async function workspace() {
   const cwd = await mkdtemp(join(tmpdir(), 'rlrun-cli-'));
-  const start = (args: readonly string[], options: Options = {}) =>
-    execa(process.execPath, [binary, ...args], { cwd, reject: false, env: environment, stripFinalNewline: false, timeout: 50_000, killSignal: 'SIGKILL', ...options });
+  const children = new Set<Promise<unknown> & { kill: (signal: 'SIGKILL') => boolean }>();
+  const start = (args: readonly string[], options: Options = {}) => {
+    const child = execa(process.execPath, [binary, ...args], { cwd, reject: false, env: environment, stripFinalNewline: false, timeout: 50_000, killSignal: 'SIGKILL', ...options });
+    children.add(child);
+    void child.finally(() => children.delete(child));
+    return child;
+  };
   return {
     cwd,
     start,
@@ -53,6 +58,11 @@ export async function workspace() {
       const { stdout, stderr, exitCode } = await start(args);
       return { stdout: String(stdout), stderr: String(stderr), exitCode };
     },
-    [Symbol.asyncDispose]: () => rm(cwd, { recursive: true, force: true }),
+    // A test that failed half-way leaves programs behind.
+    async [Symbol.asyncDispose]() {
+      for (const child of children) child.kill('SIGKILL');
+      await Promise.all(children);
+      await rm(cwd, { recursive: true, force: true });
+    },
   };
 }

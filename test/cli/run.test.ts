@@ -173,3 +173,131 @@ async function headWeights(cwd: string): Promise<Buffer[]> {
   const name = (await readFile(join(model, 'head'), 'utf8')).trim().split(' ')[1]!;
   return Promise.all(['weights.safetensors', 'optimizer.safetensors'].map((file) => readFile(join(model, 'checkpoints', name, file))));
 }
+
+describe('rlrun PIPELINE --watch', () => {
+  test('an edited reward judges the stored rollouts again at once, then a new job runs from the head', async () => {
+    await using folder = await workspace();
+    await writeTinyProject(folder.cwd, { sft: 2, grpo: 2 });
+    const child = folder.start(['tiny.yaml', '--watch', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const events = listen(child.stdout!);
+    const first = await events.next('job-finished');
+    expect(first).toMatchObject({ status: 'completed' });
+
+    const reward = join(folder.cwd, 'rewards', 'digits.ts');
+    await writeFile(reward, 'export default (completion: string): number => completion.length / 3;\n');
+    expect(await events.next('watch-changed')).toMatchObject({ file: reward, kind: 'reward' });
+    const rescored = await events.next('rescored');
+    const rollouts = rescored['rollouts'] as { completion: string; before: number; after: number }[];
+    expect(rollouts).toHaveLength(16);
+    for (const { completion, after, before } of rollouts) {
+      const isDigits = Number(/^\d+$/.test(completion));
+      expect(after - before).toBeCloseTo((completion.length / 3 - isDigits) / 2, 12);
+    }
+    expect(await events.next('watch-decision')).toMatchObject({ action: 'rerun', reason: 'with what has changed, from the head' });
+    const second = await events.next('job-started');
+    expect(second).toMatchObject({ parentJob: expect.stringMatching(/^tiny-/), head: first['head'] });
+    await events.next('job-finished');
+    child.kill('SIGINT');
+    expect((await child).exitCode).toBe(0);
+  });
+
+  test('an edit while the job runs: a comment does nothing, a mistake is told and the job goes on, a change drains it', async () => {
+    await using folder = await workspace();
+    const text = await writeTinyProject(folder.cwd, { sft: 1, grpo: 400 });
+    const file = join(folder.cwd, 'tiny.yaml');
+    const child = folder.start(['tiny.yaml', '--watch', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const events = listen(child.stdout!);
+    await events.next('step-started');
+    await writeFile(file, `# a comment\n${text}`);
+    expect(await events.next('watch-changed')).toMatchObject({ kind: 'none' });
+    expect(await events.next('watch-decision')).toMatchObject({ action: 'nothing', reason: 'the run would be the same' });
+    await writeFile(file, text.replace('group: 4', 'gruop: 4'));
+    expect(await events.next('watch-changed')).toMatchObject({ kind: 'invalid', message: expect.stringContaining('did you mean "group"?') });
+    await events.next('step-finished');
+    await writeFile(file, text.replace('group: 4', 'group: 5').replace('steps: 400', 'steps: 1'));
+    expect(await events.next('watch-changed')).toMatchObject({ kind: 'config', changes: expect.arrayContaining([expect.objectContaining({ path: 'steps[1] (grpo) group', before: '4', after: '5' })]) });
+    expect(await events.next('watch-decision')).toMatchObject({ action: 'drain' });
+    expect(await events.next('job-finished')).toMatchObject({ status: 'stopped' });
+    expect(await events.next('job-started')).toMatchObject({ totalSteps: 2 });
+    await events.next('job-finished');
+    child.kill('SIGINT');
+    expect((await child).exitCode).toBe(0);
+  });
+});
+
+/** Waits for events of a program that writes JSON lines, in the order in which they come. */
+function listen(stream: NodeJS.ReadableStream) {
+  const queue: Line[] = [];
+  let rest = '';
+  let wake = Promise.withResolvers<void>();
+  stream.on('data', (chunk: Buffer) => {
+    const lines = (rest + chunk.toString()).split('\n');
+    rest = lines.pop()!;
+    queue.push(...lines.filter(Boolean).map((line) => JSON.parse(line) as Line));
+    wake.resolve();
+    wake = Promise.withResolvers();
+  });
+  return {
+    async next(type: string): Promise<Line> {
+      for (;;) {
+        const woken = wake.promise;
+        for (let line = queue.shift(); line; line = queue.shift()) if (line.type === type) return line;
+        await woken;
+      }
+    },
+  };
+}
+
+describe('before anything is learnt', () => {
+  test('check proves the rewards, and names the task on which one fails', async () => {
+    await using folder = await workspace();
+    await writeTinyProject(folder.cwd);
+    const sound = await folder.run('check', 'tiny.yaml');
+    expect(sound).toMatchObject({ exitCode: 0, stdout: '' });
+    expect(sound.stderr).toContain('tiny.yaml is valid: 2 stages, model tiny-rl from ');
+    expect(sound.stderr).toContain('rewards give the gold answer full marks, an empty one less, and the same twice (9 tasks tried)\n');
+    await writeFile(join(folder.cwd, 'rewards', 'digits.ts'), 'export default (): number => 0.5;\n');
+    const unsound = await folder.run('check', 'tiny.yaml');
+    expect(unsound).toMatchObject({ exitCode: 2 });
+    expect(unsound.stderr).toMatch(/error: task add-\w+: the gold answer "\d+" earns 0\.75 instead of 1/);
+    await writeFile(join(folder.cwd, 'rewards', 'digits.ts'), 'export default (: number => 0.5;\n');
+    const broken = await folder.run('check', 'tiny.yaml');
+    expect(broken).toMatchObject({ exitCode: 2 });
+    expect(broken.stderr).toMatch(/^error: reward digits: \S+digits\.ts: SyntaxError: /);
+  });
+
+  test('check --resolved prints a pipeline that means the same', async () => {
+    await using folder = await workspace();
+    await writeTinyProject(folder.cwd);
+    const { stdout, exitCode } = await folder.run('check', 'tiny.yaml', '--resolved', '--set', 'group=7');
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/group: 7 +# --set/);
+    await writeFile(join(folder.cwd, 'again.yaml'), stdout);
+    const json = async (file: string, ...more: string[]) => parse((await folder.run('check', file, '--resolved', '--json', ...more)).stdout).find(({ type }) => type === 'resolved')!['pipeline'] as { stages: unknown };
+    expect((await json('again.yaml')).stages).toEqual((await json('tiny.yaml', '--set', 'group=7')).stages);
+  });
+
+  test('--dry-run shows answers and rewards, and leaves the head where it is', async () => {
+    await using folder = await workspace();
+    await writeTinyProject(folder.cwd);
+    const { stdout, stderr, exitCode } = await folder.run('tiny.yaml', '--dry-run');
+    expect(exitCode).toBe(0);
+    expect(stdout.match(/^Completion +Reward +Advantage +Stopped$/gm)).toHaveLength(3);
+    expect(stderr).toMatch(/Nothing was learnt and no step was made\.\n$/);
+    expect((await folder.run('models', 'head', 'tiny-rl')).stdout).toBe('base\n');
+  });
+});
+
+test('an export stage leaves a model that can be forked; `models export` the same', async () => {
+  await using folder = await workspace();
+  const text = await writeTinyProject(folder.cwd, { sft: 2, grpo: 1 });
+  await writeFile(join(folder.cwd, 'tiny.yaml'), `${text}  - { kind: export, directory: ./out }\n`);
+  const { stderr, exitCode } = await folder.run('tiny.yaml');
+  expect(exitCode).toBe(0);
+  expect(stderr).toContain('exported as transformers.js to out\n');
+  expect(await folder.run('models', 'fork', './out', '--name', 'child')).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('forked child from ') });
+  expect(await folder.run('models', 'export', 'tiny-rl', '--out', './out')).toMatchObject({ exitCode: 5 });
+  expect(await folder.run('models', 'export', 'tiny-rl', '--out', './out2')).toMatchObject({ exitCode: 0, stderr: expect.stringMatching(/^exported tiny-rl at step-00000\d as transformers\.js \(fp32\) to out2\n$/) });
+  const [parent, child] = [await folder.run('sample', 'tiny-rl', '1+2='), await folder.run('sample', 'child', '1+2=')];
+  expect(child.stdout).toBe(parent.stdout);
+});

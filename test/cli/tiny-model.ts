@@ -19,7 +19,7 @@ export async function writeTinyProject(folder: string, { sft = 12, grpo = 4, mor
     seed: 1,
   });
   await mkdir(join(folder, 'rewards'), { recursive: true });
-  await writeFile(join(folder, 'rewards', 'digits.ts'), 'export default ({ completion }: { completion: string }): number => Number(/^\\d+$/.test(completion));\n');
+  await writeFile(join(folder, 'rewards', 'digits.ts'), 'export default (completion: string): number => Number(/^\\d+$/.test(completion));\n');
   const text = `name: tiny
 seed: 3
 model: { fork: ./tiny, name: tiny-rl, threads: 1 }

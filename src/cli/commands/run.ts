@@ -14,7 +14,6 @@ export const run: Handler = async (invocation) => {
   const emit: Emit = (type, data) => screen.listen({ type, time: Date.now(), ...data } as never);
   const panel = createControls(emit);
   await using workbench = new Workbench(invocation, { panel, listen: (event) => screen.listen(event), isSilent: () => screen.isFull });
-  if (flags.dryRun) return dryRun(workbench, invocation);
 
   const abort = () => {
     panel.controls.stop();
@@ -23,6 +22,8 @@ export const run: Handler = async (invocation) => {
   // Leaving at the screen ends the session, and not only the job that runs.
   const controls = { ...panel.controls, finish: () => session.stop(), stop: abort };
   const screen: Screen = createScreen(invocation, { controls, names: workbench.names });
+  // Awaited here: what the workbench holds is given back on the way out.
+  if (flags.dryRun) return await dryRun(workbench, invocation);
   const beforeRun = (pipeline: () => string) => screen.open(pipeline);
   const { session, outcome } = runSession(workbench, { watching: flags.watch ?? false, resume: flags.resume ?? false, emit, beforeRun });
   using signals = onSignals({ io, stop: () => session.stop(), abort });
