@@ -23,6 +23,6 @@ for (let step = 0; step <= 1000; step++) {
     const gradient = outputs[`grad.${name}`]!.data;
     for (let i = 0; i < values.length; i++) values[i] = Number(values[i]) - 0.2 * Number(gradient[i]);
   }
-  if (step % 250 === 0) console.log(`step ${step}  loss ${Number(outputs['loss']!.data[0]).toFixed(6)}  y ${Array.from(outputs['y']!.data, (value) => Number(value).toFixed(3)).join(' ')}`);
+  if (step % 250 === 0) console.log(`step ${step}  loss ${Number(outputs['loss']!.data[0]).toFixed(6)}  y ${Array.from(outputs['y']!.data as Float32Array, (value) => value.toFixed(3)).join(' ')}`);
 }
 await training.dispose();

@@ -41,9 +41,9 @@ export interface OpOptions {
 export const OPSET = 21;
 
 export class Builder {
-  readonly #inputs: ValueInfo[] = [];
+  readonly #inputs: ValueInfo[];
   readonly #outputs: ValueInfo[] = [];
-  readonly #nodes: Node[] = [];
+  readonly #nodes: Node[];
   readonly #initializers = new Map<string, Tensor>();
   readonly #types = new Map<string, Inferred>();
   readonly #opsets = new Map<string, number>([['', OPSET]]);
@@ -51,14 +51,14 @@ export class Builder {
   readonly #names = new Set<string>();
   readonly #counters = new Map<string, number>();
   #scope = '';
-  #base: Model | undefined;
+  readonly #base: Model | undefined;
 
   /** Starts empty, or goes on where a model ends (its nodes first, the new ones after). */
   constructor(base?: Model) {
-    if (base === undefined) return;
     this.#base = base;
-    this.#inputs.push(...base.inputs);
-    this.#nodes.push(...base.nodes);
+    this.#inputs = [...(base?.inputs ?? [])];
+    this.#nodes = [...(base?.nodes ?? [])];
+    if (base === undefined) return;
     for (const [name, tensor] of base.initializers) this.#initializers.set(name, tensor);
     for (const [domain, version] of base.opsets) this.#opsets.set(domain, version);
     for (const [name, type] of inferTypes(base)) this.#types.set(name, type);

@@ -9,6 +9,9 @@ import type { Dim } from './ir.ts';
 /** Monomial (sorted factors joined by `*`, '' for the constant term) → coefficient. */
 type Polynomial = Map<string, number>;
 
+/** Products of longer sums get a name of their own: real sizes have a few terms, and products of products grow without bound. */
+const MAX_TERMS = 64;
+
 function parse(dim: Dim): Polynomial {
   if (typeof dim === 'number') return new Map([['', dim]]);
   const sum: Polynomial = new Map();
@@ -32,7 +35,8 @@ function print(polynomial: Polynomial): Dim {
 /** Exporters use names such as `past_sequence_length + 1`; anything that is no polynomial becomes one opaque name. */
 export function dimFromName(name: string): Dim {
   const spaced = name.replaceAll(/\s*([+*])\s*/g, (_, sign: string) => (sign === '+' ? ' + ' : '*')).trim();
-  return /^[\w.:\-/]+((\*| \+ )[\w.:\-/]+)*$/.test(spaced) ? print(parse(spaced)) : spaced.replaceAll(/[+*\s]/g, '_');
+  const isPolynomial = /^[\w.:\-/]+((\*| \+ )[\w.:\-/]+)*$/.test(spaced) && spaced.split(' + ').length <= MAX_TERMS;
+  return isPolynomial ? print(parse(spaced)) : spaced.replaceAll(/[+*\s]/g, '_');
 }
 
 export function addDims(a: Dim, b: Dim): Dim {
@@ -44,9 +48,11 @@ export function addDims(a: Dim, b: Dim): Dim {
 
 export function multiplyDims(a: Dim, b: Dim): Dim {
   if (typeof a === 'number' && typeof b === 'number') return a * b;
+  const left = parse(a), right = parse(b);
+  if (left.size * right.size > MAX_TERMS) return opaqueDim('product', ...[a, b].toSorted());
   const product: Polynomial = new Map();
-  for (const [x, cx] of parse(a)) {
-    for (const [y, cy] of parse(b)) {
+  for (const [x, cx] of left) {
+    for (const [y, cy] of right) {
       const monomial = [...x.split('*'), ...y.split('*')].filter((name) => name !== '').toSorted().join('*');
       product.set(monomial, (product.get(monomial) ?? 0) + cx * cy);
     }

@@ -11,11 +11,11 @@ import {
   TypeProto_TensorSchema, ValueInfoProtoSchema,
   type AttributeProto, type FunctionProto, type GraphProto, type ModelProto, type NodeProto, type TensorProto, type ValueInfoProto,
 } from 'onnx-buf';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync, type Stats } from 'node:fs';
 import { dirname, isAbsolute, relative, resolve } from 'node:path';
 import { dimFromName } from './dims.ts';
 import { OnnxError, usesOf, type Attribute, type DataType, type Dim, type ExternalFile, type Model, type Node, type Tensor, type ValueInfo } from './ir.ts';
-import { byteLength, elementCount, tensorBytes, tensorFrom, toInt64 } from './tensor.ts';
+import { byteLength, elementCount, readExternal, tensorBytes, tensorFrom, toInt64 } from './tensor.ts';
 
 const dataTypes: Readonly<Record<DataType, ProtoType>> = {
   float32: ProtoType.FLOAT, float16: ProtoType.FLOAT16, bfloat16: ProtoType.BFLOAT16, float64: ProtoType.DOUBLE,
@@ -39,20 +39,37 @@ const entry = (key: string, value: string) => create(StringStringEntryProtoSchem
 
 // ---- reading -------------------------------------------------------------------------------------------------------
 
+const fileTroubles: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  ENOTDIR: 'there is no such file',
+  EISDIR: 'it is a directory; name the .onnx file in it',
+  EACCES: 'no permission to read it',
+  ERR_FS_FILE_TOO_LARGE: 'a file of more than 2 GiB is no ONNX model; large weights belong into external data beside it',
+};
+
+function readFile(path: string): Uint8Array {
+  try {
+    const { buffer, byteOffset, byteLength } = readFileSync(path);
+    return new Uint8Array(buffer, byteOffset, byteLength); // Buffer's slice() is another than a Uint8Array's
+  } catch (error) {
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    throw new OnnxError(`cannot read ${path}: ${fileTroubles[code] ?? message}`, { cause: error });
+  }
+}
+
 /**
  * Reads an `.onnx` file (by path or from its bytes).
  *
  * @param directory where external data lies, when bytes are given; by path it is the file's own directory.
- * @throws OnnxError when the bytes are no ONNX model, are cut off or contradict themselves.
+ * @throws OnnxError when the file cannot be read, when the bytes are no ONNX model, are cut off or contradict themselves.
  */
 export function readModel(source: string | Uint8Array, { directory = '.' }: { directory?: string } = {}): Model {
   const where = typeof source === 'string' ? source : 'model';
+  const bytes = typeof source === 'string' ? readFile(source) : source;
   let proto: ModelProto;
   try {
-    const bytes = typeof source === 'string' ? readFileSync(source) : source;
     proto = fromBinary(ModelProtoSchema, bytes);
   } catch (error) {
-    if (error instanceof Error && 'code' in error) throw error; // the file system's own words: ENOENT, EACCES …
     throw new OnnxError(`${where}: not a readable ONNX file (${error instanceof Error ? error.message : String(error)})`, { cause: error });
   }
   if (proto.graph === undefined || proto.opsetImport.length === 0) {
@@ -70,8 +87,8 @@ function modelFrom(proto: ModelProto, graph: GraphProto, directory: string): Mod
   if (graph.sparseInitializer.length > 0) throw new OnnxError(`sparse initializers are not supported ("${graph.sparseInitializer[0]!.values?.name ?? ''}")`);
   const initializers = new Map(graph.initializer.map((tensor) => [tensor.name, tensorFromProto(tensor, directory)]));
   const model: Model = {
-    irVersion: Number(proto.irVersion),
-    opsets: new Map(proto.opsetImport.map(({ domain, version }) => [domain === 'ai.onnx' ? '' : domain, Number(version)])),
+    irVersion: sizeFrom(proto.irVersion, 'the IR version'),
+    opsets: new Map(proto.opsetImport.map(({ domain, version }) => [onnxDomain(domain), sizeFrom(version, `the opset of domain "${domain}"`)])),
     name: graph.name,
     producer: proto.producerName,
     // Old exporters list initializers among the inputs as well.
@@ -85,6 +102,16 @@ function modelFrom(proto: ModelProto, graph: GraphProto, directory: string): Mod
   };
   checkNames(model);
   return model;
+}
+
+/** The ONNX domain has two spellings. */
+const onnxDomain = (domain: string): string => (domain === 'ai.onnx' ? '' : domain);
+
+/** A version or a dimension: what a double cannot count is damage. */
+function sizeFrom(value: bigint, what: string): number {
+  const size = Number(value);
+  if (!Number.isSafeInteger(size) || size < 0) throw new OnnxError(`${what} cannot be ${value}`);
+  return size;
 }
 
 /** Every name is made once and before it is used: the one thing that every pass relies on. */
@@ -112,7 +139,8 @@ function valueInfoFrom(info: ValueInfoProto): ValueInfo {
     name: info.name,
     dataType: dataTypeOf(type.value.elemType, `"${info.name}"`),
     shape: shape === undefined ? null : shape.dim.map((dim, axis): Dim => {
-      if (dim.value.case === 'dimValue') return Number(dim.value.value);
+      // Some exporters write −1 for a size that is not known.
+      if (dim.value.case === 'dimValue' && dim.value.value >= 0n) return sizeFrom(dim.value.value, `a dimension of "${info.name}"`);
       return dim.value.case === 'dimParam' && dim.value.value !== '' ? dimFromName(dim.value.value) : `${info.name.replaceAll(/[+*\s]/g, '_')}.${axis}`;
     }),
   };
@@ -121,7 +149,7 @@ function valueInfoFrom(info: ValueInfoProto): ValueInfo {
 const nodeFrom = (node: NodeProto, directory: string): Node => ({
   name: node.name,
   op: node.opType,
-  domain: node.domain === 'ai.onnx' ? '' : node.domain,
+  domain: onnxDomain(node.domain),
   inputs: node.input,
   outputs: node.output,
   attributes: Object.fromEntries(node.attribute.map((attribute) => [attribute.name, attributeFrom(attribute, directory)])),
@@ -170,7 +198,7 @@ function capturedNames(graph: GraphProto): string[] {
   const captured: string[] = [];
   for (const node of graph.node) {
     const inner = node.attribute.flatMap(({ g, graphs }) => [...(g === undefined ? [] : [g]), ...graphs].flatMap(capturedNames));
-    captured.push(...[...node.input, ...inner].filter((name) => !known.has(name)));
+    for (const name of [...node.input, ...inner]) if (!known.has(name)) captured.push(name);
     for (const name of node.output) known.add(name);
   }
   return [...captured, ...graph.output.map(({ name }) => name).filter((name) => !known.has(name))];
@@ -179,9 +207,9 @@ function capturedNames(graph: GraphProto): string[] {
 function tensorFromProto(tensor: TensorProto, directory: string): Tensor {
   const where = `tensor "${tensor.name}"`;
   const dataType = dataTypeOf(tensor.dataType, where);
-  const dims = tensor.dims.map(Number);
-  if (dims.some((dim) => !Number.isSafeInteger(dim) || dim < 0) || !Number.isSafeInteger(elementCount(dims))) throw new OnnxError(`${where}: impossible shape [${dims.join(', ')}]`);
-  if (dataType === 'string') return { dataType, dims, data: new Uint8Array() };
+  const dims = tensor.dims.map((dim) => sizeFrom(dim, `${where}: a dimension`));
+  if (!Number.isSafeInteger(elementCount(dims))) throw new OnnxError(`${where}: impossible shape [${dims.join(', ')}]`);
+  if (dataType === 'string') throw new OnnxError(`${where}: constants of strings are not supported`);
   const expected = byteLength(dataType, dims);
   if (tensor.dataLocation === DataLocation.EXTERNAL) return { dataType, dims, data: externalFrom(tensor, expected, directory) };
   if (tensor.rawData.length > 0 || expected === 0) {
@@ -217,16 +245,22 @@ function externalFrom(tensor: TensorProto, expected: number, directory: string):
   const fields = new Map(tensor.externalData.map(({ key, value }) => [key, value]));
   const location = fields.get('location');
   if (location === undefined || location === '') throw new OnnxError(`${where}: external data without a location`);
+  if (location.includes('\0')) throw new OnnxError(`${where}: external data at a place that is no file name`);
   const path = resolve(directory, location);
   const inside = relative(directory, path);
   if (isAbsolute(location) || inside.startsWith('..')) throw new OnnxError(`${where}: external data "${location}" lies outside the model's directory`);
   const offset = Number(fields.get('offset') ?? 0);
   const length = Number(fields.get('length') ?? expected);
   if (length !== expected || !Number.isSafeInteger(offset) || offset < 0) throw new OnnxError(`${where}: needs ${expected} bytes, but its external data has offset ${offset} and length ${length}`);
-  const size = statSync(path, { throwIfNoEntry: false })?.size;
-  if (size === undefined) throw new OnnxError(`${where}: the file ${path} with its weights is missing; copy it beside the .onnx file`);
+  const file = statOf(path), size = file?.size ?? 0;
+  if (file?.isFile() !== true) throw new OnnxError(`${where}: the file ${path} with its weights is missing; copy it beside the .onnx file`);
   if (size < offset + length) throw new OnnxError(`${where}: ${path} has ${size} bytes, ${offset + length} are needed; the file is truncated`);
   return { path, offset, length };
+}
+
+/** Also where a part of the path is a file, or too long a name. */
+function statOf(path: string): Stats | undefined {
+  try { return statSync(path, { throwIfNoEntry: false }); } catch { return undefined; }
 }
 
 // ---- writing -------------------------------------------------------------------------------------------------------
@@ -248,8 +282,8 @@ export interface ExternalBuffer {
 /**
  * The graph alone, with weights above `threshold` bytes left in the buffers they already are in.
  *
- * Nothing of them is copied: tensors that are views of one model file share that file's buffer, each at its own offset.
- * Hand `buffers` to ONNX Runtime as `externalData`.
+ * Nothing of them is copied: tensors that are views of one model file share that file's buffer, each at its own offset. Of
+ * weights that lie in a file just their own bytes are read. Hand `buffers` to ONNX Runtime as `externalData`.
  */
 export function writeModelExternal(model: Model, { threshold = 1024 }: { threshold?: number } = {}): { bytes: Uint8Array; buffers: ExternalBuffer[] } {
   const buffers: ExternalBuffer[] = [];
@@ -264,19 +298,12 @@ export function writeModelExternal(model: Model, { threshold = 1024 }: { thresho
     return buffer;
   };
   const bytes = toBinary(ModelProtoSchema, modelProto(model, (_, { data }) => {
-    if (data instanceof Uint8Array) {
-      if (data.byteLength < threshold) return null;
-      return { location: place(data.buffer, () => new Uint8Array(data.buffer)).path, offset: data.byteOffset, length: data.byteLength };
-    }
-    const { path, offset, length } = data;
-    return { location: place(path, () => readFileWhole(path)).path, offset, length };
+    const length = data instanceof Uint8Array ? data.byteLength : data.length;
+    if (length < threshold) return null;
+    if (data instanceof Uint8Array) return { location: place(data.buffer, () => new Uint8Array(data.buffer)).path, offset: data.byteOffset, length };
+    return { location: place(`${data.path}:${data.offset}:${length}`, () => readExternal(data)).path, offset: 0, length };
   }));
   return { bytes, buffers };
-}
-
-/** `fs.readFile` stops at 2 GiB; weights do not. */
-function readFileWhole(path: string): Uint8Array {
-  return tensorBytes({ dataType: 'uint8', dims: [], data: { path, offset: 0, length: statSync(path).size } });
 }
 
 /** As `writeModel`, with the placement of weights in the caller's hands: for export with an `.onnx_data` file. */

@@ -1,5 +1,5 @@
 /** @file Constants: from numbers to bytes and back. */
-import { readFileSync, openSync, readSync, closeSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { OnnxError, describeType, type DataType, type ExternalFile, type Tensor } from './ir.ts';
 
 /** Bits of one element. */
@@ -45,8 +45,8 @@ export function tensorFrom(dataType: DataType, dims: readonly number[], values: 
   return { dataType, dims, data: bytesOf(pack()) };
 }
 
+/** Reads a part of a file. */
 export function readExternal({ path, offset, length }: ExternalFile): Uint8Array {
-  if (offset === 0 && length === 0) return new Uint8Array(readFileSync(path));
   const bytes = new Uint8Array(length);
   const file = openSync(path, 'r');
   try {

@@ -42,6 +42,12 @@ const listAsInput = (attribute: string): Replacement => ({ node, inputs, b }) =>
 
 const reduceAxes = { before: 18, replace: listAsInput('axes') };
 
+const requiredInts = (node: Node, attribute: string): readonly number[] => {
+  const list = intsAttribute(node, attribute);
+  if (list === undefined) throw new OnnxError(`${describeNode(node)} has no ${attribute}`);
+  return list;
+};
+
 /** Clip's bounds and Pad's value have the type of what they work on. */
 const optionalScalar = (b: Builder, node: Node, attribute: string, dataType: DataType): Value | null =>
   node.attributes[attribute] === undefined ? null : b.scalar(floatAttribute(node, attribute, 0), dataType);
@@ -104,8 +110,8 @@ const upgrades: Readonly<Record<string, { readonly before: number; readonly repl
   Slice: {
     before: 10,
     replace: ({ node, inputs, b }) => {
-      const starts = intsAttribute(node, 'starts')!, axes = intsAttribute(node, 'axes') ?? [...starts.keys()];
-      return respell(b, node, [inputs[0]!, b.int64(starts), b.int64(intsAttribute(node, 'ends')!), b.int64(axes)], { without: ['starts', 'ends', 'axes'] });
+      const starts = requiredInts(node, 'starts'), axes = intsAttribute(node, 'axes') ?? [...starts.keys()];
+      return respell(b, node, [inputs[0]!, b.int64(starts), b.int64(requiredInts(node, 'ends')), b.int64(axes)], { without: ['starts', 'ends', 'axes'] });
     },
   },
   Clip: {
@@ -114,7 +120,7 @@ const upgrades: Readonly<Record<string, { readonly before: number; readonly repl
   },
   Pad: {
     before: 11,
-    replace: ({ node, inputs, b }) => respell(b, node, [inputs[0]!, b.int64(intsAttribute(node, 'pads')!), optionalScalar(b, node, 'value', inputs[0]!.dataType)], { without: ['pads', 'value'] }),
+    replace: ({ node, inputs, b }) => respell(b, node, [inputs[0]!, b.int64(requiredInts(node, 'pads')), optionalScalar(b, node, 'value', inputs[0]!.dataType)], { without: ['pads', 'value'] }),
   },
   TopK: { before: 10, replace: ({ node, inputs, b }) => respell(b, node, [inputs[0]!, b.int64([intAttribute(node, 'k', 1)])], { without: ['k'] }) },
   Scatter: { before: 11, replace: ({ node, inputs, b }) => respell(b, node, inputs, { op: 'ScatterElements' }) },

@@ -82,7 +82,9 @@ function withEmptyTensors(model: Model, past: readonly ValueInfo[]): Model {
   const sizeOf = (dim: Dim): Value => {
     const source = model.inputs.find(({ shape }) => shape?.includes(dim));
     const axis = source?.shape?.indexOf(dim) ?? 0;
-    return typeof dim === 'number' || source === undefined ? b.int64([Number(dim)]) : b.shape(b.value(source.name), { start: axis, end: axis + 1 });
+    if (typeof dim === 'number') return b.int64([dim]);
+    if (source === undefined) throw new OnnxError(`cannot make an empty cache: no input but the cache has the dimension "${dim}"`);
+    return b.shape(b.value(source.name), { start: axis, end: axis + 1 });
   };
   for (const { name, dataType, shape } of past) {
     const dims = (shape ?? []).map((dim) => (typeof dim === 'number' ? dim : 1));

@@ -26,9 +26,26 @@ export function input(context: ShapeContext, index: number): Inferred {
   return context.inputs[index] ?? fail(context, `input ${index} is missing`);
 }
 
-/** Shape of an input whose rank must be known. */
-export function shapeOf(context: ShapeContext, index: number): Shape {
-  return input(context, index).shape ?? fail(context, `the rank of input ${index} is not known`);
+/** Shape of an input whose rank must be known, and one of `ranks` where only these make sense. */
+export function shapeOf(context: ShapeContext, index: number, ...ranks: readonly number[]): Shape {
+  const { shape } = input(context, index);
+  if (shape === null) return fail(context, `the rank of input ${index} is not known`);
+  if (ranks.length > 0 && !ranks.includes(shape.length)) fail(context, `input ${index} must have rank ${ranks.join(' or ')}`);
+  return shape;
+}
+
+/** The rank of an output whose shape is given by an input, from the length of that input; undefined when it is not known. */
+export function rankFrom(context: ShapeContext, index: number): number | undefined {
+  const length = context.inputs[index]?.shape?.[0];
+  if (typeof length !== 'number') return undefined;
+  return length <= MAX_RANK ? length : fail(context, `a rank of ${length} is beyond reason`);
+}
+const MAX_RANK = 64;
+
+/** A count given as an attribute: at least 1. */
+export function countAttribute(context: ShapeContext, name: string, fallback = 0): number {
+  const count = intAttribute(context.node, name, fallback);
+  return count >= 1 ? count : fail(context, `${name} must be at least 1`);
 }
 
 export const like = ({ dataType, shape }: ValueType): Inferred => ({ dataType, shape });

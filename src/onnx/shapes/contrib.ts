@@ -1,7 +1,7 @@
 /** @file Shape rules of ONNX Runtime's own operators (`com.microsoft`), as far as language models use them. */
 import { addDims, divideDims, multiplyDims, opaqueDim } from '../dims.ts';
 import { intAttribute, type Dim, type Shape } from '../ir.ts';
-import { fail, has, input, like, shapeOf, type Inferred, type ShapeContext } from './context.ts';
+import { countAttribute, fail, has, input, like, shapeOf, type Inferred, type ShapeContext } from './context.ts';
 import type { ShapeRule } from './rules.ts';
 
 const same: ShapeRule = (c) => [like(input(c, 0))];
@@ -14,8 +14,8 @@ const skipNorm: ShapeRule = (c) => {
 
 /** q [B, S, heads·d]; packed: q alone, [B, S, (heads + 2·kv)·d]. Past and present: [B, kv, length, d]. */
 function groupQueryAttention(c: ShapeContext): readonly Inferred[] {
-  const { dataType } = input(c, 0), q = shapeOf(c, 0);
-  const heads = intAttribute(c.node, 'num_heads', 0), kv = intAttribute(c.node, 'kv_num_heads', 0);
+  const { dataType } = input(c, 0), q = shapeOf(c, 0, 3);
+  const heads = countAttribute(c, 'num_heads'), kv = countAttribute(c, 'kv_num_heads');
   const packed = !has(c, 1);
   const head = divideDims(q[2]!, packed ? heads + 2 * kv : heads) ?? fail(c, `${q[2]} is no multiple of the heads`);
   const length = addDims(c.inputs[3]?.shape?.[2] ?? 0, q[1]!);
@@ -23,9 +23,10 @@ function groupQueryAttention(c: ShapeContext): readonly Inferred[] {
   return [{ dataType, shape: [q[0]!, q[1]!, multiplyDims(heads, head)] }, present, present];
 }
 
-/** q [B, S, hidden], v [B, L, hidden_v] or [B, heads, L, d]. */
+/** q [B, S, hidden], k and v [B, L, hidden] or [B, heads, L, d]; k packed with v: [B, L, heads, 2, d]. */
 function multiHeadAttention(c: ShapeContext): readonly Inferred[] {
-  const { dataType } = input(c, 0), q = shapeOf(c, 0), heads = intAttribute(c.node, 'num_heads', 1);
+  const { dataType } = input(c, 0), q = shapeOf(c, 0, 3, 5), heads = countAttribute(c, 'num_heads', 1);
+  for (const index of [1, 2]) if (c.inputs[index]?.shape != null) shapeOf(c, index, 3, 4, 5);
   if (q.length === 5) { // packed [B, S, heads, 3, d]
     return [{ dataType, shape: [q[0]!, q[1]!, multiplyDims(q[2]!, q[4]!)] }];
   }

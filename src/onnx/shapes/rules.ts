@@ -4,11 +4,11 @@
  * Rules follow the operator's current opset; where an older one gave axes as attributes, both spellings are read.
  */
 import { addDims, divideDims, multiplyDims, opaqueDim, productOf, subtractDims } from '../dims.ts';
-import { intAttribute, intsAttribute, isFloat, stringAttribute, type Dim, type Shape } from '../ir.ts';
+import { intAttribute, intsAttribute, isFloat, type Dim, type Shape } from '../ir.ts';
 import { dataTypeOf } from '../proto.ts';
 import { numberValues } from '../tensor.ts';
 import {
-  attributeAxis, broadcastAll, broadcastShapes, fail, has, input, integers, like, normalizeAxis, reshaped, shapeOf, sliceLength, zipContent,
+  attributeAxis, broadcastAll, broadcastShapes, countAttribute, fail, has, input, integers, like, normalizeAxis, rankFrom, reshaped, shapeOf, sliceLength, zipContent,
   type Inferred, type ShapeContext,
 } from './context.ts';
 import { contribRules } from './contrib.ts';
@@ -113,7 +113,7 @@ const concat: ShapeRule = (c) => {
 
 const split: ShapeRule = (c) => {
   const { dataType, content } = input(c, 0), shape = shapeOf(c, 0);
-  const axis = attributeAxis(c, 0, shape.length), count = c.node.outputs.length, dim = shape[axis]!;
+  const axis = attributeAxis(c, 0, shape.length), count = c.node.outputs.length, dim = shape[axis] ?? fail(c, 'a scalar has no axis');
   const given = c.inputs[1]?.content ?? integers(c, 1, 'split');
   const sizes: readonly Dim[] = given?.map((size, index) => size ?? opaqueDim('split', c.node.outputs[index] ?? '')) ?? Array.from({ length: count }, (_, index) => {
     if (has(c, 1)) return opaqueDim('split', c.node.outputs[index]!);
@@ -139,18 +139,21 @@ const slice: ShapeRule = (c) => {
   const result: Dim[] = [...shape];
   axes.forEach((given, index) => {
     const axis = normalizeAxis(c, given, shape.length);
-    result[axis] = sliceLength(shape[axis]!, starts?.[index] ?? null, ends?.[index] ?? null, steps?.[index] ?? (has(c, 4) ? 0 : 1)) ?? opaqueDim('slice', c.node.outputs[0]!, axis);
+    result[axis] = sliceLength(shape[axis] ?? fail(c, 'a scalar has no axis'), starts?.[index] ?? null, ends?.[index] ?? null, steps?.[index] ?? (has(c, 4) ? 0 : 1)) ?? opaqueDim('slice', c.node.outputs[0]!, axis);
   });
   const start = starts?.[0], end = ends?.[0];
   const part = content !== undefined && shape.length === 1 && typeof start === 'number' && typeof end === 'number' && (steps?.[0] ?? 1) === 1 ? content.slice(start, end) : undefined;
   return [{ dataType, shape: result, content: part }];
 };
 
+/** A shape of which only the rank is known: each axis gets a name of its own. */
+const unknownDims = (c: ShapeContext, what: string, rank: number | undefined): Shape | null =>
+  (rank === undefined ? null : Array.from({ length: rank }, (_, axis) => opaqueDim(what, c.node.outputs[0] ?? '', axis)));
+
 const reshape: ShapeRule = (c) => {
   const { dataType, shape, content } = input(c, 0), target = c.inputs[1]?.content;
   if (target === undefined) {
-    const rank = c.inputs[1]?.shape?.[0];
-    return [{ dataType, shape: typeof rank === 'number' ? Array.from({ length: rank }, (_, axis) => opaqueDim('reshape', c.node.outputs[0]!, axis)) : null, content }];
+    return [{ dataType, shape: unknownDims(c, 'reshape', rankFrom(c, 1)), content }];
   }
   const result = reshaped(c, shape, target, { allowZero: intAttribute(c.node, 'allowzero', 0) === 1 });
   if (shape !== null) {
@@ -163,8 +166,8 @@ const reshape: ShapeRule = (c) => {
 const expand: ShapeRule = (c) => {
   const { dataType, shape, content } = input(c, 0), target = c.inputs[1]?.content;
   if (target === undefined || shape === null) {
-    const rank = c.inputs[1]?.shape?.[0];
-    return [{ dataType, shape: typeof rank === 'number' && shape !== null ? Array.from({ length: Math.max(rank, shape.length) }, (_, axis) => opaqueDim('expand', c.node.outputs[0]!, axis)) : null }];
+    const rank = rankFrom(c, 1);
+    return [{ dataType, shape: shape === null || rank === undefined ? null : unknownDims(c, 'expand', Math.max(rank, shape.length)) }];
   }
   const wanted = target.map((dim, axis) => dim ?? opaqueDim('expand', c.node.outputs[0]!, axis));
   const result = broadcastShapes(shape, wanted) ?? fail(c, `cannot expand to [${wanted.join(', ')}]`);
@@ -228,9 +231,7 @@ const shape: ShapeRule = (c) => {
 const constantOfShape: ShapeRule = (c) => {
   const value = c.node.attributes['value'], target = c.inputs[0]?.content;
   const dataType = value?.kind === 'tensor' ? value.value.dataType : 'float32';
-  const rank = c.inputs[0]?.shape?.[0];
-  const result = target?.map((dim, axis) => dim ?? opaqueDim('shape', c.node.outputs[0]!, axis))
-    ?? (typeof rank === 'number' ? Array.from({ length: rank }, (_, axis) => opaqueDim('shape', c.node.outputs[0]!, axis)) : null);
+  const result = target?.map((dim, axis) => dim ?? opaqueDim('shape', c.node.outputs[0]!, axis)) ?? unknownDims(c, 'shape', rankFrom(c, 0));
   const length = result?.length === 1 ? result[0] : result?.length === 0 ? 1 : undefined;
   const fill = value?.kind === 'tensor' ? numberValues(value.value)[0]! : 0;
   return [{ dataType, shape: result, content: typeof length === 'number' && length < 64 && !isFloat(dataType) ? Array.from({ length }, () => fill) : undefined }];
@@ -322,7 +323,7 @@ const onnxRules = {
   Transpose: transpose, Pad: pad, Tile: tile, Shape: shape, Size: (c) => [{ dataType: 'int64', shape: [], content: input(c, 0).shape === null ? undefined : [productOf(input(c, 0).shape!)] }],
   ConstantOfShape: constantOfShape, Range: range, Constant: constant, Cast: cast, CastLike: (c) => [{ dataType: input(c, 1).dataType, shape: input(c, 0).shape }],
   Where: where, TopK: topK, OneHot: oneHot, NonZero: nonZero, EyeLike: same, Unique: unknownLike, Compress: unknownLike,
-  LayerNormalization: layerNorm, SimplifiedLayerNormalization: layerNorm, RMSNormalization: (c) => [like(input(c, 0))], GroupNormalization: same, InstanceNormalization: same, BatchNormalization: same,
+  LayerNormalization: layerNorm, SimplifiedLayerNormalization: layerNorm, RMSNormalization: (c) => layerNorm(c).slice(0, 1), GroupNormalization: same, InstanceNormalization: same, BatchNormalization: same,
   DequantizeLinear: (c) => [{ dataType: input(c, 1).dataType, shape: input(c, 0).shape }],
   QuantizeLinear: (c) => [{ dataType: c.inputs[2]?.dataType ?? 'uint8', shape: input(c, 0).shape }],
   RotaryEmbedding: same,
@@ -338,9 +339,9 @@ function sameWithContentDropped(): ShapeRule {
 
 /** Attention-23: 4-D [B, heads, S, d] or 3-D [B, S, heads·d]. */
 function attention(c: ShapeContext): readonly Inferred[] {
-  const { dataType } = input(c, 0), q = shapeOf(c, 0), k = shapeOf(c, 1), v = shapeOf(c, 2);
-  const kvHeads = q.length === 3 ? intAttribute(c.node, 'kv_num_heads', 0) : k[1]!;
-  const heads = q.length === 3 ? intAttribute(c.node, 'q_num_heads', 0) : q[1]!;
+  const { dataType } = input(c, 0), q = shapeOf(c, 0, 3, 4), k = shapeOf(c, 1, q.length), v = shapeOf(c, 2, q.length);
+  const kvHeads = q.length === 3 ? countAttribute(c, 'kv_num_heads') : k[1]!;
+  const heads = q.length === 3 ? countAttribute(c, 'q_num_heads') : q[1]!;
   const depth = (of: Shape): Dim => (q.length === 3 ? divideDims(of[2]!, kvHeads) ?? opaqueDim('head', c.node.outputs[0]!) : of[3]!);
   const past = c.inputs[4]?.shape?.[2] ?? 0, length = q.length === 3 ? k[1]! : k[2]!, total = addDims(past, length);
   const y: Shape = q.length === 3 ? [q[0]!, q[1]!, multiplyDims(heads, depth(v))] : [q[0]!, q[1]!, q[2]!, v[3]!];
@@ -356,5 +357,3 @@ export function shapeRule(domain: string, op: string): ShapeRule | undefined {
   if (domain === '' && Object.hasOwn(onnxRules, op)) return onnxRules[op as keyof typeof onnxRules];
   return Object.hasOwn(contribRules, op) ? contribRules[op as keyof typeof contribRules] : undefined;
 }
-
-export { stringAttribute };
