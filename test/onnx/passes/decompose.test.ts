@@ -75,7 +75,8 @@ describe('decompose GroupQueryAttention', () => {
       ...projections, 'past_key_values.0.key': floats([rows, kvHeads, past, 16], 4), 'past_key_values.0.value': floats([rows, kvHeads, past, 16], 5),
       lengths: ints32([rows], Array<number>(rows).fill(past + sequence - 1)), total: ints32([], [past + sequence]),
     };
-    const [expected, actual] = [await run(before, feeds), await run(decompose(before), feeds)];
+    // The CPU's kernel is the reference on every device: WebGPU's own differs from it for some of these.
+    const [expected, actual] = [await run(before, feeds, 'cpu'), await run(decompose(before), feeds)];
     for (const [name, value] of Object.entries(expected)) expect(difference(actual[name]!, value), name).toBeLessThan(2e-5);
   }), { numRuns: 40 }));
 

@@ -1,8 +1,9 @@
 /** @file Graphs to try passes on, and running them. */
 import { Builder, type Value } from '../../../src/onnx/builder.ts';
 import type { DataType, Model } from '../../../src/onnx/ir.ts';
-import { createSession, type HostTensor } from '../../../src/onnx/session.ts';
+import { createSession, type Device, type HostTensor } from '../../../src/onnx/session.ts';
 import { float32Tensor } from '../../../src/onnx/tensor.ts';
+import { testDevice } from '../support.ts';
 
 /** Repeatable noise in [−1, 1). */
 export function noise(seed: number): () => number {
@@ -27,9 +28,9 @@ export const ints32 = (dims: readonly number[], values: readonly number[]): Host
 
 export type Feeds = Readonly<Record<string, HostTensor>>;
 
-/** Runs a model once; inputs that it does not have are not fed. */
-export async function run(model: Model, feeds: Feeds): Promise<Record<string, HostTensor>> {
-  const session = await createSession(model, { threads: 1 });
+/** Runs a model once, on the device under test; inputs that it does not have are not fed. */
+export async function run(model: Model, feeds: Feeds, device: Device = testDevice): Promise<Record<string, HostTensor>> {
+  const session = await createSession(model, { threads: 1, device });
   try {
     return await session.run(feeds);
   } finally {
@@ -82,7 +83,7 @@ export function tinyLlama({ layers = 2, heads = 4, kvHeads = 2, headSize = 8, hi
   const mask = b.input('attention_mask', 'int64', ['batch_size', cache ? 'past_sequence_length + sequence_length' : 'sequence_length']);
   const positions = b.input('position_ids', 'int64', ['batch_size', 'sequence_length']);
   const past = Array.from({ length: cache ? layers : 0 }, (_, layer) => ['key', 'value'].map((kind) => b.input(`past_key_values.${layer}.${kind}`, 'float32', ['batch_size', kvHeads, 'past_sequence_length', headSize])));
-  const half = headSize / 2, repeats = heads / kvHeads;
+  const half = headSize / 2;
 
   const [cos, sin] = b.within('/model/rotary_emb', () => {
     const frequencies = b.initializer('inv_freq', float32Tensor([1, 1, half], Float32Array.from({ length: half }, (_, at) => 10_000 ** (-at / half))));
@@ -120,7 +121,7 @@ export function tinyLlama({ layers = 2, heads = 4, kvHeads = 2, headSize = 8, hi
       }) as [Value, Value];
     const scores = b.mul(b.matmul(b.reshape(q, [0, kvHeads, -1, headSize]), b.transpose(k, [0, 1, 3, 2])), headSize ** -0.5);
     const weights = b.softmax(b.add(b.reshape(scores, [0, heads, -1, 0]), allowed));
-    const mixed = b.matmul(b.reshape(weights, [0, kvHeads, repeats === 1 ? -1 : -1, 0]), v);
+    const mixed = b.matmul(b.reshape(weights, [0, kvHeads, -1, 0]), v);
     const joined = b.reshape(b.transpose(b.reshape(mixed, [0, heads, -1, headSize]), [0, 2, 1, 3]), [0, 0, heads * headSize]);
     x = b.add(x, linear(`${scope}.self_attn.o_proj`, joined, heads * headSize, hidden));
     const m = b.rmsNorm(x, weight(`model.${scope}.post_attention_layernorm.weight`, [hidden]), 1e-5);
