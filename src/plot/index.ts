@@ -4,6 +4,6 @@ export { braillePlot, plotCells, type PlotCell, type PlotLayer, type PlotOptions
 export { formatBytes, formatClock, formatDuration, formatNumber, formatPercent, formatSigned } from './format.ts';
 export { palette, rewardColor, rewardRamp } from './palette.ts';
 export { extent, formatTick, linearScale, niceDomain, niceStep, niceTicks, type Domain, type Scale } from './scale.ts';
-export { bucketize, downsample, smooth, type BandPoint, type Point } from './series.ts';
+export { downsample, smooth, type BandPoint, type Point } from './series.ts';
 export { block, sparkline, type SparklineOptions } from './sparkline.ts';
-export { escapeXml, svgAxis, svgBandPath, svgLinePath, svgNumber, type SvgAxisOptions } from './svg.ts';
+export { escapeXml, svgAxis, svgBandPath, svgDiamondsPath, svgLinePath, svgNumber, svgWhiskersPath, type SvgAxisOptions } from './svg.ts';

@@ -1,5 +1,3 @@
-import type { Domain } from './scale.ts';
-
 /** One value of a curve. `y: null` is a gap: a step that has no value. `x` rises along a series. */
 export interface Point {
   readonly x: number;
@@ -37,19 +35,6 @@ export function downsample(points: readonly Point[], buckets: number): readonly 
     else thinned.push(high, low);
   }
   return thinned;
-}
-
-/** The values of a series between two places of the x axis, one list per bucket of equal width. */
-export function bucketize(points: readonly Point[], domain: Domain, count: number): number[][] {
-  const buckets: number[][] = Array.from({ length: count }, () => []);
-  const [low, high] = domain;
-  const width = (high - low) / count;
-  for (const { x, y } of points) {
-    if (y === null || x < low || x > high) continue;
-    const index = width === 0 ? 0 : Math.min(count - 1, Math.floor((x - low) / width));
-    buckets[index]!.push(y);
-  }
-  return buckets;
 }
 
 /**

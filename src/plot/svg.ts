@@ -98,3 +98,14 @@ export function svgAxis({ side, scale, at, gridTo, count = 5, ticks = niceTicks(
         : `<text class="label" x="${svgNumber(at)}" y="${svgNumber(Math.min(from, to) - 8)}">${escapeXml(label)}</text>`;
   return `<g class="axis axis-${side}">${marks.join('')}${title}</g>`;
 }
+
+/** A diamond per point, for values that were measured now and then; gaps are left out. */
+export function svgDiamondsPath(points: readonly Point[], x: Scale, y: Scale, radius: number): string {
+  const r = svgNumber(radius);
+  return points.map((point) => (point.y === null ? '' : `M${svgNumber(x(point.x))},${svgNumber(y(point.y) - radius)}l${r},${r}l-${r},${r}l-${r},-${r}Z`)).join('');
+}
+
+/** A vertical stroke per slice, from its low to its high end: intervals around marks. */
+export function svgWhiskersPath(points: readonly BandPoint[], x: Scale, y: Scale): string {
+  return points.map(({ x: at, low, high }) => (low === null || high === null ? '' : `M${svgNumber(x(at))},${svgNumber(y(low))}V${svgNumber(y(high))}`)).join('');
+}

@@ -102,6 +102,6 @@ export function mount(options: AppOptions, { stdout, stdin }: Terminal): Instanc
     interactive: true,
     exitOnCtrlC: false,
     patchConsole: true,
-    maxFps: 12,
+    maxFps: 15,
   });
 }

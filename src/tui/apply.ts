@@ -97,7 +97,6 @@ const appliers: { readonly [K in EventType]: Apply<K> } = {
     state.stepFinishedAt = time;
     state.phase = null;
     state.times = times;
-    state.accounting = accounting;
     keepMetrics(state, step, metrics);
     const { reward, within_group_reward_std: spread, reward_min: low = -Infinity, reward_max: high = Infinity } = metrics;
     if (reward !== undefined && spread !== undefined) {

@@ -3,7 +3,6 @@
  * texts belong to the last steps, lists are rings.
  */
 import type {
-  Accounting,
   Change,
   CheckpointSummary,
   EventData,
@@ -119,7 +118,6 @@ export interface DashboardState {
   /** The reward curve of the job before, when a change started a new one: never joined to this one. */
   previousReward: History | null;
   times: PhaseTimes | null;
-  accounting: Accounting | null;
   checkpoints: CheckpointSummary[];
   head: string | null;
   findings: Finding[];
@@ -151,7 +149,6 @@ export const initialState = (): DashboardState => ({
   marks: new Map(),
   previousReward: null,
   times: null,
-  accounting: null,
   checkpoints: [],
   head: null,
   findings: [],

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { bar, block, braillePlot, bucketize, downsample, partition, plotCells, smooth, sparkline, type Point } from '../../src/plot/index.ts';
+import { bar, block, braillePlot, downsample, partition, plotCells, smooth, sparkline, type Point } from '../../src/plot/index.ts';
 
 const points = (...ys: (number | null)[]): Point[] => ys.map((y, x) => ({ x, y }));
 
@@ -100,7 +100,6 @@ describe('series', () => {
     const short = points(1, 2);
     expect(downsample(short, 2)).toBe(short);
   });
-  test('bucketize sorts values by their place', () => expect(bucketize(points(1, 2, null, 4), [0, 3], 2)).toEqual([[1, 2], [4]]));
   test('smooth starts at the first value and skips gaps', () => {
     const smoothed = smooth(points(4, null, 4, 0), 0.5);
     expect(smoothed[0]!.y).toBe(4);

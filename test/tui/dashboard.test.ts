@@ -1,3 +1,4 @@
+/* oxlint-disable no-control-regex -- escape sequences are what is tested here */
 import { afterEach, describe, expect, test } from 'vitest';
 import type { JobControls, JobEvent } from '../../src/events.ts';
 import { createTheme, startDashboard, type Dashboard } from '../../src/tui/index.ts';

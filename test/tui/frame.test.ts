@@ -1,3 +1,4 @@
+/* oxlint-disable no-control-regex -- escape sequences are what is tested here */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { frame } from '../../src/tui/frame.ts';

@@ -26,7 +26,7 @@ describe.skipIf(!hasTmux)('in tmux', { timeout: 120_000 }, () => {
     const name = `job${++sessions}`;
     const raw = path.join(folder, `${name}.raw`);
     writeFileSync(raw, '');
-    tmux('new-session', '-d', '-s', name, '-x', String(columns), '-y', String(rows), 'env -u CI -u NO_COLOR LANG=C.UTF-8 LC_ALL=C.UTF-8 PS1="ready> " sh');
+    tmux('new-session', '-d', '-s', name, '-c', root, '-x', String(columns), '-y', String(rows), 'env -u CI -u NO_COLOR LANG=C.UTF-8 LC_ALL=C.UTF-8 PS1="ready> " sh');
     tmux('pipe-pane', '-t', name, `cat >> ${raw}`);
     const screen = (): string => tmux('capture-pane', '-p', '-t', name);
     const shows = (text: string | RegExp): Promise<void> => expect.poll(screen, { timeout: 60_000, interval: 100 }).toMatch(text);

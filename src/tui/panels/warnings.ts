@@ -1,21 +1,9 @@
-import type { HealthMetric } from '../../health/index.ts';
+import { isHealthMetric } from '../../health/index.ts';
 import { clean, span, spread, textWidth, wrap, type Line, type Size } from '../line.ts';
 import type { Model } from '../model.ts';
 import type { DashboardState } from '../state.ts';
 import type { Theme } from '../theme.ts';
 import { light } from './health.ts';
-
-/** Warnings of the loop that a health rule tells as well, live: the rule's sentence wins. */
-const sameAs: Readonly<Record<string, HealthMetric>> = {
-  groups_all_bad: 'groups/all_bad',
-  groups_all_good: 'groups/all_good',
-  truncated: 'completions/clipped_ratio',
-  errors: 'rollouts/error_ratio',
-  grad_norm: 'grad_norm',
-  kl: 'kl',
-  clip_ratio: 'clip_ratio/region_mean',
-  sampler_mismatch: 'sampling/logp_difference/mean',
-};
 
 /** Steps for which a warning of the loop stays on the screen; the log keeps it. */
 const STANDS_FOR = 10;
@@ -32,7 +20,8 @@ export function notices(state: DashboardState): Notice[] {
   for (const { message, fix, level } of state.findings) told.set(message, { level, message, fix });
   for (const { step, code, message, fix } of state.warnings.toReversed()) {
     const recent = step === null || state.step - step < STANDS_FOR;
-    if (recent && !(sameAs[code] && state.findings.some((finding) => finding.metric === sameAs[code]))) told.set(code, { level: 'warn', message, fix });
+    // What a health rule says stands among the findings for as long as it is so.
+    if (recent && !isHealthMetric(code)) told.set(code, { level: 'warn', message, fix });
   }
   return [...told.values()].sort((a, b) => Number(b.level === 'bad') - Number(a.level === 'bad'));
 }
