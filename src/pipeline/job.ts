@@ -16,21 +16,25 @@ export interface JobResult {
   error: unknown;
 }
 
-export interface JobIntroduction extends Omit<EventData['job-started'], 'resumedFrom' | 'head' | 'stages' | 'totalSteps'> {
-  resumeCommand: string;
+export interface JobOptions {
+  /** What the session does not know of the job: for the first event. */
+  introduction: Omit<EventData['job-started'], 'resumedFrom' | 'head' | 'stages' | 'totalSteps'>;
+  /** Take up the job where its files say that it was. */
   resume: boolean;
+  /** For the last event of a job that is not complete. */
+  resumeCommand: string;
 }
 
 /** Runs every stage that is not done yet. Never throws: what goes wrong is in the result, and in the last event. */
-export async function runJob(session: Session, introduction: JobIntroduction): Promise<JobResult> {
+export async function runJob(session: Session, options: JobOptions): Promise<JobResult> {
   const { emit, clock } = session.options;
   const began = clock();
-  const end = await runStages(session, introduction).catch((error: unknown) => endOfFailure(error, session));
+  const end = await runStages(session, options).catch((error: unknown) => endOfFailure(error, session));
   const measured = session.rows.filter((row) => row.metrics['eval/reward'] !== undefined);
   const before = measured.find((row) => row.kind === 'baseline')?.metrics ?? null;
   const after = measured.findLast((row) => row.kind !== 'baseline')?.metrics ?? null;
   const result = { ...end, steps: session.step, head: session.head, before, after };
-  const resumeCommand = result.status === 'completed' ? null : introduction.resumeCommand;
+  const resumeCommand = result.status === 'completed' ? null : options.resumeCommand;
   const { error: _, ...told } = result;
   emit('job-finished', { ...told, durationMs: Math.round(clock() - began), resumeCommand });
   return result;
@@ -38,7 +42,7 @@ export async function runJob(session: Session, introduction: JobIntroduction): P
 
 type End = Pick<JobResult, 'status' | 'reason' | 'error'>;
 
-async function runStages(session: Session, { resume, resumeCommand, ...introduction }: JobIntroduction): Promise<End> {
+async function runStages(session: Session, { resume, introduction }: JobOptions): Promise<End> {
   const { pipeline, emit, panel } = session.options;
   const { stages } = pipeline;
   const resumedFrom = resume ? await session.recover() : null;

@@ -70,15 +70,14 @@ export async function startJob(options: StartOptions): Promise<StartedJob> {
   });
   const { fork, name, device, threads } = pipeline.model;
   const losses = new Set(pipeline.stages.filter(({ kind }) => kind === 'grpo').map(({ train }) => train.lossName));
-  const result = await runJob(session, {
+  const introduction = {
     ...{ jobId: id, pipeline: pipeline.name, file: pipeline.file, model: name, base: fork, device, threads, seed: pipeline.seed, directory },
     loss: [...losses].join(', ') || 'cross_entropy',
     parameters: engine.info.parameters,
     trainableParameters: engine.info.trainableParameters,
     parentJob: meta.parent,
-    resumeCommand: options.resumeCommand,
-    resume: resume !== null,
-  });
+  };
+  const result = await runJob(session, { introduction, resume: resume !== null, resumeCommand: options.resumeCommand });
   const { status, reason, steps } = result;
   await files.writeMeta({ ...meta, status, reason, steps, endedAt: new Date(clock()).toISOString() }).catch(() => {});
   files.close();

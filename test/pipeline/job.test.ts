@@ -54,10 +54,11 @@ async function run({ root, stages = [stage()], seed = 7, resume = false, materia
     signal: panel.signal,
   });
   prepare?.({ engine, panel, model, on: (listener) => void listeners.push(listener) });
-  const result = await runJob(session, {
+  const introduction = {
     ...{ jobId: 'letters-1', pipeline: 'letters', file: '/letters.yaml', model: 'letters', base: 'fake', device: 'cpu', seed, loss: 'importance_sampling' },
-    ...{ parameters: 1, trainableParameters: 1, threads: 1, parentJob: null, directory: files.directory, resumeCommand: 'rlrun --resume', resume },
-  });
+    ...{ parameters: 1, trainableParameters: 1, threads: 1, parentJob: null, directory: files.directory },
+  };
+  const result = await runJob(session, { introduction, resume, resumeCommand: 'rlrun --resume' });
   files.close();
   return { ...record, root, result, session, engine, model, rows: session.rows };
 }

@@ -7,7 +7,9 @@ _rlrun() {
     return
   fi
   case "$command" in
-    models) if [[ $COMP_CWORD -eq 2 ]]; then COMPREPLY=($(compgen -W "list fork checkpoints head diff export prune" -- "$current")); return; fi; command="models ${COMP_WORDS[2]}" ;;
+    models)
+      if [[ $COMP_CWORD -eq 2 ]]; then COMPREPLY=($(compgen -W "list fork checkpoints head diff export prune" -- "$current")); return; fi
+      command="models ${COMP_WORDS[2]}" ;;
   esac
   case "$command" in
     "run") flags="--set --resume --watch --from --device --threads --seed --dry-run --no-tui --json --quiet" ;;

@@ -1,6 +1,6 @@
 #compdef rlrun
 _rlrun() {
-  local -a commands
+  local -a commands nested
   commands=(
     'run:run a pipeline; `rlrun PIPELINE` is short for it'
     'check:prove a pipeline without running it\: the file, its tasks, its rewards'
@@ -21,7 +21,9 @@ _rlrun() {
   fi
   local command="$words[2]"
   case "$command" in
-    models) if (( CURRENT == 3 )); then local -a nested; nested=(list fork checkpoints head diff export prune); _describe subcommand nested; return; fi; command="models $words[3]" ;;
+    models)
+      if (( CURRENT == 3 )); then nested=(list fork checkpoints head diff export prune); _describe subcommand nested; return; fi
+      command="models $words[3]" ;;
   esac
   case "$command" in
     "run") _arguments '--set[override a value of the pipeline; may be repeated]' '--resume[go on with the last interrupted job of this pipeline, as if it had not been interrupted]' '-w[stay, and run again when a file of the pipeline changes]' '--watch[stay, and run again when a file of the pipeline changes]' '--from[begin at this checkpoint of the model, or at "base", instead of at its head]' '--device[where to compute\: short for --set model.device=…]:value:(cpu webgpu cuda)' '--threads[threads to compute with\: short for --set model.threads=…]' '--seed[short for --set seed=…]' '--dry-run[say what would happen, change nothing]' '--no-tui[lines instead of the full screen]' '--json[lines of JSON on stdout, for programs]' '-q[errors only]' '--quiet[errors only]' '*:file:_files' ;;

@@ -1,0 +1,92 @@
+import { describe, expect, test } from 'vitest';
+import { createPlainLog } from '../../src/cli/plain.ts';
+import { clip, oneLine, table } from '../../src/cli/text.ts';
+import type { EventData, EventType, JobEvent } from '../../src/events.ts';
+
+function log() {
+  const lines: string[] = [];
+  const listen = createPlainLog({ write: (line) => lines.push(line), paint: (_, text) => text, shorten: (path) => path, nameOf: (id) => `name-of-${id}` });
+  const tell = <K extends EventType>(type: K, data: EventData[K], time = 0) => listen({ type, time, ...data } as unknown as JobEvent);
+  return { lines, tell };
+}
+
+const started: EventData['job-started'] = {
+  ...{ jobId: 'arith-1', pipeline: 'arith', file: '/a.yaml', model: 'arith-rl', base: 'builtin:arith-tiny', device: 'cpu', seed: 7, loss: 'grpo' },
+  ...{ stages: [{ name: 'grpo', kind: 'grpo', steps: 60 }], totalSteps: 60, parameters: 857344, trainableParameters: 857344, threads: 0 },
+  ...{ parentJob: null, resumedFrom: null, head: null, directory: '.rlrun/jobs/arith-1' },
+};
+const accounting = { generated: 512, errored: 0, droppedWithGroup: 0, truncated: 0, noSpreadGood: 0, noSpreadBad: 0, trained: 300, trainedTokens: 900 };
+const times = { rollout: 0, reward: 0, step: 0, promote: 0, eval: 0 };
+
+describe('the plain log', () => {
+  test('opens with what runs where, and whence', () => {
+    const { lines, tell } = log();
+    tell('job-started', started);
+    tell('job-started', { ...started, threads: 2, trainableParameters: 1000, head: 'x', parentJob: 'arith-0' });
+    tell('job-started', { ...started, head: 'x', resumedFrom: 12 });
+    expect(lines).toEqual([
+      'arith  arith-rl from builtin:arith-tiny, 857,344 parameters, all trained  cpu  grpo  seed 7',
+      'job arith-1 in .rlrun/jobs/arith-1',
+      'arith  arith-rl from builtin:arith-tiny, 857,344 parameters, 1,000 trained  cpu, 2 threads  grpo  seed 7',
+      'job arith-1 in .rlrun/jobs/arith-1, after arith-0',
+      'arith-rl goes on from name-of-x, its head',
+      'arith  arith-rl from builtin:arith-tiny, 857,344 parameters, all trained  cpu  grpo  seed 7',
+      'job arith-1 in .rlrun/jobs/arith-1',
+      'arith-rl resumed after step 12',
+    ]);
+  });
+
+  test('has one line per step, with the time that is left', () => {
+    const { lines, tell } = log();
+    tell('job-started', started);
+    tell('eval-finished', { step: 0, metrics: { 'eval/reward': 0.5, 'eval/accuracy': 0.4, 'eval/pass@1': 0.3, 'eval/pass@1_low': 0.2 }, tasks: 500, interval: [0.46, 0.54], baseline: true });
+    tell('step-started', { step: 1, stage: 'grpo', tasks: [], group: 8 }, 1000);
+    const metrics = { reward: 0.41, within_group_reward_std: 0.22, 'groups/mixed': 0.53, entropy: 0.4123, 'completions/clipped_ratio': 0.004, tokens_per_second: 4123.4 };
+    tell('step-finished', { step: 1, stage: 'grpo', metrics, times, accounting: { ...accounting, errored: 2 } }, 4000);
+    tell('step-skipped', { step: 2, reason: 'no_spread', message: 'no group has rewards that differ (64 all bad)' });
+    tell('step-finished', { step: 2, stage: 'grpo', metrics, times, accounting: { ...accounting, trained: 0 } }, 5000);
+    expect(lines.slice(2)).toEqual([
+      'eval before the first step  reward 0.500 [0.460, 0.540]  accuracy 0.400  pass@1 0.300  500 held-out tasks',
+      'step  1/60  reward 0.410 ±0.220  mixed 53 %  eval 0.500  entropy 0.412  truncated 0.4 %  errors 2  4,123 tok/s  eta 2m 57s',
+      'step 2  skipped: no spread: no group has rewards that differ (64 all bad)',
+    ]);
+  });
+
+  test('says what is wrong in words with the fix, and how it ended', () => {
+    const { lines, tell } = log();
+    tell('warning', { step: 9, code: 'kl', message: 'The policy has drifted.', fix: 'Roll back.' });
+    tell('rolled-back', { step: 9, from: 'a', to: null, reason: 'entropy fell' });
+    tell('promotion-held', { step: 10, checkpoint: 'b', head: null, reason: 'not better' });
+    tell('job-finished', { status: 'stopped', reason: 'as asked', steps: 10, head: 'a', before: { 'eval/reward': 0.4 }, after: { 'eval/reward': 0.6, 'eval/reward_low': 0.55, 'eval/reward_high': 0.65 }, durationMs: 61_000, resumeCommand: 'rlrun a.yaml --resume' });
+    expect(lines).toEqual([
+      'warning at step 9: The policy has drifted.',
+      '  Roll back.',
+      'rolled back from name-of-a to the base: entropy fell',
+      'held: name-of-b is saved, the head stays at the base (not better)',
+      'stopped: as asked  10 steps in 1m 01s',
+      'held-out reward  0.400 → 0.600 [0.550, 0.650]',
+      'head name-of-a',
+      'resume with: rlrun a.yaml --resume',
+    ]);
+  });
+
+  test('shows rescored rollouts by task: rewards and the signs of their advantages', () => {
+    const { lines, tell } = log();
+    const rollout = (groupId: string, before: number, after: number, mean: [number, number]) => ({ rolloutId: '', taskId: 't', groupId, prompt: `${groupId}=`, completion: '', before, after, advantageBefore: before - mean[0], advantageAfter: after - mean[1] });
+    tell('rescored', { step: 3, file: 'r.ts', durationMs: 12, rollouts: [rollout('a', 1, 0, [0.5, 0.5]), rollout('a', 0, 1, [0.5, 0.5]), rollout('b', 1, 1, [1, 1]), rollout('b', 1, 1, [1, 1])] });
+    expect(lines).toEqual(['scored again 4 rollouts of step 3 in 12ms: mean reward 0.750 → 0.750, 1 of 2 groups changed', '  a=  reward 0.500 → 0.500  advantages +− → −+']);
+  });
+
+  test('lets no text of a model move the cursor', () => {
+    const { lines, tell } = log();
+    tell('warning', { step: null, code: 'x', message: 'a\u001B[2Jb\u0007c\nd', fix: 'e' });
+    expect(lines).toEqual(['warning: abc⏎d', '  e']);
+  });
+});
+
+test('text is clipped and aligned by the columns that it takes', () => {
+  expect(clip('日本語テキスト', 7)).toBe('日本語…');
+  expect(clip('short', 7)).toBe('short');
+  expect(oneLine('a\tb\r\nc')).toBe('a b⏎c');
+  expect(table([{ title: 'A' }, { title: 'B', align: 'right' }], [['日', '1'], ['x', '22']])).toBe('A    B\n日   1\nx   22');
+});
