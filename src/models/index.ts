@@ -7,7 +7,7 @@ export { checkpointTree, type CheckpointNode } from './tree.ts';
 export type { TensorDiff, WeightsDiff } from './diff.ts';
 export type { DownloadProgress } from './hub.ts';
 export { parseSource, type ModelSource } from './sources.ts';
-export { floatsOf, openSafetensors, parseSafetensors, readSafetensors, writeSafetensors, type SafetensorsFile, type StoredTensor } from './safetensors.ts';
+export { floatsOf, openSafetensors, parseSafetensors, readSafetensors, writeSafetensors, type Safetensors, type SafetensorsFile, type StoredTensor } from './safetensors.ts';
 export { arithmeticCharacters, characterTokenizer, type CharacterTokenizer } from './character-tokenizer.ts';
 export { createRandomModel } from './random-model.ts';
 export { exportCheckpoint, type ExportDtype, type ExportFormat, type ExportOptions } from './export/index.ts';

@@ -1,4 +1,5 @@
 /** @file Constants: from numbers to bytes and back. */
+import { Float16Array } from '@petamoriken/float16';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { OnnxError, describeType, type DataType, type ExternalFile, type Tensor } from './ir.ts';
 

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Metrics } from '../events.ts';
 import { createSession, f32, readModel, type HostTensor, type Model, type Session } from '../onnx/index.ts';
-import { readSafetensors, writeSafetensors, type Safetensors } from '../models/safetensors.ts';
+import { readSafetensors, writeSafetensors, type Safetensors } from '../models/index.ts';
 import { prepareDecoder, type Decoder } from './decoder.ts';
+import { KeyValueCache } from './key-value-cache.ts';
 import type { LossFunction } from './losses/terms.ts';
 import { denominators } from './losses/weights.ts';
 import { LossMetricsSum } from './metrics.ts';
@@ -30,6 +31,7 @@ export class EngineCore {
   readonly #weights: Map<string, Float32Array>;
   readonly #gradients: Map<string, Float32Array>;
   readonly #reference: Record<string, HostTensor> | null;
+  readonly #cache: KeyValueCache;
   readonly #sessions = new Map<string, Promise<Session>>();
   #adam: AdamState;
   #hasGradients = false;
@@ -38,6 +40,7 @@ export class EngineCore {
   private constructor(options: EngineOptions, decoder: Decoder, contextLength: number) {
     this.#options = options;
     this.#decoder = decoder;
+    this.#cache = new KeyValueCache(decoder.cache, decoder.cacheAlignment);
     this.#weights = new Map(decoder.parameters.map(({ name, initial }) => [name, initial.slice()]));
     this.#gradients = new Map(decoder.parameters.map(({ name, initial }) => [name, new Float32Array(initial.length)]));
     this.#adam = initAdam(this.#weights);
@@ -86,7 +89,7 @@ export class EngineCore {
     const decode = requests.some(({ stopStrings }) => stopStrings.length > 0) ? await this.#textDecoder() : () => '';
     yield* drawSamples(requests, {
       session, decode, cancelled, onToken,
-      cache: this.#decoder.cache, cacheAlignment: this.#decoder.cacheAlignment, vocabularySize: this.info.vocabularySize, contextLength: this.info.contextLength, maxRows: this.#options.maxRows,
+      cache: this.#cache, vocabularySize: this.info.vocabularySize, contextLength: this.info.contextLength, maxRows: this.#options.maxRows,
       parameters: tensorsOf(this.#decoder, this.#weights),
     });
   }
