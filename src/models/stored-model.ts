@@ -228,6 +228,28 @@ export class StoredModel {
     return dryRun ? work() : this.#whileLocked('pruning', work);
   }
 
+  /**
+   * Deletes weights, oldest first, until what is left takes at most `maxBytes`: never those of the head, of the newest checkpoint
+   * or of `spare`. Returns what was pruned.
+   */
+  pruneTo({ maxBytes, spare }: { maxBytes: number; spare: ReadonlySet<string> }): Promise<StoredCheckpoint[]> {
+    return this.#whileLocked('pruning', async () => {
+      const head = (await this.head())?.id;
+      const stored = (await this.checkpoints()).filter((checkpoint) => !checkpoint.pruned);
+      const newest = stored.at(-1)?.id;
+      let bytes = stored.reduce((sum, checkpoint) => sum + stateBytes(checkpoint), 0);
+      const pruned: StoredCheckpoint[] = [];
+      for (const checkpoint of stored) {
+        if (bytes <= maxBytes) break;
+        if (checkpoint.id === head || checkpoint.id === newest || spare.has(checkpoint.id)) continue;
+        bytes -= stateBytes(checkpoint);
+        this.#known.set(checkpoint.id, await deleteState(this.#directoryOf(checkpoint), checkpoint));
+        pruned.push(checkpoint);
+      }
+      return pruned;
+    });
+  }
+
   #directoryOf({ name }: Checkpoint): string {
     return join(this.directory, checkpointsDirectory, name);
   }

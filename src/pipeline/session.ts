@@ -13,6 +13,9 @@ import { type Start, checkpointsOfJob, keptRows, weightsAfter } from './history.
 import type { JobFiles } from './job-files.ts';
 import type { Clock, Loop, ModelLine, StageMaterials } from './loop.ts';
 
+/** What the checkpoints of a model may take on disk before the oldest lose their weights. */
+const CHECKPOINT_BUDGET_BYTES = 4e9;
+
 export interface SessionOptions {
   jobId: string;
   pipeline: ResolvedPipeline;
@@ -94,6 +97,18 @@ export class Session {
     if (row.promoted) this.head = checkpoint.id;
   }
 
+  /**
+   * Every step leaves a checkpoint, which for a large model fills any disk: beyond the budget the oldest weights go. Those that were measured
+   * stay, since a rollback may want them.
+   */
+  async makeRoom(): Promise<void> {
+    const { model, start, emit } = this.options;
+    const measured = this.rows.filter((row) => row.metrics['eval/reward'] !== undefined).flatMap((row) => this.made.get(row.step)?.id ?? []);
+    const spare = new Set([...measured, ...(start.checkpoint ? [start.checkpoint] : [])]);
+    const pruned = await model.pruneTo({ maxBytes: CHECKPOINT_BUDGET_BYTES, spare });
+    if (pruned.length > 0) emit('log', { level: 'debug', message: `Made room: the weights of ${pruned.map(({ name }) => name).join(', ')} were deleted.` });
+  }
+
   write(row: Omit<MetricsRow, 'time'>): void {
     const complete = { ...row, time: Math.round(this.options.clock()) };
     this.options.files.appendMetrics(complete);
@@ -137,6 +152,18 @@ export class Session {
     emit('rolled-back', { step: this.step, from: from ?? 'base', to, reason });
   }
 
+  /** What people ask for may be impossible: the checkpoint is not there, or its weights were deleted. */
+  private async rollBackAsAsked(stage: StageSettings, to: string): Promise<void> {
+    try {
+      this.options.model.stateDirectory(to);
+    } catch (error) {
+      const { message, fix = 'Choose another checkpoint.' } = error as Error & { fix?: string };
+      this.options.emit('warning', { step: this.step, code: 'rollback_impossible', message: `no rollback: ${message}`, fix });
+      return;
+    }
+    await this.rollBack(stage, to, 'asked for at the screen');
+  }
+
   /** The weights with the best held-out score so far; without any evaluation, those that drew the best-rewarded rollouts. */
   bestWeights(): string | null {
     const after = weightsAfter(this.rows, this.made, this.options.start);
@@ -162,7 +189,7 @@ export class Session {
       emit('job-continued', { step: this.step });
     }
     const requested = panel.takeRequests();
-    if (requested.rollbackTo !== null) await this.rollBack(stage, requested.rollbackTo, 'asked for at the screen');
+    if (requested.rollbackTo !== null) await this.rollBackAsAsked(stage, requested.rollbackTo);
     if (requested.evaluate) {
       const metrics = await this.evaluate(index, { step: this.step });
       this.write({ step: this.step, stage: stage.name, kind: 'evaluation', metrics });

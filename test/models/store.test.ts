@@ -231,6 +231,17 @@ describe('the checkpoint tree', () => {
     await expect(model.setHead(one!.id)).rejects.toMatchObject({ kind: 'not_found' });
     expect((await model.prune({ keep: 2 })).pruned).toEqual([]);
   });
+
+  test('pruneTo makes room oldest first, and spares the head, the newest and what it is told to', async () => {
+    const model = await trained(6);
+    const all = await model.checkpoints();
+    await model.setHead(all[1]!.id);
+    const bytes = Object.values(all[0]!.files).reduce((sum, file) => sum + file.bytes, 0);
+    const pruned = await model.pruneTo({ maxBytes: 4.5 * bytes, spare: new Set([all[2]!.id]) });
+    expect(pruned.map(({ name }) => name)).toEqual(['step-000001', 'step-000004']);
+    await model.pruneTo({ maxBytes: 0, spare: new Set([all[2]!.id]) });
+    expect((await model.checkpoints()).filter((checkpoint) => !checkpoint.pruned).map(({ name }) => name)).toEqual(['step-000002', 'step-000003', 'step-000006']);
+  });
 });
 
 describe('one writer at a time', () => {

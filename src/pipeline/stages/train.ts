@@ -49,6 +49,7 @@ export async function runTrainingStage(session: Session, index: number, runStep:
       loop,
     );
     session.keep(result);
+    if (result.checkpoint) await session.makeRoom();
     warn(session.rowsOf(stage));
   }
 }
