@@ -1,11 +1,13 @@
 /** Keeps what jobs of one command share: the store, and an engine that stays open as long as it fits. */
 import { execFile } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { availableParallelism, totalmem } from 'node:os';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type LoadResult, type ResolvedPipeline, diffPipelines, formatDiagnostics, loadPipeline, printResolved } from '../config/index.ts';
-import type { JobEvent } from '../events.ts';
+import type { Emit, JobEvent } from '../events.ts';
 import {
   type ControlPanel,
   type Load,
@@ -55,6 +57,9 @@ export class Workbench implements AsyncDisposable {
   readonly root: string;
   /** Of the checkpoints of the model that is open, by id. */
   readonly names = new Map<string, string>();
+  /** The voice of the last job, if there is one: what it says is kept in the job's files. */
+  private voice: Emit | null = null;
+  private folder: string | null = null;
   private opened: (OpenedModel & { key: string }) | null = null;
   /** Rewards run in workers, which live until they are sent away. */
   private readonly loaded = new Set<Materials>();
@@ -65,6 +70,12 @@ export class Workbench implements AsyncDisposable {
     this.root = rootOf(invocation.io);
   }
 
+  /** Tells the screen, and the files of the job that runs or ran last. */
+  readonly emit: Emit = (type, data) => {
+    if (this.voice) this.voice(type, data);
+    else this.options.listen({ type, time: Date.now(), ...data } as unknown as JobEvent);
+  };
+
   /** Reads the pipeline and everything that it names; tells what is wrong. */
   async load(): Promise<LoadWithExit> {
     const { args: [file = ''], flags, io } = this.invocation;
@@ -74,7 +85,7 @@ export class Workbench implements AsyncDisposable {
     if (!loaded.ok) return { ok: false, files: loaded.files, message: formatDiagnostics(loaded.diagnostics), exit: exitOfDiagnostics(loaded) };
     const { pipeline } = loaded;
     const read = await loadMaterials(pipeline, {
-      onOutput: (text) => this.options.listen({ type: 'log', time: Date.now(), level: 'debug', message: text }),
+      onOutput: (text) => this.emit('log', { level: 'debug', message: text }),
       signal: this.options.panel.signal,
     });
     if (!read.ok) {
@@ -95,12 +106,16 @@ export class Workbench implements AsyncDisposable {
     };
   }
 
-  /** The engine over the pipeline's model; the one that is open, if it is the right one. */
-  async open(pipeline: ResolvedPipeline): Promise<OpenedModel> {
+  /**
+   * The engine over the pipeline's model; the one that is open, if it is the right one. `justLooking`: a model that does not exist yet is not
+   * made, as far as it can be helped, but opened in a folder that goes away.
+   */
+  async open(pipeline: ResolvedPipeline, { justLooking = false } = {}): Promise<OpenedModel> {
     if (this.opened && this.opened.key === keyOf(pipeline, this.opened)) return this.opened;
     await this.opened?.[Symbol.asyncDispose]();
     this.opened = null;
-    const opened = await openModel({ store: await openProjectStore(this.root, this.invocation.io.cwd), pipeline, signal: this.options.panel.signal });
+    const root = justLooking ? await this.rootForLooking(pipeline) : this.root;
+    const opened = await openModel({ store: await openProjectStore(root, this.invocation.io.cwd), pipeline, signal: this.options.panel.signal });
     for (const { id, name } of await opened.model.checkpoints()) this.names.set(id, name);
     this.opened = Object.assign(opened, { key: keyOf(pipeline, opened) });
     return this.opened;
@@ -119,6 +134,7 @@ export class Workbench implements AsyncDisposable {
       ...{ root: this.root, pipeline, source, materials, model, engine, tokenizer, resume, parentJob },
       ...this.options,
       exportModel: (settings) => exportHead(model, settings),
+      onEmit: (emit) => (this.voice = emit),
       clock: () => performance.timeOrigin + performance.now(),
       surroundings: await surroundings(io.argv, io.cwd),
       idSuffix: randomInt(0x10000),
@@ -144,6 +160,13 @@ export class Workbench implements AsyncDisposable {
     return last;
   }
 
+  private async rootForLooking({ model: { name, fork } }: ResolvedPipeline): Promise<string> {
+    const { parseSource } = await import('../models/index.ts');
+    const needsRoot = ['hub', 'model'].includes(parseSource(fork, { cwd: this.invocation.io.cwd }).kind);
+    if (needsRoot || existsSync(join(this.root, 'models', name))) return this.root;
+    return (this.folder = await mkdtemp(join(tmpdir(), 'rlrun-')));
+  }
+
   /** Sends away the rewards of every version but this one. */
   async keepOnly(materials: Materials | null): Promise<void> {
     for (const other of this.loaded) {
@@ -156,6 +179,7 @@ export class Workbench implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.keepOnly(null);
     await this.opened?.[Symbol.asyncDispose]();
+    if (this.folder) await rm(this.folder, { recursive: true, force: true });
   }
 }
 

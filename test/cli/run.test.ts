@@ -195,6 +195,8 @@ describe('rlrun PIPELINE --watch', () => {
     }
     expect(await events.next('watch-decision')).toMatchObject({ action: 'rerun', reason: 'with what has changed, from the head' });
     const second = await events.next('job-started');
+    const stored = await readFile(join(folder.cwd, '.rlrun', 'jobs', String(second['parentJob']), 'events.jsonl'), 'utf8');
+    expect(parse(stored).map(({ type }) => type)).toEqual(expect.arrayContaining(['watch-changed', 'rescored', 'watch-decision']));
     expect(second).toMatchObject({ parentJob: expect.stringMatching(/^tiny-/), head: first['head'] });
     await events.next('job-finished');
     child.kill('SIGINT');
@@ -277,14 +279,14 @@ describe('before anything is learnt', () => {
     expect((await json('again.yaml')).stages).toEqual((await json('tiny.yaml', '--set', 'group=7')).stages);
   });
 
-  test('--dry-run shows answers and rewards, and leaves the head where it is', async () => {
+  test('--dry-run shows answers and rewards, and leaves nothing behind', async () => {
     await using folder = await workspace();
     await writeTinyProject(folder.cwd);
     const { stdout, stderr, exitCode } = await folder.run('tiny.yaml', '--dry-run');
     expect(exitCode).toBe(0);
     expect(stdout.match(/^Completion +Reward +Advantage +Stopped$/gm)).toHaveLength(3);
     expect(stderr).toMatch(/Nothing was learnt and no step was made\.\n$/);
-    expect((await folder.run('models', 'head', 'tiny-rl')).stdout).toBe('base\n');
+    await expect(readdir(join(folder.cwd, '.rlrun'))).rejects.toThrow('ENOENT');
   });
 });
 

@@ -11,9 +11,9 @@ import { dryRun } from './dry-run.ts';
 
 export const run: Handler = async (invocation) => {
   const { flags, io } = invocation;
-  const emit: Emit = (type, data) => screen.listen({ type, time: Date.now(), ...data } as never);
+  const emit: Emit = (type, data) => workbench.emit(type, data);
   const panel = createControls(emit);
-  await using workbench = new Workbench(invocation, { panel, listen: (event) => screen.listen(event), isSilent: () => screen.isFull });
+  await using workbench: Workbench = new Workbench(invocation, { panel, listen: (event) => screen.listen(event), isSilent: () => screen.isFull });
 
   const abort = () => {
     panel.controls.stop();

@@ -17,6 +17,7 @@ export async function runTrainingStage(session: Session, index: number, runStep:
   const loop = session.loopOf(index);
   const { stage, signal, emit } = loop;
   const { panel, start } = session.options;
+  if (loop.taskset.train.length === 0) return { end: 'failed', reason: `the taskset of ${stage.name} has no tasks to learn from: set taskset.split.train above 0` };
   const warn = createWarner(stage, emit);
 
   for (;;) {
