@@ -37,12 +37,13 @@ type Guard = (rows: readonly MetricsRow[], settings: GuardSettings) => string | 
 
 /** Each looks at the rows of one stage since the last rollback and says what is wrong, or null. */
 const guards: { [C in GuardCode]: Guard } = {
-  // A policy that has learnt its task is sure of itself too: low entropy is a collapse only where the reward has fallen.
+  // A policy that has learnt its task is sure of itself too: low entropy is a collapse only where the reward has fallen (and
+  // supervised steps, which have no reward, are meant to make it so).
   entropy_collapse: (rows, { entropyFloor }) => {
     const [entropies, rewards] = [series(rows, 'entropy'), series(rows, 'reward')];
     const [first, recent] = [entropies[0], entropies.slice(-WINDOW)];
     if (first === undefined || entropies.length <= WINDOW || average(recent) >= first * entropyFloor) return null;
-    if (average(rewards.slice(-WINDOW)) > REWARD_KEPT * Math.max(...windowed(rewards))) return null;
+    if (rewards.length < WINDOW || average(rewards.slice(-WINDOW)) > REWARD_KEPT * Math.max(...windowed(rewards))) return null;
     return `entropy fell from ${first.toPrecision(2)} to ${average(recent).toPrecision(2)}, below ${percent(entropyFloor)} of its first value: the policy repeats itself`;
   },
   truncation_collapse: (rows, { truncatedCeiling }) => {

@@ -24,6 +24,10 @@ describe('a guard', () => {
     expect(judge(learnt, guard)).toEqual({ action: 'continue' });
   });
 
+  test('lets supervised steps make the policy sure of itself', () => {
+    expect(judge(rows(...[4, 2, 1, 0.3, 0.2, 0.1].map((entropy) => ({ entropy }))), guard)).toEqual({ action: 'continue' });
+  });
+
   test('sees a policy that has forgotten how to stop, but not one that never knew', () => {
     const truncated = (...shares: number[]) => rows(...shares.map((share) => ({ 'completions/clipped_ratio': share })));
     expect(judge(truncated(0.1, 0.5, 0.95, 1, 1), guard)).toMatchObject({ action: 'rollback', code: 'truncation_collapse' });
