@@ -14,7 +14,7 @@ import type { JobFiles } from './job-files.ts';
 import type { Clock, Loop, ModelLine, StageMaterials } from './loop.ts';
 
 /** What the checkpoints of a model may take on disk before the oldest lose their weights. */
-const CHECKPOINT_BUDGET_BYTES = 4e9;
+const CHECKPOINT_BUDGET_BYTES = 1e9;
 
 export interface SessionOptions {
   jobId: string;
