@@ -25,6 +25,9 @@ export type CacheAlignment = 'front' | 'back';
 type Bytes = Float32Array | Uint16Array;
 const allocate = (dataType: DataType, length: number): Bytes => (dataType === 'float16' ? new Uint16Array(length) : new Float32Array(length));
 
+/** Buffers up to this size in all are kept for the next layout: fresh memory costs small models more than the copy into it. */
+const SPARE_BYTES = 64 * 2 ** 20;
+
 /** Columns to keep for rows of up to `length` tokens. */
 function roomFor(length: number): number {
   const step = Math.max(16, 2 ** Math.floor(Math.log2(Math.max(length, 1)) - 3));
@@ -47,6 +50,7 @@ export class KeyValueCache {
   readonly #entries: readonly CacheEntry[];
   readonly #alignment: CacheAlignment;
   #buffers: Bytes[];
+  #spares: (Bytes | undefined)[] = [];
   #rows = 0;
   #capacity = 0;
   /** Columns by which the view has moved. */
@@ -58,7 +62,6 @@ export class KeyValueCache {
     this.#buffers = entries.map(({ dataType }) => allocate(dataType, 0));
   }
 
-  get rows(): number { return this.#rows; }
   get capacity(): number { return this.#capacity; }
 
   /** The first column of a row that holds `cached` columns. */
@@ -71,8 +74,9 @@ export class KeyValueCache {
     if (isSame && this.#shift === 0) return;
     const shared = Math.min(before, capacity);
     const [from, to] = this.#alignment === 'front' ? [0, 0] : [this.#shift + before - shared, capacity - shared];
-    this.#buffers = this.#entries.map(({ dataType, heads, headSize }, index) => {
-      const source = this.#buffers[index]!, target = allocate(dataType, (rows * heads + 1) * capacity * headSize);
+    const old = this.#buffers;
+    this.#buffers = this.#entries.map(({ heads, headSize }, index) => {
+      const source = old[index]!, target = this.#blank(index, (rows * heads + 1) * capacity * headSize);
       keep.forEach((row, place) => {
         for (let head = 0; head < heads; head++) {
           const start = ((row * heads + head) * before + from) * headSize;
@@ -81,9 +85,33 @@ export class KeyValueCache {
       });
       return target;
     });
+    this.#spare(old);
     this.#rows = rows;
     this.#capacity = capacity;
     this.#shift = 0;
+  }
+
+  /** Forgets all rows. */
+  clear(): void {
+    this.#spare(this.#buffers);
+    this.#buffers = this.#entries.map(({ dataType }) => allocate(dataType, 0));
+    this.#rows = this.#capacity = this.#shift = 0;
+  }
+
+  /** A buffer of zeros, at least that long. What nobody has written is masked, but must be finite. */
+  #blank(index: number, length: number): Bytes {
+    const spare = this.#spares[index];
+    if (spare === undefined || spare.length < length) return allocate(this.#entries[index]!.dataType, length);
+    this.#spares[index] = undefined;
+    return spare.fill(0, 0, length);
+  }
+
+  #spare(buffers: readonly Bytes[]): void {
+    const spares = buffers.map((buffer, index) => {
+      const known = this.#spares[index];
+      return known !== undefined && known.length >= buffer.length ? known : buffer;
+    });
+    this.#spares = spares.reduce((sum, { byteLength }) => sum + byteLength, 0) <= SPARE_BYTES ? spares : [];
   }
 
   /** Past inputs of the graph: views, nothing is copied. */
@@ -95,27 +123,34 @@ export class KeyValueCache {
   }
 
   /** Past inputs for rows that have no past. */
-  static emptyFeeds(entries: readonly CacheEntry[], rows: number): Record<string, HostTensor> {
-    return Object.fromEntries(entries.map(({ past, dataType, heads, headSize }) => [past, { dataType, dims: [rows, heads, 0, headSize], data: allocate(dataType, 0) }]));
+  emptyFeeds(rows: number): Record<string, HostTensor> {
+    return Object.fromEntries(this.#entries.map(({ past, dataType, heads, headSize }) => [past, { dataType, dims: [rows, heads, 0, headSize], data: allocate(dataType, 0) }]));
   }
 
   /** Gives an empty row the first `count` columns of a run's row `source`. */
   fill({ present, source, row, count }: { present: Readonly<Record<string, HostTensor>>; source: number; row: number; count: number }): void {
-    this.#write({ present, source, row, at: this.start(count), count });
+    const at = this.start(count) + this.#shift;
+    this.#entries.forEach(({ present: name, heads, headSize }, index) => {
+      const { data, dims } = present[name]!, from = data as Bytes, to = this.#buffers[index]!, width = dims[2]!;
+      for (let head = 0; head < heads; head++) {
+        const start = (source * heads + head) * width * headSize;
+        to.set(from.subarray(start, start + count * headSize), ((row * heads + head) * this.#capacity + at) * headSize);
+      }
+    });
   }
 
   /** Gives row `row` the one new column of a run's row `row`, for every `[row, cached]`. Rows that are left out lose their content. */
-  append(present: Readonly<Record<string, HostTensor>>, rows: Iterable<readonly [row: number, cached: number]>): void {
+  append(present: Readonly<Record<string, HostTensor>>, rows: readonly (readonly [row: number, cached: number])[]): void {
     if (this.#alignment === 'back') this.#shift += 1;
-    for (const [row, cached] of rows) this.#write({ present, source: row, row, at: this.#alignment === 'front' ? cached : this.#capacity - 1, count: 1 });
-  }
-
-  #write({ present, source, row, at, count }: { present: Readonly<Record<string, HostTensor>>; source: number; row: number; at: number; count: number }): void {
+    const capacity = this.#capacity, last = this.#alignment === 'back' ? capacity - 1 + this.#shift : null;
     this.#entries.forEach(({ present: name, heads, headSize }, index) => {
-      const { data, dims } = present[name]!, width = dims[2]!, to = this.#buffers[index]!;
-      for (let head = 0; head < heads; head++) {
-        const start = (source * heads + head) * width * headSize;
-        to.set((data as Float32Array).subarray(start, start + count * headSize), ((row * heads + head) * this.#capacity + at + this.#shift) * headSize);
+      const from = present[name]!.data as Bytes, to = this.#buffers[index]!;
+      for (const [row, cached] of rows) {
+        for (let head = 0; head < heads; head++) {
+          const block = row * heads + head;
+          // A column is some dozens of numbers: a view for each would cost more than the copy.
+          for (let source = block * headSize, target = (block * capacity + (last ?? cached)) * headSize, end = source + headSize; source < end; source++, target++) to[target] = from[source]!;
+        }
       }
     });
   }

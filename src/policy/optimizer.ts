@@ -53,7 +53,7 @@ export interface AdamUpdate {
 export function applyAdam({ into, gradients, state, params, gradientScale }: AdamUpdate): { updateNorm: number } {
   const { learningRate, beta1, beta2, eps, weightDecay } = params;
   state.step += 1;
-  const correction1 = 1 - beta1 ** state.step, correction2 = Math.sqrt(1 - beta2 ** state.step);
+  const correction1 = 1 - beta1 ** state.step, correction2 = 1 / Math.sqrt(1 - beta2 ** state.step);
   const stepSize = learningRate / correction1, decay = 1 - learningRate * weightDecay;
   let squared = 0;
   for (const [name, gradient] of gradients) {
@@ -62,7 +62,7 @@ export function applyAdam({ into, gradients, state, params, gradientScale }: Ada
       const g = gradient[index]! * gradientScale;
       const m = (first[index] = beta1 * first[index]! + (1 - beta1) * g);
       const v = (second[index] = beta2 * second[index]! + (1 - beta2) * g * g);
-      const change = stepSize * (m / (Math.sqrt(v) / correction2 + eps));
+      const change = (stepSize * m) / (Math.sqrt(v) * correction2 + eps);
       weights[index] = weights[index]! * decay - change;
       squared += change * change;
     }

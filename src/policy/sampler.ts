@@ -6,7 +6,7 @@
  */
 import { f32, i64, type HostTensor, type Session } from '../onnx/index.ts';
 import { uniformFloat32 } from '../util/random.ts';
-import { KeyValueCache, type CacheAlignment, type CacheEntry } from './key-value-cache.ts';
+import { KeyValueCache } from './key-value-cache.ts';
 import { ALL_LOGITS, decoderFeeds } from './micro-batches.ts';
 import { SAMPLING_INPUTS } from './sampling-graph.ts';
 import type { EngineInfo, Sample, SampleRequest } from './types.ts';
@@ -17,8 +17,8 @@ const PREFILL_TOKENS = 8192;
 export interface SamplerParts {
   /** The plain head, or the one that honours top-k and top-p. */
   readonly session: Session;
-  readonly cache: readonly CacheEntry[];
-  readonly cacheAlignment: CacheAlignment;
+  /** Belongs to one call at a time. */
+  readonly cache: KeyValueCache;
   readonly vocabularySize: number;
   /** A row that fills it ends as too long. */
   readonly contextLength: number;
@@ -59,7 +59,8 @@ export function checkRequest({ id, promptTokenIds, maxTokens, temperature, topP,
 
 /** Draws all requests, either all filtered or none; yields each as it finishes. */
 export async function* drawSamples(requests: readonly SampleRequest[], parts: SamplerParts): AsyncGenerator<Sample> {
-  const cache = new KeyValueCache(parts.cache, parts.cacheAlignment);
+  const { cache } = parts;
+  cache.clear();
   const queue = [...requests];
   /** Row of the cache → what is decoded there; a finished row stays until the next relayout. */
   let rows: Row[] = [];
@@ -76,7 +77,7 @@ export async function* drawSamples(requests: readonly SampleRequest[], parts: Sa
       const added = admitted.map((request): Row => ({ request, tokenIds: [], logprobs: [], cached: 0, stopReason: null }));
       rows = [...kept, ...added];
       cache.relayout({ keep: active, added: added.length, length: longest(rows) });
-      yield* prefill(added, kept.length, cache, parts);
+      yield* prefill(added, kept.length, parts);
       continue;
     }
     if (active.length === 0) return;
@@ -85,7 +86,7 @@ export async function* drawSamples(requests: readonly SampleRequest[], parts: Sa
       cache.relayout({ keep: active, added: 0, length: longest(kept) });
       rows = kept;
     }
-    yield* decodeStep(rows, cache, parts);
+    yield* decodeStep(rows, parts);
   }
 }
 
@@ -114,7 +115,8 @@ function admit(queue: SampleRequest[], { places, maxRows }: { places: number; ma
 const sameTokens = (a: readonly number[], b: readonly number[]): boolean => a === b || (a.length === b.length && a.every((token, index) => token === b[index]));
 
 /** Computes each distinct prompt once, copies its keys and values to all its rows, and draws their first tokens. */
-async function* prefill(added: readonly Row[], firstRow: number, cache: KeyValueCache, parts: SamplerParts): AsyncGenerator<Sample> {
+async function* prefill(added: readonly Row[], firstRow: number, parts: SamplerParts): AsyncGenerator<Sample> {
+  const { cache } = parts;
   const places = new Map<string, number>();
   const prompts: { tokenIds: readonly number[] }[] = [];
   const promptOf = added.map(({ request: { promptTokenIds } }) => {
@@ -126,7 +128,7 @@ async function* prefill(added: readonly Row[], firstRow: number, cache: KeyValue
   const { feeds, width } = decoderFeeds(prompts, { dropLast: false });
   const positions = BigInt64Array.from(added, ({ request }, index) => BigInt(promptOf[index]! * width + request.promptTokenIds.length - 1));
   const outputs = await parts.session.run({
-    ...parts.parameters, ...feeds, ...KeyValueCache.emptyFeeds(parts.cache, prompts.length), ...drawFeeds(added, parts),
+    ...parts.parameters, ...feeds, ...cache.emptyFeeds(prompts.length), ...drawFeeds(added, parts),
     logit_positions: i64(positions, [added.length]),
   });
   added.forEach((row, index) => {
@@ -138,7 +140,8 @@ async function* prefill(added: readonly Row[], firstRow: number, cache: KeyValue
 }
 
 /** One token for every row. */
-async function* decodeStep(rows: readonly Row[], cache: KeyValueCache, parts: SamplerParts): AsyncGenerator<Sample> {
+async function* decodeStep(rows: readonly Row[], parts: SamplerParts): AsyncGenerator<Sample> {
+  const { cache } = parts;
   const count = rows.length, columns = cache.capacity + 1;
   const ids = new BigInt64Array(count), positions = new BigInt64Array(count), mask = new BigInt64Array(count * columns), places = new BigInt64Array(count);
   rows.forEach((row, index) => {
@@ -159,13 +162,22 @@ async function* decodeStep(rows: readonly Row[], cache: KeyValueCache, parts: Sa
   yield* take(rows, outputs, parts);
 }
 
-function drawFeeds(rows: readonly Row[], { vocabularySize }: SamplerParts): Record<string, HostTensor> {
-  const column = (value: (row: Row) => number): HostTensor => f32(Float32Array.from(rows, value), [rows.length, 1]);
+/** What the session's head asks for; the plain one knows nothing of filters. */
+function drawFeeds(rows: readonly Row[], { session, vocabularySize }: SamplerParts): Record<string, HostTensor> {
+  const column = (value: (row: Row) => number): HostTensor => {
+    const values = new Float32Array(rows.length);
+    for (let index = 0; index < values.length; index++) values[index] = value(rows[index]!);
+    return f32(values, [rows.length, 1]);
+  };
+  const feeds = {
+    [SAMPLING_INPUTS.inverseTemperature]: column(({ request: { temperature } }) => (temperature === 0 ? 1 : 1 / temperature)),
+    // A finished row only rides along: it needs no random number.
+    [SAMPLING_INPUTS.uniform]: column(({ request, tokenIds, stopReason }) => (stopReason === null ? uniformFloat32(request.key, tokenIds.length) : 0.5)),
+  };
+  if (!session.inputNames.includes(SAMPLING_INPUTS.candidates)) return { ...feeds, [SAMPLING_INPUTS.greedy]: column(({ request }) => (request.temperature === 0 ? 1 : 0)) };
   const kept = ({ request: { topK } }: Row): number => (topK === 0 ? vocabularySize : Math.min(topK, vocabularySize));
   return {
-    [SAMPLING_INPUTS.inverseTemperature]: column(({ request }) => (request.temperature === 0 ? 1 : 1 / request.temperature)),
-    [SAMPLING_INPUTS.greedy]: column(({ request }) => (request.temperature === 0 ? 1 : 0)),
-    [SAMPLING_INPUTS.uniform]: column(({ request, tokenIds }) => uniformFloat32(request.key, tokenIds.length)),
+    ...feeds,
     [SAMPLING_INPUTS.topK]: column(kept),
     [SAMPLING_INPUTS.topP]: column(({ request }) => request.topP),
     [SAMPLING_INPUTS.candidates]: i64(BigInt64Array.of(BigInt(rows.reduce((most, row) => Math.max(most, kept(row)), 1))), [1]),

@@ -28,7 +28,7 @@ function multiplyHigh(a: number, b: number): number {
   const bLow = b & 0xffff;
   const middle = aHigh * bLow + ((aLow * bLow) >>> 16);
   const carry = aLow * bHigh + (middle & 0xffff);
-  return (aHigh * bHigh + Math.floor(middle / 0x10000) + Math.floor(carry / 0x10000)) >>> 0;
+  return (aHigh * bHigh + (middle >>> 16) + (carry >>> 16)) >>> 0;
 }
 
 /** Ten rounds of Philox 4x32: four counter words and two key words in, four random words out (all unsigned 32 bits). */

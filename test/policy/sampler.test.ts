@@ -4,6 +4,7 @@ import { createSession, f32, readModel, type Session } from '../../src/onnx/inde
 import { prepareDecoder } from '../../src/policy/decoder.ts';
 import type { EngineCore } from '../../src/policy/engine-core.ts';
 import { openEngine } from '../../src/policy/index.ts';
+import { KeyValueCache } from '../../src/policy/key-value-cache.ts';
 import { drawSamples } from '../../src/policy/sampler.ts';
 import { samplingGraph } from '../../src/policy/sampling-graph.ts';
 import type { Engine, Sample, SampleRequest } from '../../src/policy/types.ts';
@@ -98,7 +99,7 @@ describe('work that is done once', () => {
     } };
     let samples = 0;
     const parameters = Object.fromEntries(decoder.parameters.map(({ name, dims, initial }) => [name, f32(initial, dims)]));
-    const parts = { session: counting, cache: decoder.cache, cacheAlignment: decoder.cacheAlignment, vocabularySize: decoder.vocabularySize, contextLength: 64, parameters, maxRows, decode: () => '', cancelled: never };
+    const parts = { session: counting, cache: new KeyValueCache(decoder.cache, decoder.cacheAlignment), vocabularySize: decoder.vocabularySize, contextLength: 64, parameters, maxRows, decode: () => '', cancelled: never };
     for await (const { outputTokenIds } of drawSamples(requests, parts)) samples += outputTokenIds.length > 0 ? 1 : 0;
     await session.dispose();
     return { prefills, steps, samples };
