@@ -1,7 +1,6 @@
 /** Every flag of every command, once: its type, how it is written and what it is for. */
 
 export interface Flags {
-  all: boolean;
   checkpoint: string;
   device: 'cpu' | 'webgpu' | 'cuda';
   dryRun: boolean;
@@ -24,10 +23,8 @@ export interface Flags {
   set: string;
   setMany: string[];
   split: 'train' | 'eval';
-  step: number;
   tasks: number;
   temperature: number;
-  tensorboard: boolean;
   threads: number;
   tui: boolean;
   watch: boolean;
@@ -47,7 +44,6 @@ export interface FlagSpec {
 }
 
 export const flagSpecs: { readonly [F in Flag]: FlagSpec } = {
-  all: { syntax: '-a, --all', description: 'all of them' },
   checkpoint: { syntax: '-c, --checkpoint <id>', description: 'this checkpoint instead of the head' },
   device: { syntax: '--device <device>', description: 'where to compute: short for --set model.device=…', choices: ['cpu', 'webgpu', 'cuda'] },
   dryRun: { syntax: '--dry-run', description: 'say what would happen, change nothing' },
@@ -70,10 +66,8 @@ export const flagSpecs: { readonly [F in Flag]: FlagSpec } = {
   set: { syntax: '--set <id>', description: 'move the head to this checkpoint; "base" for the model as it was forked' },
   setMany: { syntax: '--set <path=value>', description: 'override a value of the pipeline; may be repeated', repeatable: true },
   split: { syntax: '--split <split>', description: 'which tasks', choices: ['train', 'eval'] },
-  step: { syntax: '--step <n>', description: 'of this step', number: 'whole' },
   tasks: { syntax: '--tasks <n>', description: 'how many tasks', number: 'whole' },
   temperature: { syntax: '-t, --temperature <t>', description: '0 is greedy', number: 'any' },
-  tensorboard: { syntax: '--tensorboard', description: 'write a TensorBoard event file as well' },
   threads: { syntax: '--threads <n>', description: 'threads to compute with: short for --set model.threads=…', number: 'whole' },
   tui: { syntax: '--no-tui', description: 'lines instead of the full screen' },
   watch: { syntax: '-w, --watch', description: 'stay, and run again when a file of the pipeline changes' },

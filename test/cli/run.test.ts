@@ -47,6 +47,10 @@ describe('rlrun PIPELINE', () => {
     const streamed = await folder.run('sample', 'tiny-rl', '1+2=', '--max-tokens', '3');
     expect(streamed.stdout.trim()).toBe(String(parse(answer.stdout)[0]!['completion']).trim());
 
+    const page = await folder.run('report', 'latest', '--out', 'page.html');
+    expect(page).toMatchObject({ exitCode: 0, stdout: '', stderr: expect.stringMatching(/^wrote page\.html \(\d+ kB\)\n$/) });
+    expect(await readFile(join(folder.cwd, 'page.html'), 'utf8')).toMatch(/^<!doctype html>/i);
+
     const measured = await folder.run('eval', 'tiny.yaml', '--json', '--samples', '2');
     const evaluation = parse(measured.stdout).at(-1)!;
     expect(evaluation).toMatchObject({ type: 'evaluation', tasks: 10, metrics: { 'eval/pass@2': expect.any(Number) } });

@@ -48,6 +48,7 @@ describe('rlrun', () => {
     [['models', 'fork', './x'], 2, 'error: A fork needs a name.\n'],
     [['jobs', 'nothing'], 3, 'error: There is no job "nothing" here.\n  rlrun jobs lists them.\n'],
     [['trace', '1-2-3'], 3, 'error: There are no jobs here yet.\n'],
+    [['report', 'nothing'], 3, 'error: There is no job "nothing" here.\n'],
     [['completions', 'tcsh'], 2, 'error: There are no completions for "tcsh".\n  Known shells: bash, zsh, fish.\n'],
   ])('%j ends with %i', async (args, exitCode, message) => {
     await using folder = await workspace();
