@@ -113,7 +113,7 @@ export const commands = {
   report: {
     summary: 'one self-contained HTML page about one or more jobs',
     args: [{ syntax: '<jobs...>', description: 'ids of jobs, or "latest"' }],
-    flags: ['out', 'json'],
+    flags: ['out', 'tensorboard', 'json'],
     examples: ['rlrun report latest', 'rlrun report JOB-A JOB-B --out compare.html'],
     load: async () => (await import('./commands/report.ts')).report,
   },

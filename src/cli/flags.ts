@@ -25,6 +25,7 @@ export interface Flags {
   split: 'train' | 'eval';
   tasks: number;
   temperature: number;
+  tensorboard: string;
   threads: number;
   tui: boolean;
   watch: boolean;
@@ -68,6 +69,7 @@ export const flagSpecs: { readonly [F in Flag]: FlagSpec } = {
   split: { syntax: '--split <split>', description: 'which tasks', choices: ['train', 'eval'] },
   tasks: { syntax: '--tasks <n>', description: 'how many tasks', number: 'whole' },
   temperature: { syntax: '-t, --temperature <t>', description: '0 is greedy', number: 'any' },
+  tensorboard: { syntax: '--tensorboard <dir>', description: 'write TensorBoard event files as well' },
   threads: { syntax: '--threads <n>', description: 'threads to compute with: short for --set model.threads=…', number: 'whole' },
   tui: { syntax: '--no-tui', description: 'lines instead of the full screen' },
   watch: { syntax: '-w, --watch', description: 'stay, and run again when a file of the pipeline changes' },

@@ -48,7 +48,7 @@ describe('rlrun PIPELINE', () => {
     expect(streamed.stdout.trim()).toBe(String(parse(answer.stdout)[0]!['completion']).trim());
 
     const page = await folder.run('report', 'latest', '--out', 'page.html');
-    expect(page).toMatchObject({ exitCode: 0, stdout: '', stderr: expect.stringMatching(/^wrote page\.html \(\d+ kB\)\n$/) });
+    expect(page).toMatchObject({ exitCode: 0, stdout: 'page.html\n', stderr: expect.stringMatching(/^\d+ kB; open it at file:/) });
     expect(await readFile(join(folder.cwd, 'page.html'), 'utf8')).toMatch(/^<!doctype html>/i);
 
     const measured = await folder.run('eval', 'tiny.yaml', '--json', '--samples', '2');

@@ -25,7 +25,7 @@ _rlrun() {
     "jobs") flags="--limit --json" ;;
     "trace") flags="--json" ;;
     "sample") flags="--checkpoint --temperature --max-tokens --seed --device --threads --json" ;;
-    "report") flags="--out --json" ;;
+    "report") flags="--out --tensorboard --json" ;;
     "losses") flags="--json" ;;
     "init") flags="--force --json --quiet" ;;
     "completions") flags="" ;;

@@ -70,6 +70,7 @@ complete -c rlrun -n '__fish_seen_subcommand_from sample' -l device -x -a 'cpu w
 complete -c rlrun -n '__fish_seen_subcommand_from sample' -l threads -d 'threads to compute with: short for --set model.threads=…'
 complete -c rlrun -n '__fish_seen_subcommand_from sample' -l json -d 'lines of JSON on stdout, for programs'
 complete -c rlrun -n '__fish_seen_subcommand_from report' -s o -l out -d 'where to write'
+complete -c rlrun -n '__fish_seen_subcommand_from report' -l tensorboard -d 'write TensorBoard event files as well'
 complete -c rlrun -n '__fish_seen_subcommand_from report' -l json -d 'lines of JSON on stdout, for programs'
 complete -c rlrun -n '__fish_seen_subcommand_from losses' -l json -d 'lines of JSON on stdout, for programs'
 complete -c rlrun -n '__fish_seen_subcommand_from init' -s f -l force -d 'replace what is there'

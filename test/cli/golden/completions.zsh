@@ -39,7 +39,7 @@ _rlrun() {
     "jobs") _arguments '-n[at most so many]' '--limit[at most so many]' '--json[lines of JSON on stdout, for programs]' '*:file:_files' ;;
     "trace") _arguments '--json[lines of JSON on stdout, for programs]' '*:file:_files' ;;
     "sample") _arguments '-c[this checkpoint instead of the head]' '--checkpoint[this checkpoint instead of the head]' '-t[0 is greedy]' '--temperature[0 is greedy]' '--max-tokens[end after so many tokens]' '--seed[short for --set seed=…]' '--device[where to compute\: short for --set model.device=…]:value:(cpu webgpu cuda)' '--threads[threads to compute with\: short for --set model.threads=…]' '--json[lines of JSON on stdout, for programs]' '*:file:_files' ;;
-    "report") _arguments '-o[where to write]' '--out[where to write]' '--json[lines of JSON on stdout, for programs]' '*:file:_files' ;;
+    "report") _arguments '-o[where to write]' '--out[where to write]' '--tensorboard[write TensorBoard event files as well]' '--json[lines of JSON on stdout, for programs]' '*:file:_files' ;;
     "losses") _arguments '--json[lines of JSON on stdout, for programs]' '*:file:_files' ;;
     "init") _arguments '-f[replace what is there]' '--force[replace what is there]' '--json[lines of JSON on stdout, for programs]' '-q[errors only]' '--quiet[errors only]' '*:file:_files' ;;
     "completions") _arguments  '*:file:_files' ;;
