@@ -1,0 +1,194 @@
+/**
+ * `npm run bench:policy`: rollouts against stock transformers.js, a GRPO step against TRL, memory over many steps, cost per token.
+ *
+ * All ratios are paired: the two sides take turns in one run, and the median of the pairwise ratios is printed.
+ */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { buildDecoder, decoderParameters, parseDecoderConfig } from '../src/models/architectures/index.ts';
+import { arithmeticCharacters, characterTokenizer } from '../src/models/character-tokenizer.ts';
+import { writeOnnxFile } from '../src/models/onnx-file.ts';
+import { elementCount, float32Tensor } from '../src/onnx/index.ts';
+import { openEngine } from '../src/policy/index.ts';
+import type { Engine, SampleRequest, TrainingSequence } from '../src/policy/types.ts';
+import { normal } from '../src/util/random.ts';
+
+const rounds = Number(process.env['RLRUN_BENCH_ROUNDS'] ?? 5);
+const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+const seconds = async (work: () => Promise<unknown>): Promise<number> => { const start = performance.now(); await work(); return (performance.now() - start) / 1000; };
+const round = (value: number, digits = 2): number => Number(value.toFixed(digits));
+
+const llama = (sizes: Record<string, unknown>): Record<string, unknown> =>
+  ({ model_type: 'llama', architectures: ['LlamaForCausalLM'], rms_norm_eps: 1e-5, rope_theta: 10_000, tie_word_embeddings: true, hidden_act: 'silu', max_position_embeddings: 512, bos_token_id: 1, eos_token_id: 2, pad_token_id: 0, ...sizes });
+const small = llama({ hidden_size: 128, intermediate_size: 384, num_hidden_layers: 4, num_attention_heads: 4, num_key_value_heads: 2, vocab_size: 64 });
+const large = llama({ hidden_size: 576, intermediate_size: 1536, num_hidden_layers: 30, num_attention_heads: 9, num_key_value_heads: 3, vocab_size: 49_152 });
+
+/** A transformers.js directory of that shape. Weights repeat a short random pattern: 135 million draws would take a minute. */
+async function modelDirectory(root: string, name: string, config: Record<string, unknown>): Promise<string> {
+  const directory = join(root, name);
+  await mkdir(join(directory, 'onnx'), { recursive: true });
+  const pattern = Float32Array.from({ length: 65_521 }, (_, at) => 0.02 * normal([3], at));
+  const decoder = parseDecoderConfig(config, name);
+  const weights = new Map(decoderParameters(decoder).map(({ name: parameter, shape, kind }, index) => {
+    const values = new Float32Array(elementCount(shape)).fill(1);
+    if (kind !== 'norm') for (let at = 0; at < values.length; at += pattern.length) values.set(pattern.subarray(0, Math.min(pattern.length, values.length - at)), at);
+    if (kind !== 'norm') values[index % values.length] = 0.01;
+    return [parameter, float32Tensor(shape, values)];
+  }));
+  await writeOnnxFile(join(directory, 'onnx', 'model.onnx'), buildDecoder(decoder, weights));
+  const tokenizer = characterTokenizer({ characters: arithmeticCharacters, contextLength: 512 });
+  for (const [file, content] of Object.entries({ 'config.json': config, 'generation_config.json': {}, ...tokenizer.files })) await writeFile(join(directory, file), JSON.stringify(content));
+  return directory;
+}
+
+const prompt = (row: number, length: number, vocabulary: number): number[] => Array.from({ length }, (_, at) => 4 + ((row * 131 + at * 17) % (vocabulary - 4)));
+
+interface RolloutShape { readonly rows: number; readonly group: number; readonly promptLength: number; readonly newTokens: number; readonly vocabulary: number }
+
+const requestsOf = ({ rows, group, promptLength, newTokens, vocabulary }: RolloutShape, step: number): SampleRequest[] =>
+  Array.from({ length: rows }, (_, row) => ({
+    id: String(row), promptTokenIds: prompt(Math.floor(row / group), promptLength, vocabulary), maxTokens: newTokens,
+    temperature: 1, topP: 1, topK: 0, stopTokenIds: [], stopStrings: [], key: [1, step, Math.floor(row / group), row % group],
+  }));
+
+async function drain(engine: Engine, requests: readonly SampleRequest[]): Promise<number> {
+  let tokens = 0;
+  for await (const sample of engine.sampler.sample(requests)) tokens += sample.outputTokenIds.length;
+  return tokens;
+}
+
+/** Our sampler and stock `generate()` in turn, on one model file. */
+async function rollouts(directory: string, name: string, shape: RolloutShape): Promise<Record<string, unknown>> {
+  const { AutoModelForCausalLM, Tensor, env } = await import('@huggingface/transformers');
+  env.allowRemoteModels = false;
+  const stock = await AutoModelForCausalLM.from_pretrained(directory, { local_files_only: true, dtype: 'fp32', device: 'cpu' });
+  const engine = await openEngine({ modelDirectory: directory, device: 'cpu', threads: 0, train: { method: 'full' }, microBatchTokens: 8192, maxRows: 512, reference: false });
+  const { rows, group, promptLength, newTokens, vocabulary } = shape;
+  const ids = new BigInt64Array(Array.from({ length: rows }, (_, row) => prompt(Math.floor(row / group), promptLength, vocabulary)).flat().map(BigInt));
+  const theirs = async (): Promise<number> => {
+    const input = { input_ids: new Tensor('int64', ids, [rows, promptLength]), attention_mask: new Tensor('int64', new BigInt64Array(ids.length).fill(1n), [rows, promptLength]) };
+    // No end token: both sides draw the same number of tokens.
+    await stock.generate({ ...input, max_new_tokens: newTokens, min_new_tokens: newTokens, do_sample: true, temperature: 1, top_k: 0, eos_token_id: null } as never);
+    return rows * newTokens;
+  };
+  const ours: number[] = [], stockRates: number[] = [];
+  for (let step = -1; step < rounds; step++) {
+    let count = 0;
+    const a = await seconds(async () => { count = await drain(engine, requestsOf(shape, step + 1)); });
+    let stockCount = 0;
+    const b = await seconds(async () => { stockCount = await theirs(); });
+    if (step >= 0) { ours.push(count / a); stockRates.push(stockCount / b); }
+  }
+  await engine.close();
+  await stock.dispose();
+  return {
+    case: `rollouts, ${name}`, ...shape, tokens_per_second: round(median(ours), 0), transformers_js: round(median(stockRates), 0),
+    speedup: round(median(ours.map((value, at) => value / stockRates[at]!))), rounds,
+  };
+}
+
+/** One GRPO step: rollouts of 8 tasks × 8, then forward, backward and update. TRL does the same in Python. */
+async function grpoStep(directory: string): Promise<Record<string, unknown>> {
+  const engine = await openEngine({ modelDirectory: directory, device: 'cpu', threads: 0, train: { method: 'full' }, microBatchTokens: 1 << 16, maxRows: 512, reference: false });
+  const shape: RolloutShape = { rows: 64, group: 8, promptLength: 16, newTokens: 8, vocabulary: 64 };
+  let step = 0;
+  const ours = async (): Promise<void> => {
+    const requests = requestsOf(shape, step++);
+    const samples = new Map<string, { outputTokenIds: number[]; outputLogprobs: number[] }>();
+    for await (const sample of engine.sampler.sample(requests)) samples.set(sample.id, sample);
+    const sequences = requests.map((request, row) => trainingSequence(request, samples.get(request.id)!, (row % 8) / 8 - 0.4375));
+    await engine.trainer.forwardBackward({ sequences }, { kind: 'ppo', ratio: 'token', clipLowThreshold: 0.8, clipHighThreshold: 1.2, reduction: 'token_mean' });
+    await engine.trainer.update({ learningRate: 1e-6, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, maxGradNorm: 1 });
+  };
+  for (let warm = 0; warm < 5; warm++) await ours();
+  const peer = await trl(directory);
+  const own: number[] = [], theirs: number[] = [];
+  for (let at = 0; at < Math.max(rounds, 10); at++) {
+    own.push(await seconds(ours));
+    if (peer !== null) theirs.push(await peer.step());
+  }
+  peer?.close();
+  await engine.close();
+  return {
+    case: 'a GRPO step, 0.85M, 64 rollouts × 8 tokens', step_ms: round(median(own) * 1000, 1), trl_ms: peer === null ? null : round(median(theirs) * 1000, 1),
+    speedup: peer === null ? null : round(median(theirs.map((value, at) => value / own[at]!))),
+  };
+}
+
+function trainingSequence(request: SampleRequest, { outputTokenIds, outputLogprobs }: { outputTokenIds: number[]; outputLogprobs: number[] }, advantage: number): TrainingSequence {
+  const along = <T>(before: T, after: (at: number) => T): T[] => [...request.promptTokenIds.map(() => before), ...outputTokenIds.map((_, at) => after(at))];
+  return { tokenIds: [...request.promptTokenIds, ...outputTokenIds], actionMask: along(0, () => 1), samplingLogprobs: along(0, (at) => outputLogprobs[at]!), advantages: along(0, () => advantage), temperature: 1 };
+}
+
+/** TRL's GRPOTrainer on a model of the same shape, a step at a time, when a Python with trl is there. */
+async function trl(_directory: string): Promise<{ step(): Promise<number>; close(): void } | null> {
+  const python = process.env['RLRUN_PYTHON'] ?? 'python3';
+  const child = spawn(python, [fileURLToPath(new URL('./peers/trl_step.py', import.meta.url))], { stdio: ['pipe', 'pipe', 'ignore'] });
+  child.on('error', () => {});
+  const lines = createInterface(child.stdout);
+  const next = (): Promise<string | null> => Promise.race([once(lines, 'line').then(([line]) => line as string), once(lines, 'close').then(() => null)]);
+  let line = await next();
+  while (line !== null && line !== 'ready') line = await next();
+  if (line === null) return null;
+  return {
+    async step() {
+      child.stdin.write('step\n');
+      for (;;) {
+        const answer = await next();
+        if (answer === null) return NaN;
+        if (answer.startsWith('seconds ')) return Number(answer.slice('seconds '.length));
+      }
+    },
+    close() { child.kill(); },
+  };
+}
+
+/** Resident memory at the first, middle and last of many steps, and the time per token at four lengths. */
+async function steady(directory: string): Promise<Record<string, unknown>[]> {
+  const engine = await openEngine({ modelDirectory: directory, device: 'cpu', threads: 0, train: { method: 'full' }, microBatchTokens: 8192, maxRows: 512, reference: false });
+  const step = async (shape: RolloutShape, index: number): Promise<void> => {
+    const requests = requestsOf(shape, index);
+    const sequences: TrainingSequence[] = [];
+    for await (const sample of engine.sampler.sample(requests)) sequences.push(trainingSequence(requests[Number(sample.id)]!, sample, (Number(sample.id) % 8) / 8 - 0.4375));
+    await engine.trainer.forwardBackward({ sequences }, { kind: 'importance_sampling', reduction: 'sum' });
+    await engine.trainer.update({ learningRate: 1e-6, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0, maxGradNorm: 1 });
+  };
+  const tiny: RolloutShape = { rows: 16, group: 8, promptLength: 8, newTokens: 6, vocabulary: 64 };
+  const steps = Number(process.env['RLRUN_BENCH_STEPS'] ?? 1000);
+  const memory: number[] = [];
+  for (let index = 0; index <= steps; index++) {
+    await step(tiny, index);
+    if (index % Math.ceil(steps / 5) === 0) memory.push(Math.round(process.memoryUsage.rss() / 2 ** 20));
+  }
+  const costs = [];
+  for (const newTokens of [16, 32, 64, 128]) {
+    const shape: RolloutShape = { rows: 32, group: 8, promptLength: 16, newTokens, vocabulary: 64 };
+    await step(shape, 0);
+    const times: number[] = [];
+    for (let at = 0; at < 3; at++) times.push(await seconds(() => step(shape, at + 1)));
+    costs.push({ new_tokens: newTokens, microseconds_per_token: round((median(times) * 1e6) / (shape.rows * newTokens), 1) });
+  }
+  await engine.close();
+  return [{ case: `memory over ${steps} steps`, rss_mb: memory }, { case: 'cost per token at four lengths', costs }];
+}
+
+const root = await mkdtemp(join(tmpdir(), 'rlrun-bench-'));
+try {
+  const wanted = process.argv[2] ?? '';
+  const parts: Record<string, () => Promise<Record<string, unknown> | Record<string, unknown>[]>> = {
+    'rollouts-small': async () => rollouts(await modelDirectory(root, 'small', small), '0.85M', { rows: 512, group: 8, promptLength: 6, newTokens: 8, vocabulary: 64 }),
+    'rollouts-large': async () => rollouts(await modelDirectory(root, 'large', large), '135M shape', { rows: 64, group: 8, promptLength: 16, newTokens: 32, vocabulary: 49_152 }),
+    grpo: async () => grpoStep(await modelDirectory(root, 'grpo', small)),
+    steady: async () => steady(await modelDirectory(root, 'steady', small)),
+  };
+  const results = [];
+  for (const [name, run] of Object.entries(parts)) if (name.startsWith(wanted)) results.push(await run());
+  console.log(JSON.stringify(results.flat(), null, 2));
+} finally {
+  await rm(root, { recursive: true, force: true });
+}
