@@ -128,7 +128,7 @@ export class KeyValueCache {
   }
 
   /** Gives an empty row the first `count` columns of a run's row `source`. */
-  fill({ present, source, row, count }: { present: Readonly<Record<string, HostTensor>>; source: number; row: number; count: number }): void {
+  place({ present, source, row, count }: { present: Readonly<Record<string, HostTensor>>; source: number; row: number; count: number }): void {
     const at = this.start(count) + this.#shift;
     this.#entries.forEach(({ present: name, heads, headSize }, index) => {
       const { data, dims } = present[name]!, from = data as Bytes, to = this.#buffers[index]!, width = dims[2]!;

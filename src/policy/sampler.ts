@@ -133,7 +133,7 @@ async function* prefill(added: readonly Row[], firstRow: number, parts: SamplerP
   });
   added.forEach((row, index) => {
     const count = row.request.promptTokenIds.length;
-    cache.fill({ present: outputs, source: promptOf[index]!, row: firstRow + index, count });
+    cache.place({ present: outputs, source: promptOf[index]!, row: firstRow + index, count });
     row.cached = count;
   });
   yield* take(added, outputs, parts);

@@ -44,7 +44,7 @@ describe.each<CacheAlignment>(['front', 'back'])('aligned to the %s', (alignment
         const added = Array.from({ length: 1 + Math.floor(random(4 * round + 1) * 3) }, (_, index) => ({ id: next++, cached: 1 + ((round * 7 + index * 5) % 40), done: false }));
         cache.relayout({ keep: active, added: added.length, length: Math.max(longest, ...added.map(({ cached }) => cached + 1)) });
         rows = [...active.map((index) => rows[index]!), ...added];
-        added.forEach((row, index) => cache.fill({ present: presentOf([{ id: -1, from: 0 }, { id: row.id, from: 0 }], 50), source: 1, row: active.length + index, count: row.cached }));
+        added.forEach((row, index) => cache.place({ present: presentOf([{ id: -1, from: 0 }, { id: row.id, from: 0 }], 50), source: 1, row: active.length + index, count: row.cached }));
       } else if (longest > cache.capacity || active.length < rows.length / 2) {
         cache.relayout({ keep: active, added: 0, length: longest });
         rows = active.map((index) => rows[index]!);

@@ -8,7 +8,7 @@ import { KeyValueCache } from '../../src/policy/key-value-cache.ts';
 import { drawSamples } from '../../src/policy/sampler.ts';
 import { samplingGraph } from '../../src/policy/sampling-graph.ts';
 import type { Engine, Sample, SampleRequest } from '../../src/policy/types.ts';
-import { drawAll, engineOptions, meanDifference, never, openCore, randomPrompt, request, sequenceOf, temporaryDirectory, tinyModel, tokenizer } from './support.ts';
+import { drawAll, engineOptions, everyNext, meanDifference, never, openCore, randomPrompt, request, sequenceOf, temporaryDirectory, tinyModel, tokenizer } from './support.ts';
 
 let scratch: Awaited<ReturnType<typeof temporaryDirectory>>;
 let model: string, large: string;
@@ -137,10 +137,7 @@ test('with top-k and top-p, log-probabilities are those of the renormalised dist
     const { promptTokenIds } = requests[index]!;
     for (const [at, token] of sample.outputTokenIds.entries()) {
       const prefix = [...promptTokenIds, ...sample.outputTokenIds.slice(0, at)];
-      const sequences = Array.from({ length: tokenizer.vocabularySize }, (_, next) => {
-        const tokenIds = [...prefix, next], zeros = tokenIds.map(() => 0);
-        return { tokenIds, temperature: 1.2, actionMask: zeros.with(-1, 1), samplingLogprobs: zeros, advantages: zeros };
-      });
+      const sequences = everyNext(prefix, 1.2);
       const { logprobs } = await engine.forward({ sequences }, never);
       const ranked = logprobs.map((values, next) => ({ next, p: Math.exp(values.at(-1)!) })).sort((a, b) => b.p - a.p).slice(0, 6);
       const top = ranked.reduce((sum, { p }) => sum + p, 0);
@@ -155,8 +152,7 @@ test('with top-k and top-p, log-probabilities are those of the renormalised dist
 test('sampled first tokens come as often as the trainer says (chi-square)', async () => {
   const prompt = randomPrompt(3, 6), draws = 6000;
   const samples = await drawAll(engine, Array.from({ length: draws }, (_, index) => request(index, prompt, { maxTokens: 1, stopTokenIds: [], key: [21, 0, 0, index] })));
-  const zeros = [...prompt, 0].map(() => 0);
-  const sequences = Array.from({ length: tokenizer.vocabularySize }, (_, next) => ({ tokenIds: [...prompt, next], temperature: 1, actionMask: zeros.with(-1, 1), samplingLogprobs: zeros, advantages: zeros }));
+  const sequences = everyNext(prompt, 1);
   const { logprobs } = await engine.forward({ sequences }, never);
   const counts = sequences.map(() => 0);
   for (const { outputTokenIds } of samples) counts[outputTokenIds[0]!]! += 1;
@@ -205,10 +201,7 @@ test('greedy takes the most likely token at every place, and says its probabilit
   const [sample] = await drawAll(engine, [request(0, randomPrompt(2, 7), { temperature: 0, stopTokenIds: [] })]);
   const prompt = randomPrompt(2, 7);
   for (const [at, token] of sample!.outputTokenIds.entries()) {
-    const sequences = Array.from({ length: tokenizer.vocabularySize }, (_, next) => {
-      const tokenIds = [...prompt, ...sample!.outputTokenIds.slice(0, at), next], zeros = tokenIds.map(() => 0);
-      return { tokenIds, temperature: 1, actionMask: zeros.with(-1, 1), samplingLogprobs: zeros, advantages: zeros };
-    });
+    const sequences = everyNext([...prompt, ...sample!.outputTokenIds.slice(0, at)], 1);
     const logprobs = (await engine.forward({ sequences }, never)).logprobs.map((values) => values.at(-1)!);
     expect(token).toBe(logprobs.indexOf(Math.max(...logprobs)));
     expect(sample!.outputLogprobs[at]).toBeCloseTo(Math.max(...logprobs), 4);

@@ -40,7 +40,7 @@ const transposed = ({ shape: [rows = 0, columns = 0], data }: StoredTensor): Flo
 function expectedTensor(file: Safetensors, prefix: string, name: string): Float32Array {
   const isAdapter = name.endsWith('lora_A') || name.endsWith('lora_B');
   const tensor = file.tensors.get(`${prefix}.${isAdapter ? `${name}.weight` : name}`)!;
-  return isAdapter || /_proj\.weight$/.test(name) ? transposed(tensor) : (tensor.data as Float32Array);
+  return isAdapter || name.endsWith('_proj.weight') ? transposed(tensor) : (tensor.data as Float32Array);
 }
 
 /** Gives the adapters PEFT's values. */

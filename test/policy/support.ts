@@ -94,6 +94,13 @@ export async function meanDifference(from: EngineCore, requests: readonly Sample
   return differences.reduce((sum, difference) => sum + difference, 0) / differences.length;
 }
 
+/** One sequence for every token that could follow the prefix: scored, they are the whole distribution. */
+export const everyNext = (prefix: readonly number[], temperature: number): TrainingSequence[] => {
+  const zeros = prefix.map(() => 0);
+  return Array.from({ length: tokenizer.vocabularySize }, (_, next) =>
+    ({ tokenIds: [...prefix, next], temperature, actionMask: [...zeros, 1], samplingLogprobs: [...zeros, 0], advantages: [...zeros, 0] }));
+};
+
 export const adam = (overrides: Partial<AdamParams> = {}): AdamParams =>
   ({ learningRate: 1e-3, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0, maxGradNorm: 0, ...overrides });
 

@@ -214,6 +214,12 @@ test('adapters begin as the model that they adapt, with as many parameters as th
   const requests = [0, 1, 2].map((index) => request(index, randomPrompt(index, 5)));
   const plain = await drawAll(engine, requests), samples = await drawAll(adapted, requests);
   expect(samples.map(({ outputTokenIds }) => outputTokenIds)).toEqual(plain.map(({ outputTokenIds }) => outputTokenIds));
+  for (const [name, values] of await weightsOf(adapted)) {
+    // PEFT: A uniform within ±1/√in, B zero.
+    const bound = name.endsWith('lora_A') ? 1 / Math.sqrt(name.includes('down_proj') ? 48 : 32) : 0, most = Math.max(...values.map(Math.abs));
+    expect(most).toBeLessThanOrEqual(bound);
+    expect(most).toBeGreaterThanOrEqual(0.9 * bound);
+  }
   expect(adapted.info.trainableParameters).toBe(2 * (2 * (32 + 32) + 2 * (48 + 32)));
   expect(adapted.info.parameters).toBe(engine.info.parameters + adapted.info.trainableParameters);
   await adapted.close();
