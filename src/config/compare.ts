@@ -53,6 +53,12 @@ export function diffPipelines(before: ResolvedPipeline, after: ResolvedPipeline)
   return changes;
 }
 
+/** Every value of a pipeline in the keys of the file, `train.learning_rate` → `3e-4`; what every stage shares is told once. */
+export function listSettings(pipeline: ResolvedPipeline): { path: string; value: string }[] {
+  const nothing = { stages: [], file: '' } as unknown as ResolvedPipeline;
+  return diffPipelines(nothing, pipeline).flatMap(({ path, after }) => (after === null ? [] : [{ path, value: after }]));
+}
+
 const sameChange = (a: Change, b: Change): boolean => a.path === b.path && a.before === b.before && a.after === b.after;
 
 function compare(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): Change[] {

@@ -6,5 +6,5 @@ export type { ResolvedDocument } from './resolve.ts';
 export { diagnoseLoadError, type LoadProblem } from './load-problems.ts';
 export { lossPresets, type Preset } from './loss-presets.ts';
 export type * from './types.ts';
-export { diffPipelines, hashPipeline } from './compare.ts';
+export { diffPipelines, hashPipeline, listSettings } from './compare.ts';
 export { describeOrigin, printResolved } from './resolved.ts';

@@ -1,0 +1,129 @@
+/** @file Which rollouts a report carries: of each shown step the best, the worst, one that failed, one that was cut off, and some by chance. */
+import type { Rollout, RolloutError, StopReason, Subscore } from '../events.ts';
+import { openJobFiles } from '../pipeline/index.ts';
+import { permutation } from '../util/random.ts';
+import { visible } from './html.ts';
+
+export type Why = 'best' | 'worst' | 'failed' | 'truncated' | 'random';
+
+/** A rollout with its texts made harmless and short enough for a page. */
+export interface Sample {
+  id: string;
+  taskId: string;
+  why: Why[];
+  prompt: string;
+  completion: string;
+  reward: number | null;
+  advantage: number | null;
+  /** Rewards of its whole group, in order; this one is at `place`. */
+  group: (number | null)[];
+  place: number;
+  stopReason: StopReason;
+  error: RolloutError | null;
+  subscores: Subscore[];
+  tokenCount: number;
+  /** Null when they are not known as texts. `logprobs`: natural logs, as sampled. */
+  tokens: { texts: string[]; logprobs: number[] } | null;
+}
+
+export interface StepSamples {
+  step: number;
+  /** How many rollouts the step had. */
+  total: number;
+  samples: Sample[];
+}
+
+/** Texts of token ids, each as it stands in the completion; null when the tokenizer is not at hand. */
+export type TokenTexts = (ids: readonly number[]) => string[];
+
+export interface SampleOptions {
+  tokenTexts: TokenTexts | null;
+  /** At most so many steps, spread over the job, first and last among them. */
+  maxSteps?: number;
+  random?: number;
+}
+
+const MAX_STEPS = 120;
+const RANDOM = 3;
+/** Longer texts lose their middle. */
+const MAX_CHARACTERS = 6000;
+const MAX_TOKENS = 1000;
+
+export async function sampleRollouts(directory: string, { tokenTexts, maxSteps = MAX_STEPS, random = RANDOM }: SampleOptions): Promise<{ steps: StepSamples[]; stepsOnDisk: number }> {
+  const files = openJobFiles(directory);
+  const onDisk = await files.rolloutSteps();
+  const steps: StepSamples[] = [];
+  for (const step of spread(onDisk, maxSteps)) {
+    const rollouts = await files.readRollouts(step);
+    if (rollouts.length > 0) steps.push({ step, total: rollouts.length, samples: choose(rollouts, step, random).map(([rollout, why]) => toSample(rollout, why, rollouts, tokenTexts)) });
+  }
+  return { steps, stepsOnDisk: onDisk.length };
+}
+
+/** At most `count` of the items, evenly spread, with both ends. */
+export function spread<T>(items: readonly T[], count: number): T[] {
+  if (items.length <= count) return [...items];
+  if (count < 2) return items.slice(-count);
+  return Array.from({ length: count }, (_, index) => items[Math.round((index * (items.length - 1)) / (count - 1))]!);
+}
+
+/** The same step gives the same choice, whenever the report is written. */
+function choose(rollouts: readonly Rollout[], step: number, random: number): [Rollout, Why[]][] {
+  const chosen = new Map<Rollout, Why[]>();
+  const add = (rollout: Rollout | undefined, why: Why) => rollout && chosen.set(rollout, [...(chosen.get(rollout) ?? []), why]);
+  const scored = rollouts.filter((rollout) => rollout.reward !== null).toSorted((a, b) => b.reward! - a.reward!);
+  add(scored[0], 'best');
+  if (scored.length > 1) add(scored.at(-1), 'worst');
+  add(rollouts.find(({ error, reward }) => error || reward === null), 'failed');
+  add(rollouts.find(({ stopReason }) => stopReason === 'length'), 'truncated');
+  for (const index of permutation([step], rollouts.length).slice(0, random)) add(rollouts[index], 'random');
+  return [...chosen];
+}
+
+function toSample(rollout: Rollout, why: Why[], all: readonly Rollout[], tokenTexts: TokenTexts | null): Sample {
+  const { id, taskId, groupId, prompt, completion, reward, advantage = null, stopReason, error = null, subscores, turns } = rollout;
+  const group = all.filter((other) => other.groupId === groupId);
+  const ids = turns.flatMap((turn) => turn.outputTokenIds);
+  const logprobs = turns.flatMap((turn) => turn.outputLogprobs);
+  const shown = ids.slice(0, MAX_TOKENS);
+  return {
+    ...{ id, taskId, why, reward, advantage, stopReason, error, subscores },
+    prompt: shorten(prompt),
+    completion: shorten(completion),
+    group: group.map((other) => other.reward),
+    place: group.indexOf(rollout),
+    tokenCount: ids.length,
+    tokens: tokenTexts && ids.length > 0 ? { texts: tokenTexts(shown).map(visible), logprobs: logprobs.slice(0, MAX_TOKENS) } : null,
+  };
+}
+
+function shorten(text: string): string {
+  if (text.length <= MAX_CHARACTERS) return visible(text);
+  const half = MAX_CHARACTERS / 2;
+  return `${visible(text.slice(0, half))}\n⟨ ${(text.length - 2 * half).toLocaleString('en-US')} characters left out ⟩\n${visible(text.slice(-half))}`;
+}
+
+/** Texts by a tokenizer's `decode`. A token that is only part of a character has its text where the character is complete. */
+export function tokenTextsOf(decode: (ids: readonly number[]) => string): TokenTexts {
+  const known = new Map<number, string>();
+  const alone = (id: number): string => {
+    const text = known.get(id) ?? decode([id]);
+    known.set(id, text);
+    return text;
+  };
+  return (ids) => {
+    const texts = ids.map(alone);
+    if (texts.join('') === decode(ids)) return texts;
+    // In context: a window that begins at the last whole token, because some tokenizers treat the first one differently.
+    let [anchor, before] = [0, ''];
+    return ids.map((id, index) => {
+      const now = decode(ids.slice(anchor, index + 1));
+      if (now.endsWith('\ufffd')) return '';
+      const text = now.slice(before.length);
+      const isWhole = !alone(id).includes('\ufffd');
+      [anchor, before] = isWhole ? [index, alone(id)] : [anchor, now];
+      return text;
+    });
+  };
+}
+

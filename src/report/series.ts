@@ -1,0 +1,79 @@
+/** @file A job's metrics as curves over its steps. */
+import type { MetricsRow } from '../events.ts';
+import type { BandPoint, Point } from '../plot/index.ts';
+
+/** Where a curve is interrupted: the stage changed, or other weights came back. */
+function breaksBefore(row: MetricsRow, previous: MetricsRow | undefined, rolledBack: boolean): boolean {
+  return previous !== undefined && (rolledBack || (row.stage !== previous.stage && previous.kind !== 'baseline'));
+}
+
+/** Rows that have what `pick` looks for, with a gap (null) wherever two of them must not be joined. */
+function collect<T>(rows: readonly MetricsRow[], pick: (row: MetricsRow) => T | null): ({ row: MetricsRow; value: T } | { row: MetricsRow; value: null })[] {
+  const found: ({ row: MetricsRow; value: T } | { row: MetricsRow; value: null })[] = [];
+  let previous: MetricsRow | undefined;
+  let rolledBack = false;
+  for (const row of rows) {
+    if (row.kind === 'rollback') rolledBack = true;
+    const value = row.kind === 'rollback' ? null : pick(row);
+    if (value === null) continue;
+    if (breaksBefore(row, previous, rolledBack)) found.push({ row, value: null });
+    found.push({ row, value });
+    previous = row;
+    rolledBack = false;
+  }
+  return found;
+}
+
+const finiteOrNull = (value: number | undefined): number | null => (value !== undefined && Number.isFinite(value) ? value : null);
+
+/** Steps without a value are passed over; a curve breaks where the stage changes and where weights were rolled back. */
+export const curve = (rows: readonly MetricsRow[], metric: string): Point[] =>
+  collect(rows, ({ metrics }) => finiteOrNull(metrics[metric])).map(({ row, value }) => ({ x: row.step, y: value }));
+
+/** Values without the gaps, oldest first. */
+export const values = (rows: readonly MetricsRow[], metric: string): number[] => curve(rows, metric).flatMap(({ y }) => y ?? []);
+
+export type BandOf = (metrics: MetricsRow['metrics']) => readonly [low: number | undefined, high: number | undefined];
+
+export const band = (rows: readonly MetricsRow[], bandOf: BandOf): BandPoint[] =>
+  collect(rows, ({ metrics }) => {
+    const [low, high] = bandOf(metrics).map(finiteOrNull);
+    return low === null || low === undefined || high === null || high === undefined ? null : { low, high };
+  }).map(({ row, value }) => ({ x: row.step, low: value?.low ?? null, high: value?.high ?? null }));
+
+/** `share` of the spread between neighbours: from `reward ± within_group_reward_std`. */
+export const spreadOfReward: BandOf = ({ reward, within_group_reward_std: spread }) =>
+  reward === undefined || spread === undefined ? [undefined, undefined] : [reward - spread, reward + spread];
+
+export interface Evaluated {
+  step: number;
+  value: number;
+  low: number | null;
+  high: number | null;
+  isBaseline: boolean;
+}
+
+/** Every measurement of a held-out score, with its interval where one was computed. */
+export function evaluations(rows: readonly MetricsRow[], metric = 'eval/reward'): Evaluated[] {
+  return rows.flatMap(({ step, kind, metrics }) => {
+    const value = finiteOrNull(metrics[metric]);
+    if (value === null) return [];
+    return [{ step, value, low: finiteOrNull(metrics[`${metric}_low`]), high: finiteOrNull(metrics[`${metric}_high`]), isBaseline: kind === 'baseline' }];
+  });
+}
+
+/** What became of the head after a step. */
+export type Fate = 'promoted' | 'held' | 'skipped' | 'rolled-back';
+
+/** Runs of equal fate along the steps, and each rollback as a place of its own. */
+export function fates(rows: readonly MetricsRow[]): { fate: Fate; from: number; to: number; reason: string | null }[] {
+  const runs: { fate: Fate; from: number; to: number; reason: string | null }[] = [];
+  for (const { kind, step, promoted, reason = null } of rows) {
+    const fate: Fate | null = kind === 'rollback' ? 'rolled-back' : kind === 'skipped' ? 'skipped' : kind === 'step' ? (promoted === false ? 'held' : 'promoted') : null;
+    if (fate === null) continue;
+    const last = runs.at(-1);
+    if (last && last.fate === fate && fate !== 'rolled-back' && step === last.to + 1) last.to = step;
+    else runs.push({ fate, from: step, to: step, reason });
+  }
+  return runs;
+}
