@@ -7,6 +7,7 @@
 process.env['ORT_DISABLE_TELEMETRY'] ??= '1';
 import type * as Ort from 'onnxruntime-node';
 import { OnnxError, type DataType, type Model } from './ir.ts';
+import { forWebGpu } from './passes/for-webgpu.ts';
 import { writeModelExternal } from './proto.ts';
 
 export type Device = 'cpu' | 'webgpu' | 'cuda';
@@ -62,7 +63,7 @@ export async function createSession(model: Model, { device = 'cpu', threads = 0,
   if (!runtime.listSupportedBackends().some(({ name }) => name === device)) {
     throw new OnnxError(`device ${device} is not part of this build of ONNX Runtime. ${advice[device]}`);
   }
-  const { bytes, buffers } = writeModelExternal(model);
+  const { bytes, buffers } = writeModelExternal(device === 'webgpu' ? forWebGpu(model) : model);
   const options: Ort.InferenceSession.SessionOptions = {
     executionProviders: [device],
     intraOpNumThreads: threads,

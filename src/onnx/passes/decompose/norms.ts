@@ -10,8 +10,9 @@ function residual(context: Context, bias: number): Value {
   return offset === null ? sum : b.add(sum, offset);
 }
 
-/** 1 / √(mean(x²) + ε) over the last axis. */
-const inverseDeviation = (b: Builder, x: Value, epsilon: number): Value => b.reciprocal(b.sqrt(b.add(b.mean(b.square(x), [-1], { keepDims: true }), epsilon)));
+/** 1 / √(mean(x²) + ε) over some axes. */
+export const inverseDeviation = (b: Builder, x: Value, epsilon: number, axes: readonly number[] = [-1]): Value =>
+  b.reciprocal(b.sqrt(b.add(b.mean(b.square(x), axes, { keepDims: true }), epsilon)));
 
 /** s = x + skip (+ bias); y = RMS(s)·w; outputs y, –, inverse deviation, s. */
 const skipSimplified: Decomposition = (context) => {
