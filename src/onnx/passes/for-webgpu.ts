@@ -2,7 +2,7 @@
  * @file Operators that the WebGPU provider of ONNX Runtime 1.30 computes wrong, refuses or leaves to the CPU, as others that it
  * computes right. `createSession` applies it for that device; the CPU keeps the forms that are fastest there.
  */
-import { dimsOf, type Builder, type Value } from '../builder.ts';
+import { dimsOf, type Value } from '../builder.ts';
 import { floatAttribute, int, intAttribute, type Model, type Node, type Shape } from '../ir.ts';
 import { inferTypes, type Types } from '../shapes/infer.ts';
 import { canonicalize } from './canonicalize.ts';

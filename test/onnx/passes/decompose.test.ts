@@ -7,7 +7,7 @@ import { Builder } from '../../../src/onnx/builder.ts';
 import { float, int, type Attributes, type Model } from '../../../src/onnx/ir.ts';
 import { float32Tensor } from '../../../src/onnx/tensor.ts';
 import { contribErrors, contribFeeds, contribOperators, decomposed } from './contrib.ts';
-import { difference, floats, ints32, ints64, operators, randomFloats, run, type Feeds } from './graphs.ts';
+import { difference, floats, ints32, operators, randomFloats, run, type Feeds } from './graphs.ts';
 
 const FOLDER = 'test/onnx/fixtures/contrib';
 
