@@ -2,8 +2,8 @@
  * @file The same numbers on WebGPU: every fixture of the floor, many to a graph, since a session of its own for each would take
  * minutes. Skipped where there is no adapter; with RLRUN_TEST_DEVICE=webgpu, as CI sets it, a missing adapter is a failure.
  */
-import { describe, expect, test } from 'vitest';
-import { Builder, createSession, differentiate, type HostTensor, type Model, type Node } from '../../src/onnx/index.ts';
+import { afterAll, describe, expect, test } from 'vitest';
+import { Builder, createSession, differentiate, type HostTensor, type Model, type Node, type Session } from '../../src/onnx/index.ts';
 import { errorsOf, feedsOf, gradientModel, operatorCases } from './cases.ts';
 import { decoderCases, decoderErrors } from './decoders.ts';
 import { contribErrors, contribFeeds, contribOperators, decomposed } from './passes/contrib.ts';
@@ -12,17 +12,19 @@ import { numbersOf, relativeError, runOnce, testDevice } from './support.ts';
 
 const TOLERANCE = 1e-3;
 
-async function hasAdapter(): Promise<boolean> {
+/** Compiled shaders live as long as any session does: this one stays open, so that each is compiled once. */
+async function probe(): Promise<Session | null> {
   const b = new Builder();
   b.output('y', b.add(b.input('x', 'float32', [1]), 1));
   try {
-    await (await createSession(b.build(), { device: 'webgpu' })).dispose();
-    return true;
+    return await createSession(b.build(), { device: 'webgpu' });
   } catch (error) {
     if (testDevice === 'webgpu') throw error;
-    return false;
+    return null;
   }
 }
+const adapter = await probe();
+afterAll(async () => { await adapter?.dispose(); });
 
 /** One model of a large graph, under names of its own. */
 interface Part { readonly model: Model; readonly feeds: Readonly<Record<string, HostTensor>> }
@@ -57,7 +59,7 @@ function batches<T extends Part>(parts: readonly T[], size = 64): T[][] {
 }
 const titleOf = (batch: readonly { title: string }[]): string => `${batch[0]!.title} … ${batch.at(-1)!.title}`;
 
-describe.skipIf(!await hasAdapter())('on WebGPU', () => {
+describe.skipIf(adapter === null)('on WebGPU', () => {
   const operators = operatorCases.flatMap(([title, fixture]) => {
     const model = gradientModel(fixture);
     return model === null ? [] : [{ title, fixture, model, feeds: feedsOf(model, fixture) }];
