@@ -29,7 +29,7 @@ const allocate = (dataType: DataType, length: number): Bytes => (dataType === 'f
 const SPARE_BYTES = 64 * 2 ** 20;
 
 /** Columns to keep for rows of up to `length` tokens. */
-function roomFor(length: number): number {
+function columnsFor(length: number): number {
   const step = Math.max(16, 2 ** Math.floor(Math.log2(Math.max(length, 1)) - 3));
   return Math.ceil(length / step) * step;
 }
@@ -52,6 +52,8 @@ export class KeyValueCache {
   #buffers: Bytes[];
   #spares: (Bytes | undefined)[] = [];
   #rows = 0;
+  /** Rows that the buffers have room for. */
+  #room = 0;
   #capacity = 0;
   /** Columns by which the view has moved. */
   #shift = 0;
@@ -67,16 +69,17 @@ export class KeyValueCache {
   /** The first column of a row that holds `cached` columns. */
   start(cached: number): number { return this.#alignment === 'front' ? 0 : this.#capacity - cached; }
 
-  /** Keeps these rows (in this order), then adds `added` empty ones, with room for `length` columns. */
-  relayout({ keep, added, length }: { keep: readonly number[]; added: number; length: number }): void {
-    const capacity = roomFor(length), rows = keep.length + added, before = this.#capacity;
-    const isSame = capacity === before && added === 0 && keep.length === this.#rows && keep.every((row, index) => row === index);
+  /** Keeps these rows (in this order), then adds `added` empty ones, with room for `length` columns and for copies up to `room` rows. */
+  relayout({ keep, added, room = 0, length }: { keep: readonly number[]; added: number; room?: number; length: number }): void {
+    const capacity = columnsFor(length), rows = keep.length + added, before = this.#capacity;
+    const isSame = capacity === before && added === 0 && room <= this.#room && keep.length === this.#rows && keep.every((row, index) => row === index);
     if (isSame && this.#shift === 0) return;
     const shared = Math.min(before, capacity);
     const [from, to] = this.#alignment === 'front' ? [0, 0] : [this.#shift + before - shared, capacity - shared];
     const old = this.#buffers;
+    this.#room = Math.max(room, rows);
     this.#buffers = this.#entries.map(({ heads, headSize }, index) => {
-      const source = old[index]!, target = this.#blank(index, (rows * heads + 1) * capacity * headSize);
+      const source = old[index]!, target = this.#blank(index, (this.#room * heads + 1) * capacity * headSize);
       keep.forEach((row, place) => {
         for (let head = 0; head < heads; head++) {
           const start = ((row * heads + head) * before + from) * headSize;
@@ -95,7 +98,7 @@ export class KeyValueCache {
   clear(): void {
     this.#spare(this.#buffers);
     this.#buffers = this.#entries.map(({ dataType }) => allocate(dataType, 0));
-    this.#rows = this.#capacity = this.#shift = 0;
+    this.#rows = this.#room = this.#capacity = this.#shift = 0;
   }
 
   /** A buffer of zeros, at least that long. What nobody has written is masked, but must be finite. */
@@ -137,6 +140,16 @@ export class KeyValueCache {
         to.set(from.subarray(start, start + count * headSize), ((row * heads + head) * this.#capacity + at) * headSize);
       }
     });
+  }
+
+  /** Makes row `to` a copy of row `from`: a row that nobody needs any more, or the next new one. */
+  copy(from: number, to: number): void {
+    if (to > this.#rows || to >= this.#room) throw new RangeError(`no place for a copy at row ${to}: ${this.#rows} rows, room for ${this.#room}`);
+    this.#entries.forEach(({ heads, headSize }, index) => {
+      const size = heads * this.#capacity * headSize, view = this.#shift * headSize;
+      this.#buffers[index]!.copyWithin(view + to * size, view + from * size, view + (from + 1) * size);
+    });
+    this.#rows = Math.max(this.#rows, to + 1);
   }
 
   /** Gives row `row` the one new column of a run's row `row`, for every `[row, cached]`. Rows that are left out lose their content. */

@@ -1,8 +1,8 @@
 /**
- * @file Continuous batching: rows are decoded side by side, and a finished one makes place for the next request.
+ * @file Continuous batching over a tree of texts: rows are decoded side by side, and a finished one makes place for the next request.
  *
- * Requests with the same prompt share its computation. A row's random numbers depend on its own key and position alone, so its
- * text does not depend on what else is in the batch.
+ * Drafts share a row for as long as their texts are the same: first the prompt of a group, then every beginning that several of them
+ * drew. A draft's random numbers depend on its own key and position alone, so its text does not depend on what else is in the batch.
  */
 import { f32, i64, type HostTensor, type Session } from '../onnx/index.ts';
 import { uniformFloat32 } from '../util/random.ts';
@@ -32,13 +32,20 @@ export interface SamplerParts {
   readonly onToken?: ((id: string, tokenId: number, logprob: number) => void) | undefined;
 }
 
-interface Row {
+/** A completion being drawn. */
+interface Draft {
   readonly request: SampleRequest;
   readonly tokenIds: number[];
   readonly logprobs: number[];
+}
+
+/** One text that the model has read, with all the drafts that stand there: a row of the cache. Without drafts it is of no use any more. */
+interface Branch {
   /** Tokens whose keys and values are in the cache. */
   cached: number;
-  stopReason: Sample['stopReason'] | null;
+  /** The token that is read next. */
+  token: number;
+  drafts: Draft[];
 }
 
 /** Does top-k or top-p take part? Greedy rows choose the same token with and without them. */
@@ -62,36 +69,50 @@ export async function* drawSamples(requests: readonly SampleRequest[], parts: Sa
   const { cache } = parts;
   cache.clear();
   const queue = [...requests];
-  /** Row of the cache → what is decoded there; a finished row stays until the next relayout. */
-  let rows: Row[] = [];
+  /** Row of the cache → what stands there. */
+  let branches: Branch[] = [];
   for (;;) {
     if (parts.cancelled()) {
-      for (const row of rows) if (row.stopReason === null) yield sampleOf(row, 'cancelled');
+      for (const draft of branches.flatMap(({ drafts }) => drafts)) yield sampleOf(draft, 'cancelled');
       for (const request of queue) yield { id: request.id, outputTokenIds: [], outputLogprobs: [], stopReason: 'cancelled' };
       return;
     }
-    const active = rows.flatMap((row, index) => (row.stopReason === null ? [index] : []));
-    const admitted = queue.length > 0 && (active.length <= parts.maxRows * 0.75 || active.length === 0) ? admit(queue, { places: parts.maxRows - active.length, maxRows: parts.maxRows }) : [];
-    const kept = active.map((index) => rows[index]!);
+    const alive = branches.flatMap(({ drafts }, row) => (drafts.length > 0 ? [row] : []));
+    const kept = alive.map((row) => branches[row]!);
+    // Every draft may part from the others of its branch, so places are counted for all of them.
+    const taken = draftCount(kept);
+    const admitted = queue.length > 0 && (taken <= parts.maxRows * 0.75 || taken === 0) ? admit(queue, { places: parts.maxRows - taken, maxRows: parts.maxRows }) : [];
     if (admitted.length > 0) {
-      const added = admitted.map((request): Row => ({ request, tokenIds: [], logprobs: [], cached: 0, stopReason: null }));
-      rows = [...kept, ...added];
-      cache.relayout({ keep: active, added: added.length, length: longest(rows) });
-      yield* prefill(added, kept.length, parts);
+      const added = branchesOf(admitted);
+      branches = [...kept, ...added];
+      cache.relayout({ keep: alive, added: added.length, room: draftCount(branches), length: longest(branches) });
+      yield* prefill(branches, kept.length, parts);
       continue;
     }
-    if (active.length === 0) return;
-    // Finished rows ride along until enough of them are gone to pay for moving the others.
-    if (active.length <= rows.length * 0.75 || longest(kept) > cache.capacity) {
-      cache.relayout({ keep: active, added: 0, length: longest(kept) });
-      rows = kept;
+    if (alive.length === 0) return;
+    // Rows that nobody needs ride along until enough of them are there to pay for moving the others.
+    if (alive.length <= branches.length * 0.75 || longest(kept) > cache.capacity) {
+      cache.relayout({ keep: alive, added: 0, room: taken, length: longest(kept) });
+      branches = kept;
     }
-    yield* decodeStep(rows, parts);
+    yield* decodeStep(branches, parts);
   }
 }
 
+const draftCount = (branches: readonly Branch[]): number => branches.reduce((sum, { drafts }) => sum + drafts.length, 0);
+
 /** Columns needed once the next step's own are written. */
-const longest = (rows: readonly Row[]): number => rows.reduce((most, row) => Math.max(most, row.cached, row.request.promptTokenIds.length), 0) + 1;
+const longest = (branches: readonly Branch[]): number => branches.reduce((most, { cached }) => Math.max(most, cached), 0) + 1;
+
+/** One branch for each distinct prompt, as if it had been read up to its end. */
+function branchesOf(requests: readonly SampleRequest[]): Branch[] {
+  const byPrompt = Map.groupBy(requests, ({ promptTokenIds }) => promptTokenIds.join());
+  return [...byPrompt.values()].map((members) => ({
+    cached: members[0]!.promptTokenIds.length,
+    token: members[0]!.promptTokenIds.at(-1)!,
+    drafts: members.map((request) => ({ request, tokenIds: [], logprobs: [] })),
+  }));
+}
 
 /**
  * Takes requests off the queue, as far as places and the prefill's budget reach; at least one. Neighbours with one prompt stay
@@ -114,91 +135,103 @@ function admit(queue: SampleRequest[], { places, maxRows }: { places: number; ma
 
 const sameTokens = (a: readonly number[], b: readonly number[]): boolean => a === b || (a.length === b.length && a.every((token, index) => token === b[index]));
 
-/** Computes each distinct prompt once, copies its keys and values to all its rows, and draws their first tokens. */
-async function* prefill(added: readonly Row[], firstRow: number, parts: SamplerParts): AsyncGenerator<Sample> {
+/** Reads the prompts of the branches from row `first` on, side by side, and draws their drafts' first tokens. */
+async function* prefill(branches: Branch[], first: number, parts: SamplerParts): AsyncGenerator<Sample> {
   const { cache } = parts;
-  const places = new Map<string, number>();
-  const prompts: { tokenIds: readonly number[] }[] = [];
-  const promptOf = added.map(({ request: { promptTokenIds } }) => {
-    const key = promptTokenIds.join();
-    let place = places.get(key);
-    if (place === undefined) { place = prompts.push({ tokenIds: promptTokenIds }) - 1; places.set(key, place); }
-    return place;
-  });
+  const added = branches.slice(first);
+  const prompts = added.map(({ drafts }) => ({ tokenIds: drafts[0]!.request.promptTokenIds }));
   const { feeds, width } = decoderFeeds(prompts, { dropLast: false });
-  const positions = BigInt64Array.from(added, ({ request }, index) => BigInt(promptOf[index]! * width + request.promptTokenIds.length - 1));
   const outputs = await parts.session.run({
     ...parts.parameters, ...feeds, ...cache.emptyFeeds(prompts.length), ...drawFeeds(added, parts),
-    logit_positions: i64(positions, [added.length]),
+    logit_positions: perDraft(added, ({ cached }, row) => row * width + cached - 1),
   });
-  added.forEach((row, index) => {
-    const count = row.request.promptTokenIds.length;
-    cache.place({ present: outputs, source: promptOf[index]!, row: firstRow + index, count });
-    row.cached = count;
-  });
-  yield* take(added, outputs, parts);
+  added.forEach(({ cached }, index) => cache.place({ present: outputs, source: index, row: first + index, count: cached }));
+  yield* take(branches, first, outputs, parts);
 }
 
-/** One token for every row. */
-async function* decodeStep(rows: readonly Row[], parts: SamplerParts): AsyncGenerator<Sample> {
+/** One token for every draft. */
+async function* decodeStep(branches: Branch[], parts: SamplerParts): AsyncGenerator<Sample> {
   const { cache } = parts;
-  const count = rows.length, columns = cache.capacity + 1;
-  const ids = new BigInt64Array(count), positions = new BigInt64Array(count), mask = new BigInt64Array(count * columns), places = new BigInt64Array(count);
-  rows.forEach((row, index) => {
-    ids[index] = BigInt(row.tokenIds.at(-1)!);
-    positions[index] = BigInt(row.cached);
-    const past = index * columns + cache.start(row.cached);
-    mask.fill(1n, past, past + row.cached);
-    mask[index * columns + columns - 1] = 1n;
-    places[index] = BigInt(index);
+  const count = branches.length, columns = cache.capacity + 1;
+  const ids = new BigInt64Array(count), positions = new BigInt64Array(count), mask = new BigInt64Array(count * columns);
+  branches.forEach(({ token, cached }, row) => {
+    ids[row] = BigInt(token);
+    positions[row] = BigInt(cached);
+    const past = row * columns + cache.start(cached);
+    mask.fill(1n, past, past + cached);
+    mask[row * columns + columns - 1] = 1n;
   });
   const outputs = await parts.session.run({
-    ...parts.parameters, ...ALL_LOGITS, ...cache.feeds(), ...drawFeeds(rows, parts),
-    input_ids: i64(ids, [count, 1]), attention_mask: i64(mask, [count, columns]), position_ids: i64(positions, [count, 1]), logit_positions: i64(places, [count]),
+    ...parts.parameters, ...ALL_LOGITS, ...cache.feeds(), ...drawFeeds(branches, parts),
+    input_ids: i64(ids, [count, 1]), attention_mask: i64(mask, [count, columns]), position_ids: i64(positions, [count, 1]), logit_positions: perDraft(branches, (_, row) => row),
   });
-  const active = rows.flatMap((row, index) => (row.stopReason === null ? [[row, index] as const] : []));
-  cache.append(outputs, active.map(([{ cached }, index]) => [index, cached]));
-  for (const [row] of active) row.cached += 1;
-  yield* take(rows, outputs, parts);
+  cache.append(outputs, branches.flatMap(({ drafts, cached }, row) => (drafts.length > 0 ? [[row, cached] as const] : [])));
+  for (const branch of branches) if (branch.drafts.length > 0) branch.cached += 1;
+  yield* take(branches, 0, outputs, parts);
 }
 
-/** What the session's head asks for; the plain one knows nothing of filters. */
-function drawFeeds(rows: readonly Row[], { session, vocabularySize }: SamplerParts): Record<string, HostTensor> {
-  const column = (value: (row: Row) => number): HostTensor => {
-    const values = new Float32Array(rows.length);
-    for (let index = 0; index < values.length; index++) values[index] = value(rows[index]!);
-    return f32(values, [rows.length, 1]);
-  };
+/** int64 (N,): where the graph finds the logits of each draft. */
+function perDraft(branches: readonly Branch[], position: (branch: Branch, row: number) => number): HostTensor {
+  const positions = branches.flatMap((branch, row) => branch.drafts.map(() => BigInt(position(branch, row))));
+  return i64(BigInt64Array.from(positions), [positions.length]);
+}
+
+/** What the session's head asks for, draft by draft; the plain one knows nothing of filters. */
+function drawFeeds(branches: readonly Branch[], { session, vocabularySize }: SamplerParts): Record<string, HostTensor> {
+  const drafts = branches.flatMap((branch) => branch.drafts);
+  const column = (value: (draft: Draft) => number): HostTensor => f32(Float32Array.from(drafts, value), [drafts.length, 1]);
   const feeds = {
     [SAMPLING_INPUTS.inverseTemperature]: column(({ request: { temperature } }) => (temperature === 0 ? 1 : 1 / temperature)),
-    // A finished row only rides along: it needs no random number.
-    [SAMPLING_INPUTS.uniform]: column(({ request, tokenIds, stopReason }) => (stopReason === null ? uniformFloat32(request.key, tokenIds.length) : 0.5)),
+    [SAMPLING_INPUTS.uniform]: column(({ request, tokenIds }) => uniformFloat32(request.key, tokenIds.length)),
   };
   if (!session.inputNames.includes(SAMPLING_INPUTS.candidates)) return { ...feeds, [SAMPLING_INPUTS.greedy]: column(({ request }) => (request.temperature === 0 ? 1 : 0)) };
-  const kept = ({ request: { topK } }: Row): number => (topK === 0 ? vocabularySize : Math.min(topK, vocabularySize));
+  const kept = ({ request: { topK } }: Draft): number => (topK === 0 ? vocabularySize : Math.min(topK, vocabularySize));
   return {
     ...feeds,
     [SAMPLING_INPUTS.topK]: column(kept),
     [SAMPLING_INPUTS.topP]: column(({ request }) => request.topP),
-    [SAMPLING_INPUTS.candidates]: i64(BigInt64Array.of(BigInt(rows.reduce((most, row) => Math.max(most, kept(row)), 1))), [1]),
+    [SAMPLING_INPUTS.candidates]: i64(BigInt64Array.of(BigInt(drafts.reduce((most, draft) => Math.max(most, kept(draft)), 1))), [1]),
   };
 }
 
-/** Appends the drawn tokens and ends the rows that are done. */
-function* take(rows: readonly Row[], outputs: Readonly<Record<string, HostTensor>>, parts: SamplerParts): Generator<Sample> {
+/** Appends the tokens drawn from the branches from row `first` on, ends the drafts that are done, and parts those that drew different tokens. */
+function* take(branches: Branch[], first: number, outputs: Readonly<Record<string, HostTensor>>, parts: SamplerParts): Generator<Sample> {
   const tokens = outputs['token']!.data, logprobs = outputs['logprob']!.data;
-  for (const [index, row] of rows.entries()) {
-    if (row.stopReason !== null) continue;
-    const token = Number(tokens[index]!), logprob = Number(logprobs[index]!);
-    row.tokenIds.push(token);
-    row.logprobs.push(logprob);
-    parts.onToken?.(row.request.id, token, logprob);
-    row.stopReason = stopReasonOf(row, token, parts);
-    if (row.stopReason !== null) yield sampleOf(row, row.stopReason);
+  let at = 0;
+  for (const branch of branches.slice(first)) {
+    const going: Draft[] = [];
+    for (const draft of branch.drafts) {
+      const token = Number(tokens[at]!), logprob = Number(logprobs[at]!);
+      at += 1;
+      draft.tokenIds.push(token);
+      draft.logprobs.push(logprob);
+      parts.onToken?.(draft.request.id, token, logprob);
+      const stopReason = stopReasonOf(draft, token, parts);
+      if (stopReason === null) going.push(draft);
+      else yield sampleOf(draft, stopReason);
+    }
+    branch.drafts = going;
+  }
+  part(branches, first, parts.cache);
+}
+
+/** Drafts that drew the same token go on together in their branch's row; for every other token there is a copy of it. */
+function part(branches: Branch[], first: number, cache: KeyValueCache): void {
+  const unused = branches.flatMap(({ drafts }, row) => (drafts.length === 0 ? [row] : []));
+  for (let row = first, end = branches.length; row < end; row++) {
+    const branch = branches[row]!;
+    const [same, ...others] = Map.groupBy(branch.drafts, ({ tokenIds }) => tokenIds.at(-1)!);
+    if (same === undefined) continue;
+    [branch.token, branch.drafts] = same;
+    for (const [token, drafts] of others) {
+      const place = unused.pop() ?? branches.length;
+      cache.copy(row, place);
+      branches[place] = { cached: branch.cached, token, drafts };
+    }
   }
 }
 
-function stopReasonOf({ request, tokenIds }: Row, token: number, { decode, contextLength }: SamplerParts): Sample['stopReason'] | null {
+function stopReasonOf({ request, tokenIds }: Draft, token: number, { decode, contextLength }: SamplerParts): Sample['stopReason'] | null {
   if (request.stopTokenIds.includes(token)) return 'stop';
   if (request.stopStrings.length > 0) {
     const text = decode(tokenIds);
@@ -207,5 +240,5 @@ function stopReasonOf({ request, tokenIds }: Row, token: number, { decode, conte
   return tokenIds.length >= request.maxTokens || request.promptTokenIds.length + tokenIds.length >= contextLength ? 'length' : null;
 }
 
-const sampleOf = ({ request, tokenIds, logprobs }: Row, stopReason: Sample['stopReason']): Sample =>
+const sampleOf = ({ request, tokenIds, logprobs }: Draft, stopReason: Sample['stopReason']): Sample =>
   ({ id: request.id, outputTokenIds: tokenIds, outputLogprobs: logprobs, stopReason });

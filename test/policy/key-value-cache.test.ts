@@ -31,25 +31,37 @@ function expectContent(cache: KeyValueCache, rows: readonly { id: number; cached
 }
 
 describe.each<CacheAlignment>(['front', 'back'])('aligned to the %s', (alignment) => {
-  test('rows keep what they were given while others come, grow and go', () => {
+  test('rows keep what they were given while others come, grow, are copied and go', () => {
     const cache = new KeyValueCache(entries, alignment);
     const random = (at: number): number => uniform([alignment.length], at);
     let rows: { id: number; cached: number; done: boolean }[] = [];
     let next = 0;
+    /** New rows made of others since the last layout, which has room for two. */
+    let copies = 0;
     for (let round = 0; round < 200; round++) {
       if (round % 67 === 66) { cache.clear(); rows = []; }
       const active = rows.flatMap(({ done }, index) => (done ? [] : [index]));
       const longest = Math.max(0, ...active.map((index) => rows[index]!.cached)) + 1;
       if (active.length === 0 || random(4 * round) < 0.25) {
         const added = Array.from({ length: 1 + Math.floor(random(4 * round + 1) * 3) }, (_, index) => ({ id: next++, cached: 1 + ((round * 7 + index * 5) % 40), done: false }));
-        cache.relayout({ keep: active, added: added.length, length: Math.max(longest, ...added.map(({ cached }) => cached + 1)) });
+        cache.relayout({ keep: active, added: added.length, room: active.length + added.length + 2, length: Math.max(longest, ...added.map(({ cached }) => cached + 1)) });
         rows = [...active.map((index) => rows[index]!), ...added];
+        copies = 0;
         added.forEach((row, index) => cache.place({ present: presentOf([{ id: -1, from: 0 }, { id: row.id, from: 0 }], 50), source: 1, row: active.length + index, count: row.cached }));
       } else if (longest > cache.capacity || active.length < rows.length / 2) {
-        cache.relayout({ keep: active, added: 0, length: longest });
+        cache.relayout({ keep: active, added: 0, room: active.length + 2, length: longest });
+        copies = 0;
         rows = active.map((index) => rows[index]!);
       }
       expectContent(cache, rows);
+      const from = rows.findIndex(({ done }) => !done), unused = rows.findIndex(({ done }) => done);
+      if (random(4 * round + 3) < 0.5 && from !== -1 && (unused !== -1 || copies < 2)) {
+        const to = unused === -1 ? rows.length : unused;
+        cache.copy(from, to);
+        if (unused === -1) copies += 1;
+        rows[to] = { ...rows[from]! };
+        expectContent(cache, rows);
+      }
       const growing = rows.flatMap(({ done, cached }, index) => (done ? [] : [[index, cached] as const]));
       cache.append(presentOf(rows.map(({ id, cached }) => ({ id, from: cached })), 1), growing);
       for (const [index] of growing) rows[index]!.cached += 1;

@@ -115,6 +115,17 @@ describe('work that is done once', () => {
     }
   });
 
+  test('what several requests have drawn alike is computed once', async () => {
+    const requests = Array.from({ length: 12 }, (_, index) => request(index, randomPrompt(1, 6), { maxTokens: 6, stopTokenIds: [], temperature: index < 6 ? 0 : 1 }));
+    const { prefills, steps, samples } = await recorded(requests, 64);
+    expect(samples).toBe(12);
+    expect(prefills).toEqual([[1, 6, 0]]);
+    // Six greedy rows stay one; those that are drawn part one by one.
+    expect(steps).toHaveLength(5);
+    expect(steps[0]![0]).toBeLessThan(8);
+    expect(steps.every(([rows = 0]) => rows <= 7)).toBe(true);
+  });
+
   test('no run has more rows than allowed, and finished rows are replaced', async () => {
     const { prefills, steps } = await recorded(groups(10, 4), 8);
     expect(Math.max(...steps.map(([rows = 0]) => rows))).toBeLessThanOrEqual(8);
