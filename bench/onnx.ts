@@ -127,7 +127,7 @@ async function measure(bench: Case): Promise<Record<string, unknown>> {
   const differentiateMs = await timed(async () => { graph = trainingGraph(decoder.training, { loss, parameters: decoder.parameters.map(({ name }) => name) }); });
   const session = await createSession(graph!);
   const sequences = batchOf(bench);
-  const micro = microBatches(sequences, Infinity)[0]!;
+  const micro = microBatches(sequences, { budget: Infinity, sharedWidth: 0 })[0]!;
   const feeds = {
     ...Object.fromEntries(decoder.parameters.map(({ name, dims, initial }) => [name, f32(initial, dims)])),
     ...trainingFeeds(micro, { loss, totals: denominators({ sequences }), reference: null }),

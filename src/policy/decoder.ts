@@ -4,11 +4,12 @@
  * Both come from the same nodes and read the same weight buffers, so sampler and trainer agree to rounding.
  */
 import {
-  OnnxError, canonicalize, decompose, elementCount, exposeCache, floatValues, inferTypes, insertLora, intAttribute, liftInitializers, loraA, parameterNames, selectLogits, stripCache,
+  OnnxError, biasAttention, canonicalize, decompose, elementCount, exposeCache, floatValues, inferTypes, insertLora, intAttribute, liftInitializers, loraA, parameterNames, selectLogits, stripCache,
   type Model, type Tensor,
 } from '../onnx/index.ts';
 import { uniform } from '../util/random.ts';
 import type { CacheAlignment, CacheEntry } from './key-value-cache.ts';
+import { ATTENTION_BIAS } from './training-graph.ts';
 import type { TrainMethod } from './types.ts';
 
 /** A trainable tensor: a graph input whose buffer the optimizer updates. */
@@ -22,6 +23,8 @@ export interface Parameter {
 export interface Decoder {
   /** Inputs input_ids, attention_mask, position_ids, logit_positions and the parameters; output logits (N, V). */
   readonly training: Model;
+  /** The same with an input that says who sees whom, for rows that hold several texts; null where the graph would mistake columns for positions. */
+  readonly shared: Model | null;
   /** The same with the cache: inputs past_key_values.*, outputs the new rows only, present.*. */
   readonly sampling: Model;
   readonly cache: readonly CacheEntry[];
@@ -50,11 +53,22 @@ export function prepareDecoder(source: Model, train: TrainMethod): Decoder {
   const vocabulary = inferTypes(training).get('logits')?.shape?.at(-1);
   if (typeof vocabulary !== 'number') throw new OnnxError('the width of the logits is not known');
   return {
-    training, sampling, parameters, cache: cacheEntries(sampling),
+    training, shared: isFront ? null : sharedRows(training), sampling, parameters, cache: cacheEntries(sampling),
     cacheAlignment: isFront ? 'front' : 'back',
     vocabularySize: vocabulary,
     size: sizeOf(source),
   };
+}
+
+/** Rows with several texts need a graph that is told positions, and attention that can be told who sees whom. */
+function sharedRows(training: Model): Model | null {
+  if (!training.nodes.some(({ inputs }) => inputs.includes('position_ids'))) return null;
+  try {
+    return biasAttention(training, { input: ATTENTION_BIAS });
+  } catch (error) {
+    if (error instanceof OnnxError) return null;
+    throw error;
+  }
 }
 
 /** Quantised matrices count as what they stand for. */

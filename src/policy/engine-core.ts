@@ -11,7 +11,7 @@ import { KeyValueCache } from './key-value-cache.ts';
 import type { LossFunction } from './losses/terms.ts';
 import { denominators } from './losses/weights.ts';
 import { LossMetricsSum } from './metrics.ts';
-import { atPositions, microBatches, trainingFeeds, type Scored } from './micro-batches.ts';
+import { atPositions, isShared, microBatches, scoredOf, trainingFeeds, type MicroBatchOptions, type Row } from './micro-batches.ts';
 import { applyAdam, globalNorm, initAdam, nonFinite, type AdamState } from './optimizer.ts';
 import { samplingGraph } from './sampling-graph.ts';
 import { checkRequest, drawSamples, isFiltered } from './sampler.ts';
@@ -32,14 +32,16 @@ export class EngineCore {
   readonly #gradients: Map<string, Float32Array>;
   readonly #reference: Record<string, HostTensor> | null;
   readonly #cache: KeyValueCache;
+  readonly #rows: MicroBatchOptions;
   readonly #sessions = new Map<string, Promise<Session>>();
   #adam: AdamState;
   #hasGradients = false;
   #decode: Promise<(ids: readonly number[]) => string> | undefined;
 
-  private constructor(options: EngineOptions, decoder: Decoder, contextLength: number) {
+  private constructor(options: EngineOptions, decoder: Decoder, { contextLength, sharedWidth }: ModelLimits) {
     this.#options = options;
     this.#decoder = decoder;
+    this.#rows = { budget: options.microBatchTokens, sharedWidth: decoder.shared === null ? 0 : sharedWidth };
     this.#cache = new KeyValueCache(decoder.cache, decoder.cacheAlignment);
     this.#weights = new Map(decoder.parameters.map(({ name, initial }) => [name, initial.slice()]));
     this.#gradients = new Map(decoder.parameters.map(({ name, initial }) => [name, new Float32Array(initial.length)]));
@@ -57,10 +59,10 @@ export class EngineCore {
 
   /** Reads the model directory and derives the graphs; sessions are compiled when they are first needed. */
   static async open(options: EngineOptions): Promise<EngineCore> {
-    const contextLength = await readContextLength(join(options.modelDirectory, 'config.json'));
+    const limits = await readLimits(join(options.modelDirectory, 'config.json'));
     const path = join(options.modelDirectory, 'onnx', 'model.onnx');
     if (!existsSync(path)) throw new Error(`${path} does not exist; a model directory holds config.json, tokenizer files and onnx/model.onnx`);
-    return new EngineCore(options, prepareDecoder(readModel(path), options.train), contextLength);
+    return new EngineCore(options, prepareDecoder(readModel(path), options.train), limits);
   }
 
   #session(key: string, build: () => Model): Promise<Session> {
@@ -113,18 +115,24 @@ export class EngineCore {
   async #forwardBackward(batch: TrainingBatch, loss: Loss, cancelled: () => boolean): Promise<LossMetrics> {
     const custom = loss.kind === 'module' ? await loadLoss(loss.path) : undefined;
     const parameters = this.#decoder.parameters.map(({ name }) => name);
-    const session = await this.#session(`training ${JSON.stringify(loss)}`, () => trainingGraph(this.#decoder.training, { loss, parameters, ...(custom ? { custom } : {}) }));
     const totals = denominators(batch);
     const wantsReference = loss.kl !== undefined && loss.kl.coefficient !== 0;
     const sum = new LossMetricsSum(loss);
-    for (const micro of microBatches(batch.sequences, this.#options.microBatchTokens)) {
+    for (const micro of microBatches(batch.sequences, this.#rows)) {
       throwIfCancelled(cancelled);
+      const session = await this.#training(`training ${JSON.stringify(loss)}`, micro, (decoder) => trainingGraph(decoder, { loss, parameters, ...(custom ? { custom } : {}) }));
       const reference = wantsReference ? await this.#referenceLogprobs(micro, batch.sequences.length) : null;
       const outputs = await session.run({ ...tensorsOf(this.#decoder, this.#weights), ...trainingFeeds(micro, { loss, totals, reference }) });
       this.#accumulate(outputs);
-      sum.add(micro, { loss: Number(outputs['loss']!.data[0]), logprobs: outputs['logprobs']!.data as Float32Array, entropy: outputs['entropy']!.data as Float32Array, reference });
+      sum.add(scoredOf(micro), { loss: Number(outputs['loss']!.data[0]), logprobs: outputs['logprobs']!.data as Float32Array, entropy: outputs['entropy']!.data as Float32Array, reference });
     }
     return { metrics: sum.metrics(), sequences: sum.sequences, tokens: sum.tokens };
+  }
+
+  /** Rows of one text each need no bias, and a graph without it is faster. */
+  #training(key: string, rows: readonly Row[], build: (decoder: Model) => Model): Promise<Session> {
+    const { shared, training } = this.#decoder;
+    return isShared(rows) ? this.#session(`${key} of shared rows`, () => build(shared!)) : this.#session(key, () => build(training));
   }
 
   #accumulate(outputs: Readonly<Record<string, HostTensor>>): void {
@@ -136,7 +144,7 @@ export class EngineCore {
     this.#hasGradients = true;
   }
 
-  async #referenceLogprobs(micro: readonly Scored[], count: number): Promise<(readonly number[])[]> {
+  async #referenceLogprobs(micro: readonly Row[], count: number): Promise<(readonly number[])[]> {
     if (this.#reference === null) throw new Error('Internal error: a KL term without a reference; open the engine with reference: true');
     const rows = await this.#score(micro, this.#reference);
     const byIndex: (readonly number[])[] = Array.from({ length: count }, () => []);
@@ -144,8 +152,8 @@ export class EngineCore {
     return byIndex;
   }
 
-  async #score(micro: readonly Scored[], weights: Record<string, HostTensor>): Promise<{ index: number; values: number[] }[]> {
-    const session = await this.#session('scoring', () => scoringGraph(this.#decoder.training));
+  async #score(micro: readonly Row[], weights: Record<string, HostTensor>): Promise<{ index: number; values: number[] }[]> {
+    const session = await this.#training('scoring', micro, scoringGraph);
     const feeds = trainingFeeds(micro, { loss: { reduction: 'sum' }, totals: { sequences: 1, tokens: 1 }, reference: null });
     const outputs = await session.run({ ...weights, ...feeds });
     return atPositions(micro, outputs['logprobs']!.data as Float32Array);
@@ -155,7 +163,7 @@ export class EngineCore {
   async forward(batch: TrainingBatch, cancelled: () => boolean): Promise<{ logprobs: number[][]; metrics: Metrics }> {
     const logprobs = batch.sequences.map(({ tokenIds }) => Array.from({ length: tokenIds.length }, () => 0));
     const weights = tensorsOf(this.#decoder, this.#weights);
-    for (const micro of microBatches(batch.sequences, this.#options.microBatchTokens)) {
+    for (const micro of microBatches(batch.sequences, this.#rows)) {
       throwIfCancelled(cancelled);
       for (const { index, values } of await this.#score(micro, weights)) logprobs[index] = values;
     }
@@ -247,19 +255,29 @@ function throwIfCancelled(cancelled: () => boolean): void {
   if (cancelled()) throw new DOMException('training was cancelled', 'AbortError');
 }
 
-/** Positions that the model knows, by the names that architectures have for it. */
-async function readContextLength(path: string): Promise<number> {
-  let config: { max_position_embeddings?: unknown; n_positions?: unknown };
+interface ModelLimits {
+  /** Positions that the model knows. */
+  contextLength: number;
+  /** The widest row that may hold several texts: windows of attention are measured in columns, and so are the masks of old exporters. */
+  sharedWidth: number;
+}
+
+/** From config.json, by the names that architectures have for it. */
+async function readLimits(path: string): Promise<ModelLimits> {
+  let config: Record<string, unknown> | null;
   try {
     config = JSON.parse(await readFile(path, 'utf8')) as typeof config;
   } catch (error) {
     if (isMissing(error)) throw new Error(`${path} does not exist; a model directory holds config.json, tokenizer files and onnx/model.onnx`, { cause: error });
     throw new Error(`${path} is not JSON: ${error instanceof Error ? error.message : String(error)}; restore or download the file again`, { cause: error });
   }
-  const length = config?.max_position_embeddings ?? config?.n_positions ?? 2048;
+  const length = config?.['max_position_embeddings'] ?? config?.['n_positions'] ?? 2048;
   if (!Number.isSafeInteger(length) || (length as number) < 1) throw new Error(`${path}: max_position_embeddings is ${JSON.stringify(length)}, expected a whole number from 1`);
-  return length as number;
+  const windows = config?.['use_sliding_window'] === false ? [] : WINDOWS.map((key) => config?.[key]).filter((window) => typeof window === 'number');
+  return { contextLength: length as number, sharedWidth: Math.min(length as number, ...windows) };
 }
+
+const WINDOWS = ['sliding_window', 'window_size', 'attention_window', 'attention_chunk_size'];
 
 /** @throws Error naming the file that cannot be loaded or has no function. */
 async function loadLoss(path: string): Promise<LossFunction> {

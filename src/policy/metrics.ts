@@ -32,7 +32,7 @@ export class LossMetricsSum {
 
   constructor(loss: Loss) { this.#loss = loss; }
 
-  add(batch: readonly Scored[], { loss, logprobs, entropy, reference }: MicroResult): void {
+  add(batch: readonly Pick<Scored, 'sequence' | 'index' | 'positions'>[], { loss, logprobs, entropy, reference }: MicroResult): void {
     this.#total += loss;
     this.sequences += batch.length;
     this.#hasReference ||= reference !== null;

@@ -140,7 +140,7 @@ async function* prefill(branches: Branch[], first: number, parts: SamplerParts):
   const { cache } = parts;
   const added = branches.slice(first);
   const prompts = added.map(({ drafts }) => ({ tokenIds: drafts[0]!.request.promptTokenIds }));
-  const { feeds, width } = decoderFeeds(prompts, { dropLast: false });
+  const { feeds, width } = decoderFeeds(prompts);
   const outputs = await parts.session.run({
     ...parts.parameters, ...feeds, ...cache.emptyFeeds(prompts.length), ...drawFeeds(added, parts),
     logit_positions: perDraft(added, ({ cached }, row) => row * width + cached - 1),

@@ -7,6 +7,9 @@ import { Builder, OnnxError, differentiate, type Model, type Value } from '../on
 import { klTerms, lossTerms, type LossFunction, type LossTensors } from './losses/terms.ts';
 import type { Loss } from './types.ts';
 
+/** float32 (B, 1, S, S): who sees whom, in the graph for rows that hold more than one text. */
+export const ATTENTION_BIAS = 'attention_bias';
+
 /** Inputs that the trainer adds to the decoder's own; N scored positions, B rollouts of the micro-batch. */
 export const TRAINING_INPUTS = {
   /** int64 (N,): the token that was drawn there. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { exportedModel, expectSharedWeights } from './exporters.ts';
+import { exportedModel, expectSharedRows, expectSharedWeights } from './exporters.ts';
 import { openCore, temporaryDirectory } from './support.ts';
 
 let scratch: Awaited<ReturnType<typeof temporaryDirectory>>;
@@ -12,6 +12,10 @@ describe('one set of weights is sampled and trained in graphs of other exporters
   test.each(['gpt2-traced', 'gemma2-genai', 'llama-genai-int4'])('%s', async (name) => {
     await expectSharedWeights(await exportedModel(name, join(scratch.path, name)), name);
   });
+});
+
+test.each(['llama-traced', 'qwen3-traced'])('a group in one row or in several: %s', async (name) => {
+  await expectSharedRows(await exportedModel(name, join(scratch.path, `${name}-rows`)), name);
 });
 
 test('a graph that counts columns instead of taking positions is refused', async () => {

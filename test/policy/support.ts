@@ -1,5 +1,5 @@
 /** @file Tiny models, requests and rollouts for the tests of the engine. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { arithmeticCharacters, characterTokenizer, createRandomModel } from '../../src/models/index.ts';
@@ -34,6 +34,14 @@ export async function tinyModel(directory: string, { sharpness = 10, seed = 1, c
     return [name, isMatrix ? float32Tensor(tensor.dims, floatValues(tensor).map((value) => value * sharpness)) : tensor] as const;
   }));
   await writeFile(path, writeModel({ ...model, initializers }));
+  return directory;
+}
+
+/** A copy of a model directory whose sequences may not share rows: a window of one column forbids it, and the graph does not read the configuration. */
+export async function withoutSharing(modelDirectory: string): Promise<string> {
+  const directory = `${modelDirectory}-apart`, path = join(directory, 'config.json');
+  await cp(modelDirectory, directory, { recursive: true });
+  await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')) as object, attention_window: 1 }));
   return directory;
 }
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { EngineCore } from '../../src/policy/engine-core.ts';
 import { LossMetricsSum } from '../../src/policy/metrics.ts';
 import type { Loss, Sample, SampleRequest, TrainingBatch, TrainingSequence } from '../../src/policy/types.ts';
-import { adam, drawAll, never, openCore, randomPrompt, relativeDistance, request, sequenceOf, takeGradients, temporaryDirectory, tinyModel, weightsOf } from './support.ts';
+import { adam, drawAll, never, openCore, randomPrompt, relativeDistance, request, sequenceOf, takeGradients, temporaryDirectory, tinyModel, weightsOf, withoutSharing } from './support.ts';
 
 let scratch: Awaited<ReturnType<typeof temporaryDirectory>>;
 let model: string;
@@ -78,6 +78,24 @@ describe('neither the split, nor the order, nor the padding of a batch changes t
     const actual = await gradientsOf(narrow, halves, loss);
     expectSame(actual.gradients, expected.gradients);
     expect(actual.metrics.reduce((sum, metrics) => sum + metrics['loss:sum']!, 0)).toBeCloseTo(expected.metrics[0]!['loss:sum']!, 5);
+  });
+});
+
+describe('rows that share beginnings give the gradient of rows that do not', () => {
+  let apart: EngineCore;
+  beforeAll(async () => { apart = await openCore(await withoutSharing(model), { reference: true }); });
+  afterAll(() => apart.close());
+
+  test.each(losses)('$name', async ({ loss }) => {
+    const [actual, expected] = [await gradientsOf(engine, [{ sequences }], loss), await gradientsOf(apart, [{ sequences }], loss)];
+    expectSame(actual.gradients, expected.gradients);
+    for (const [key, value] of Object.entries(expected.metrics[0]!)) expect(Math.abs(actual.metrics[0]![key]! - value), key).toBeLessThan(1e-5 * Math.max(1, Math.abs(value)));
+  });
+
+  test('and the same scores', async () => {
+    const [actual, expected] = [await engine.forward({ sequences }, never), await apart.forward({ sequences }, never)];
+    expect(expected.logprobs.flat().some((value) => value < -1)).toBe(true);
+    actual.logprobs.flat().forEach((value, at) => expect(value).toBeCloseTo(expected.logprobs.flat()[at]!, 5));
   });
 });
 

@@ -1,4 +1,5 @@
 /** @file Passes: functions from graph to graph. Start with `canonicalize`; the others expect its forms. */
+export { biasAttention } from './bias-attention.ts';
 export { canonicalize } from './canonicalize.ts';
 export { decompose, type Decomposable } from './decompose/index.ts';
 export { distributeMatMul } from './distribute-matmul.ts';
