@@ -252,6 +252,10 @@ export interface Taskset {
      */
     eval?: number;
   };
+  /**
+   * Which tasks there are and which of them are held out follows from it. Set it to compare several seeds of a run on the same held-out tasks. Default: the seed at the top level.
+   */
+  seed?: number;
 }
 /**
  * How the model acts on a task: what it reads, and how its answer is sampled.

@@ -42,7 +42,7 @@ function toStage(node: MapNode): StageSettings {
   const { kind, name, steps, group, batch, taskset, guard, promote } = fields;
   return {
     name, kind, steps, group, batch,
-    taskset: { source: taskset.source, args: taskset.args ?? {}, split: taskset.split },
+    taskset: { source: taskset.source, args: taskset.args ?? {}, split: taskset.split, seed: taskset.seed },
     agent: toAgent(fields.agent),
     reward: fields.reward.map(toReward),
     runtime: toRuntime(fields.runtime),

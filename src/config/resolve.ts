@@ -32,7 +32,7 @@ export function resolveDocument(tree: MapNode, source: Source): ResolvedDocument
   // Filled once more, for the order of the schema, which derived values were added behind.
   root = fill(withEntry(root, 'model', absolutePaths(named, [['fork']], source)), rootSettings);
   const own = ownSettings(tree);
-  return { source, root, own, stages: resolveStages({ tree, own, source }) };
+  return { source, root, own, stages: resolveStages({ tree, own, source, seed: child(root, 'seed')! }) };
 }
 
 /** The list of stages; a number of steps is short for one of them. */
@@ -43,22 +43,23 @@ function ownSettings(tree: MapNode): MapNode[] {
   return [withEntry(only, 'steps', steps, tree.entries.get('steps')?.key ?? null)];
 }
 
-function resolveStages({ tree, own, source }: { tree: MapNode; own: readonly MapNode[]; source: Source }): MapNode[] {
+function resolveStages({ tree, own, source, seed }: { tree: MapNode; own: readonly MapNode[]; source: Source; seed: ConfigNode }): MapNode[] {
   const inherited = pick(tree, stageSettings);
   const names = own.flatMap((stage) => textAt(stage, 'name') ?? []);
   return own.map((stage) => {
     const name = textAt(stage, 'name') ?? unusedName(textAt(stage, 'kind') ?? 'stage', names);
     names.push(name);
-    return resolveStage({ inherited, own: stage, name, source });
+    return resolveStage({ inherited, own: stage, name, source, seed });
   });
 }
 
-function resolveStage({ inherited, own, name, source }: { inherited: MapNode; own: MapNode; name: string; source: Source }): MapNode {
+function resolveStage({ inherited, own, name, source, seed }: { inherited: MapNode; own: MapNode; name: string; source: Source; seed: ConfigNode }): MapNode {
   const kind = textAt(own, 'kind');
   const merged = mergeMaps(inherited, pick(own, stageSettings));
   let stage = fill(merged, stageSettings);
   stage = withEntry(stage, 'train', resolveTrain(stage, kind === 'sft'));
   stage = withEntry(stage, 'eval', orElse(section(stage, 'eval'), 'tasks', derive(nodeAt(stage, ['taskset', 'split', 'eval']), 'taskset.split.eval')));
+  stage = withEntry(stage, 'taskset', orElse(section(stage, 'taskset'), 'seed', derive(seed, 'seed')));
   stage = withEntry(stage, 'runtime', resolveRuntime(section(stage, 'runtime'), source));
   stage = withEntry(stage, 'reward', resolveRewards(child(stage, 'reward') as ListNode, source));
   stage = absolutePaths(stage, [['taskset', 'source'], ['train', 'loss', 'path']], source);

@@ -20,6 +20,8 @@ export interface TasksetSettings {
   readonly source: string;
   readonly args: Readonly<Record<string, unknown>>;
   readonly split: { readonly train: number; readonly eval: number };
+  /** The same seed makes the same tasks in the same order, on the same sides. */
+  readonly seed: number;
 }
 
 export interface AgentSettings {

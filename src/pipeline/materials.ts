@@ -35,7 +35,7 @@ export async function loadMaterials(pipeline: ResolvedPipeline, { onOutput, sign
   for (const stage of pipeline.stages) {
     const { tasksetKey, scorerKey } = keys(stage);
     if (!tasksets.has(tasksetKey)) {
-      const loaded = await loadTaskset({ ...options, settings: stage.taskset, runtime: stage.runtime, seed: pipeline.seed });
+      const loaded = await loadTaskset({ ...options, settings: stage.taskset, runtime: stage.runtime });
       if (!loaded.ok) return failed(loaded.error, { stage, section: 'taskset', read, dispose });
       tasksets.set(tasksetKey, loaded.taskset);
       for (const file of loaded.taskset.files) read.taskset.add(file);

@@ -9,7 +9,7 @@ import type { Task } from './types.ts';
 export const BUILTIN = 'builtin:';
 
 /** Makes the tasks of a built-in source, or says which argument is wrong. */
-export async function generate({ source, args, split }: TasksetSettings, seed: number): Promise<Loaded<'tasks', Record<'train' | 'eval', Task[]>>> {
+export async function generate({ source, args, split, seed }: TasksetSettings): Promise<Loaded<'tasks', Record<'train' | 'eval', Task[]>>> {
   const name = source.slice(BUILTIN.length);
   const known: Record<string, Generator<unknown>> = generators as never;
   const generator = Object.hasOwn(known, name) ? known[name]! : null;

@@ -13,8 +13,6 @@ import type { Task, Taskset } from './types.ts';
 
 export interface LoadTasksetOptions {
   settings: TasksetSettings;
-  /** The pipeline's seed: the same seed makes the same tasks in the same order. */
-  seed: number;
   /** Where task modules and environments run; needed for rows whose prompts a program makes. */
   runtime?: RuntimeSettings;
   /** What user code prints, as it comes. */
@@ -31,11 +29,11 @@ const PATIENT: RuntimeSettings = { kind: 'local', command: [], cwd: '.', concurr
  * disjoint: no question is in both. Every fault of the user's files comes back as a value.
  */
 export async function loadTaskset(options: LoadTasksetOptions): Promise<Loaded<'taskset', Taskset>> {
-  const { settings, seed, signal } = options;
+  const { settings, signal } = options;
   signal?.throwIfAborted();
   const { source } = settings;
   if (source.startsWith(BUILTIN)) {
-    const made = await generate(settings, seed);
+    const made = await generate(settings);
     return made.ok ? { ok: true, taskset: taskset(source.slice(BUILTIN.length), made.tasks, { files: [], hashes: [] }) } : made;
   }
   if (!isModule(source) && !ROW_FILES.includes(extname(source).toLowerCase())) {
@@ -46,7 +44,7 @@ export async function loadTaskset(options: LoadTasksetOptions): Promise<Loaded<'
   const refuse = (failed: { ok: false; error: LoadError }) => ({ ok: false as const, error: { ...failed.error, files: [...new Set([...read.files, ...failed.error.files])] } });
   const checked = checkRows(read.rows, { file: source, templates: read.templates });
   if (!checked.ok) return refuse(checked);
-  const divided = divide(checked.rows, settings, seed);
+  const divided = divide(checked.rows, settings);
   if (!divided.ok) return refuse(divided);
   const prompted = await askForPrompts(divided.sides, options);
   if (!prompted.ok) return refuse(prompted);
@@ -61,7 +59,7 @@ function taskset(name: string, { train, eval: held }: Sides, { files, hashes }: 
 
 type ReadModule = { ok: true; rows: SourceRow[]; templates: string[]; files: readonly string[] } | { ok: false; error: LoadError };
 
-async function runModule({ settings: { source, args, split }, seed, runtime = PATIENT, onOutput, signal }: LoadTasksetOptions): Promise<ReadModule> {
+async function runModule({ settings: { source, args, split, seed }, runtime = PATIENT, onOutput, signal }: LoadTasksetOptions): Promise<ReadModule> {
   const failed = (message: string, files: readonly string[]) => loadFailure(`${source}: ${message}.`, 'Export a list of { prompt, answer } by default, or a generator of them.', { key: 'source', files });
   const opened = await openUserCode({ entry: workerUrl('rows.worker', import.meta.url), paths: [source], runtime: { ...runtime, kind: 'local' }, onOutput, signal });
   if (!opened.ok) return failed(opened.failure.message, opened.files);
@@ -98,7 +96,7 @@ function placeOf(name: string, file: string): Partial<Pick<LoadError, 'key' | 'a
 }
 
 /** As the rows say, else at random with equal questions on one side: train from the front of the shuffled rows, eval from the back. */
-function divide(rows: readonly RowTask[], { source, split }: TasksetSettings, seed: number): { ok: true; sides: Record<'train' | 'eval', RowTask[]> } | { ok: false; error: LoadError } {
+function divide(rows: readonly RowTask[], { source, split, seed }: TasksetSettings): { ok: true; sides: Record<'train' | 'eval', RowTask[]> } | { ok: false; error: LoadError } {
   if (split.train + split.eval > rows.length) return tooFew(source, rows.length, split);
   if (rows.some((row) => row.split !== null)) return divideAsWritten(rows, { source, split });
   const byQuestion = Map.groupBy(rows, ({ question }) => question);

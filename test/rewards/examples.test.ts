@@ -12,7 +12,7 @@ const close = opened();
 afterAll(close.all);
 
 async function load(source: string, split: { train: number; eval: number }, { args = {}, where = runtime } = {}): Promise<Taskset> {
-  const loaded = await loadTaskset({ settings: { source: example(source), args, split }, seed: 7, runtime: where });
+  const loaded = await loadTaskset({ settings: { source: example(source), args, split, seed: 7 }, runtime: where });
   if (!loaded.ok) throw new Error(`${loaded.error.message} ${loaded.error.fix}`);
   return loaded.taskset;
 }

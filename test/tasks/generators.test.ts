@@ -4,7 +4,7 @@ import { type GeneratorName, generators, loadTaskset, type Task } from '../../sr
 import { multisetAt, multisets, shuffledRank } from '../../src/tasks/space.ts';
 
 async function load(name: string, args: Record<string, unknown>, { train = 60, held = 20, seed = 7 } = {}) {
-  const loaded = await loadTaskset({ settings: { source: `builtin:${name}`, args, split: { train, eval: held } }, seed });
+  const loaded = await loadTaskset({ settings: { source: `builtin:${name}`, args, split: { train, eval: held }, seed } });
   if (!loaded.ok) throw new Error(loaded.error.message);
   return loaded.taskset;
 }
@@ -97,7 +97,7 @@ test.each([
   ['arith', { digits: 1 }, { train: 50, eval: 6 }, 'builtin:arith has 55 tasks; the split asks for 50 to train and 6 to evaluate, 56 in all.', 'Write split: { train: 50, eval: 5 } or less. Or allow more tasks in taskset.args.'],
   ['sort-letters', { alphabet: 'ab', min_length: 1, max_length: 2 }, { train: 9, eval: 0 }, 'builtin:sort-letters has 5 tasks; the split asks for 9 to train and 0 to evaluate, 9 in all.', 'Write split: { train: 5, eval: 0 } or less. Or allow more tasks in taskset.args.'],
 ])('%s %j is too small for %j', async (name, args, split, message, fix) => {
-  const loaded = await loadTaskset({ settings: { source: `builtin:${name}`, args, split }, seed: 1 });
+  const loaded = await loadTaskset({ settings: { source: `builtin:${name}`, args, split, seed: 1 } });
   expect(loaded).toMatchObject({ ok: false, error: { key: 'split', message, fix } });
 });
 
@@ -112,7 +112,7 @@ test.each([
   ['builtin:countdown', { max_target: 3 }, 'args.max_target', 'builtin:countdown: max_target is 3, below max_number 25.', 'Raise max_target to at least max_number.'],
   ['tasks.csv', {}, 'source', 'tasks.csv is no taskset.', 'Name a builtin:… or a file ending in .jsonl, .json, .yaml, .yml, .ts or .js.'],
 ])('%s %j is refused', async (source, args, key, message, fix) => {
-  const loaded = await loadTaskset({ settings: { source, args, split: { train: 1, eval: 1 } }, seed: 1 });
+  const loaded = await loadTaskset({ settings: { source, args, split: { train: 1, eval: 1 }, seed: 1 } });
   expect(loaded).toEqual({ ok: false, error: { message, fix, key, at: null, files: [] } });
 });
 

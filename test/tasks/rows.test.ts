@@ -13,7 +13,7 @@ function write(ending: string, text: string): string {
   writeFileSync(file, text);
   return file;
 }
-const load = (source: string, split = { train: 1, eval: 1 }, args = {}) => loadTaskset({ settings: { source, args, split }, seed: 7 });
+const load = (source: string, split = { train: 1, eval: 1 }, args = {}) => loadTaskset({ settings: { source, args, split, seed: 7 } });
 const jsonl = (...rows: unknown[]) => write('.jsonl', rows.map((row) => (typeof row === 'string' ? row : JSON.stringify(row))).join('\n'));
 async function told(source: string, split?: { train: number; eval: number }): Promise<string> {
   const loaded = await load(source, split);
@@ -66,7 +66,7 @@ describe('rows', () => {
   test('with the same prompt stay on one side, whatever the seed', async () => {
     const source = jsonl(...Array.from({ length: 40 }, (_, index) => ({ prompt: `q${index % 10}`, answer: index })));
     for (let seed = 0; seed < 20; seed++) {
-      const loaded = await loadTaskset({ settings: { source, args: {}, split: { train: 28, eval: 8 } }, seed });
+      const loaded = await loadTaskset({ settings: { source, args: {}, split: { train: 28, eval: 8 }, seed } });
       if (!loaded.ok) throw new Error(loaded.error.message);
       const trained = new Set(loaded.taskset.train.map(({ prompt }) => prompt));
       expect(loaded.taskset.eval.filter(({ prompt }) => trained.has(prompt))).toEqual([]);
