@@ -34,8 +34,9 @@ export interface Unscored {
 export async function* rollOut(attempts: readonly Attempt[], context: RolloutContext): AsyncGenerator<Unscored> {
   const { agent, sampler, signal } = context;
   const pending = new Map<string, { attempt: Attempt; prompt: string; request: SampleRequest }>();
+  const prepare = once(agent);
   for (const attempt of attempts) {
-    const prepared = agent.prepare(attempt.task);
+    const prepared = prepare(attempt.task);
     if (prepared.ok) {
       pending.set(attempt.id, { attempt, prompt: prepared.prompt, request: sampleRequest(attempt, prepared.tokenIds, context) });
     } else {
@@ -49,6 +50,16 @@ export async function* rollOut(attempts: readonly Attempt[], context: RolloutCon
     yield { task: attempt.task, rollout: { ...unscored(attempt), prompt, ...completionOf(sample, request, agent) } };
   }
   signal.throwIfAborted();
+}
+
+/** The attempts of a group read the same prompt. */
+function once(agent: Agent): Agent['prepare'] {
+  const prepared = new Map<Task, ReturnType<Agent['prepare']>>();
+  return (task) => {
+    const known = prepared.get(task) ?? agent.prepare(task);
+    prepared.set(task, known);
+    return known;
+  };
 }
 
 function sampleRequest(attempt: Attempt, promptTokenIds: number[], { agent, settings }: RolloutContext): SampleRequest {

@@ -28,7 +28,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const replies: { [K in Reply['kind']]: (reply: Extract<Reply, { kind: K }>) => void } = {
     opened: ({ info }) => opened.resolve(info),
     'failed-to-open': ({ error }) => opened.reject(error),
-    sample: ({ id, sample }) => calls.get(id)?.onSample?.(sample),
+    samples: ({ id, samples }) => calls.get(id)?.onSamples?.(samples),
     token: ({ id, request, tokenId, logprob }) => calls.get(id)?.onToken?.(request, tokenId, logprob),
     result: ({ id, value }) => { calls.get(id)?.resolve(value); calls.delete(id); },
     error: ({ id, error }) => { calls.get(id)?.reject(error); calls.delete(id); },
@@ -55,11 +55,11 @@ interface Link {
 interface PendingCall {
   resolve: (value: unknown) => void;
   reject: (error: Error) => void;
-  onSample?: ((sample: Sample) => void) | undefined;
+  onSamples?: ((samples: readonly Sample[]) => void) | undefined;
   onToken?: SampleOptions['onToken'];
 }
 
-type Listeners = Pick<PendingCall, 'onSample' | 'onToken'>;
+type Listeners = Pick<PendingCall, 'onSamples' | 'onToken'>;
 
 class LocalEngine implements Engine, Sampler, Trainer {
   readonly info: EngineInfo;
@@ -105,7 +105,7 @@ class LocalEngine implements Engine, Sampler, Trainer {
     const abandoned = new AbortController();
     const call = this.#call('sample', { requests, streaming: onToken !== undefined }, {
       signal: signal === undefined ? abandoned.signal : AbortSignal.any([signal, abandoned.signal]),
-      onSample: (sample) => { arrived.push(sample); wake.resolve(); },
+      onSamples: (samples) => { arrived.push(...samples); wake.resolve(); },
       onToken,
     }).catch((error: unknown) => { failure = { error }; }).finally(() => { done = true; wake.resolve(); });
     try {

@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { EngineCore } from './engine-core.ts';
 import type { CallName, Calls, Reply, Request, WorkerData } from './protocol.ts';
+import type { Sample } from './types.ts';
 
 const port = parentPort;
 if (port === null) throw new Error('Internal error: engine.worker runs only as a worker');
@@ -16,7 +17,16 @@ interface Context {
 const handlers: { [K in CallName]: (engine: EngineCore, argument: Calls[K], context: Context) => unknown } = {
   async sample(engine, { requests, streaming }, { id, cancelled }) {
     const onToken = streaming ? (request: string, tokenId: number, logprob: number) => reply({ kind: 'token', id, request, tokenId, logprob }) : undefined;
-    for await (const sample of engine.sample(requests, { cancelled, onToken })) reply({ kind: 'sample', id, sample });
+    // What one step of the sampler finishes goes out in one message, before the next step blocks this thread.
+    let finished: Sample[] = [];
+    const send = (): void => {
+      if (finished.length > 0) reply({ kind: 'samples', id, samples: finished });
+      finished = [];
+    };
+    for await (const sample of engine.sample(requests, { cancelled, onToken })) {
+      if (finished.push(sample) === 1) setImmediate(send);
+    }
+    send();
   },
   forwardBackward: (engine, { batch, loss }, { cancelled }) => engine.forwardBackward(batch, loss, cancelled),
   forward: (engine, { batch }, { cancelled }) => engine.forward(batch, cancelled),

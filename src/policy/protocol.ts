@@ -24,7 +24,7 @@ export type Request = { [K in CallName]: { id: number; call: K; argument: Calls[
 export type Reply =
   | { kind: 'opened'; info: EngineInfo }
   | { kind: 'failed-to-open'; error: Error }
-  | { kind: 'sample'; id: number; sample: Sample }
+  | { kind: 'samples'; id: number; samples: readonly Sample[] }
   | { kind: 'token'; id: number; request: string; tokenId: number; logprob: number }
   | { kind: 'result'; id: number; value: unknown }
   | { kind: 'error'; id: number; error: Error };

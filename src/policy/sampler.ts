@@ -172,14 +172,20 @@ async function* decodeStep(branches: Branch[], parts: SamplerParts): AsyncGenera
 
 /** int64 (N,): where the graph finds the logits of each draft. */
 function perDraft(branches: readonly Branch[], position: (branch: Branch, row: number) => number): HostTensor {
-  const positions = branches.flatMap((branch, row) => branch.drafts.map(() => BigInt(position(branch, row))));
-  return i64(BigInt64Array.from(positions), [positions.length]);
+  const positions = new BigInt64Array(draftCount(branches));
+  let at = 0;
+  branches.forEach((branch, row) => { positions.fill(BigInt(position(branch, row)), at, (at += branch.drafts.length)); });
+  return i64(positions, [positions.length]);
 }
 
 /** What the session's head asks for, draft by draft; the plain one knows nothing of filters. */
 function drawFeeds(branches: readonly Branch[], { session, vocabularySize }: SamplerParts): Record<string, HostTensor> {
   const drafts = branches.flatMap((branch) => branch.drafts);
-  const column = (value: (draft: Draft) => number): HostTensor => f32(Float32Array.from(drafts, value), [drafts.length, 1]);
+  const column = (value: (draft: Draft) => number): HostTensor => {
+    const values = new Float32Array(drafts.length);
+    for (let index = 0; index < values.length; index++) values[index] = value(drafts[index]!);
+    return f32(values, [drafts.length, 1]);
+  };
   const feeds = {
     [SAMPLING_INPUTS.inverseTemperature]: column(({ request: { temperature } }) => (temperature === 0 ? 1 : 1 / temperature)),
     [SAMPLING_INPUTS.uniform]: column(({ request, tokenIds }) => uniformFloat32(request.key, tokenIds.length)),
