@@ -5,7 +5,6 @@
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +14,7 @@ import { arithmeticCharacters, characterTokenizer } from '../src/models/characte
 import { writeOnnxFile } from '../src/models/onnx-file.ts';
 import { elementCount, float32Tensor } from '../src/onnx/index.ts';
 import { openEngine } from '../src/policy/index.ts';
+import { loadTokenizer } from '../src/policy/tokenizer.ts';
 import type { Engine, SampleRequest, TrainingSequence } from '../src/policy/types.ts';
 import { normal } from '../src/util/random.ts';
 
@@ -62,24 +62,27 @@ async function drain(engine: Engine, requests: readonly SampleRequest[]): Promis
   return tokens;
 }
 
-/** Our sampler and stock `generate()` in turn, on one model file. */
-async function rollouts(directory: string, name: string, shape: RolloutShape): Promise<Record<string, unknown>> {
+/** Our sampler and stock `generate()` in turn, on one model file. Tokens count up to a row's end, if it has one. */
+async function rollouts(directory: string, name: string, shape: RolloutShape, { promptOf, endToken }: { promptOf: (row: number) => number[]; endToken: number | null }): Promise<Record<string, unknown>> {
   const { AutoModelForCausalLM, Tensor, env } = await import('@huggingface/transformers');
   env.allowRemoteModels = false;
   const stock = await AutoModelForCausalLM.from_pretrained(directory, { local_files_only: true, dtype: 'fp32', device: 'cpu' });
   const engine = await openEngine({ modelDirectory: directory, device: 'cpu', threads: 0, train: { method: 'full' }, microBatchTokens: 8192, maxRows: 512, reference: false });
-  const { rows, group, promptLength, newTokens, vocabulary } = shape;
-  const ids = new BigInt64Array(Array.from({ length: rows }, (_, row) => prompt(Math.floor(row / group), promptLength, vocabulary)).flat().map(BigInt));
+  const { rows, group, promptLength, newTokens } = shape;
+  const ids = new BigInt64Array(Array.from({ length: rows }, (_, row) => promptOf(Math.floor(row / group))).flat().map(BigInt));
   const theirs = async (): Promise<number> => {
     const input = { input_ids: new Tensor('int64', ids, [rows, promptLength]), attention_mask: new Tensor('int64', new BigInt64Array(ids.length).fill(1n), [rows, promptLength]) };
-    // No end token: both sides draw the same number of tokens.
-    await stock.generate({ ...input, max_new_tokens: newTokens, min_new_tokens: newTokens, do_sample: true, temperature: 1, top_k: 0, eos_token_id: null } as never);
-    return rows * newTokens;
+    const output = (await stock.generate({ ...input, max_new_tokens: newTokens, do_sample: true, temperature: 1, top_k: 0, eos_token_id: endToken } as never)) as unknown as { tolist(): bigint[][] };
+    return output.tolist().reduce((sum, row) => {
+      const drawn = row.slice(promptLength), end = endToken === null ? -1 : drawn.indexOf(BigInt(endToken));
+      return sum + (end === -1 ? drawn.length : end + 1);
+    }, 0);
   };
+  const requests = (step: number): SampleRequest[] => requestsOf(shape, step).map((request, row) => ({ ...request, promptTokenIds: promptOf(Math.floor(row / group)), stopTokenIds: endToken === null ? [] : [endToken] }));
   const ours: number[] = [], stockRates: number[] = [];
   for (let step = -1; step < rounds; step++) {
     let count = 0;
-    const a = await seconds(async () => { count = await drain(engine, requestsOf(shape, step + 1)); });
+    const a = await seconds(async () => { count = await drain(engine, requests(step + 1)); });
     let stockCount = 0;
     const b = await seconds(async () => { stockCount = await theirs(); });
     if (step >= 0) { ours.push(count / a); stockRates.push(stockCount / b); }
@@ -106,7 +109,7 @@ async function grpoStep(directory: string): Promise<Record<string, unknown>> {
     await engine.trainer.update({ learningRate: 1e-6, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, maxGradNorm: 1 });
   };
   for (let warm = 0; warm < 5; warm++) await ours();
-  const peer = await trl(directory);
+  const peer = await trl();
   const own: number[] = [], theirs: number[] = [];
   for (let at = 0; at < Math.max(rounds, 10); at++) {
     own.push(await seconds(ours));
@@ -126,12 +129,13 @@ function trainingSequence(request: SampleRequest, { outputTokenIds, outputLogpro
 }
 
 /** TRL's GRPOTrainer on a model of the same shape, a step at a time, when a Python with trl is there. */
-async function trl(_directory: string): Promise<{ step(): Promise<number>; close(): void } | null> {
+async function trl(): Promise<{ step(): Promise<number>; close(): void } | null> {
   const python = process.env['RLRUN_PYTHON'] ?? 'python3';
   const child = spawn(python, [fileURLToPath(new URL('./peers/trl_step.py', import.meta.url))], { stdio: ['pipe', 'pipe', 'ignore'] });
   child.on('error', () => {});
   const lines = createInterface(child.stdout);
-  const next = (): Promise<string | null> => Promise.race([once(lines, 'line').then(([line]) => line as string), once(lines, 'close').then(() => null)]);
+  const answers = lines[Symbol.asyncIterator]();
+  const next = async (): Promise<string | null> => { const { value, done } = await answers.next(); return done === true ? null : value; };
   let line = await next();
   while (line !== null && line !== 'ready') line = await next();
   if (line === null) return null;
@@ -181,8 +185,15 @@ const root = await mkdtemp(join(tmpdir(), 'rlrun-bench-'));
 try {
   const wanted = process.argv[2] ?? '';
   const parts: Record<string, () => Promise<Record<string, unknown> | Record<string, unknown>[]>> = {
-    'rollouts-small': async () => rollouts(await modelDirectory(root, 'small', small), '0.85M', { rows: 512, group: 8, promptLength: 6, newTokens: 8, vocabulary: 64 }),
-    'rollouts-large': async () => rollouts(await modelDirectory(root, 'large', large), '135M shape', { rows: 64, group: 8, promptLength: 16, newTokens: 32, vocabulary: 49_152 }),
+    'rollouts-base': async () => {
+      const base = fileURLToPath(new URL('../models/arith-tiny', import.meta.url));
+      const { encode, endTokenIds } = await loadTokenizer(base);
+      // Sums of equal length: stock `generate()` pads on the left, and nobody should be slowed down by that.
+      const promptOf = (task: number): number[] => encode(`${10 + ((task * 37) % 90)}+${10 + ((task * 53) % 90)}=`, { addSpecialTokens: true });
+      return rollouts(base, 'the embedded base', { rows: 512, group: 8, promptLength: promptOf(0).length, newTokens: 8, vocabulary: 59 }, { promptOf, endToken: endTokenIds[0]! });
+    },
+    'rollouts-random': async () => rollouts(await modelDirectory(root, 'small', small), '0.85M, random weights: nothing is drawn twice', { rows: 512, group: 8, promptLength: 6, newTokens: 8, vocabulary: 64 }, { promptOf: (task) => prompt(task, 6, 64), endToken: null }),
+    'rollouts-large': async () => rollouts(await modelDirectory(root, 'large', large), '135M shape', { rows: 64, group: 8, promptLength: 16, newTokens: 32, vocabulary: 49_152 }, { promptOf: (task) => prompt(task, 16, 49_152), endToken: null }),
     grpo: async () => grpoStep(await modelDirectory(root, 'grpo', small)),
     steady: async () => steady(await modelDirectory(root, 'steady', small)),
   };
