@@ -24,11 +24,9 @@ export const temporaryPrefix = '.tmp-';
 
 /** Measures the state files that lie in `directory` and writes `checkpoint.json` beside them. */
 export async function sealCheckpoint(directory: string, checkpoint: Checkpoint): Promise<StoredCheckpoint> {
-  const files: StoredCheckpoint['files'] = {};
-  for (const name of await readdir(directory)) {
-    const path = join(directory, name);
-    files[name] = { bytes: (await stat(path)).size, sha256: await sha256(path) };
-  }
+  const names = await readdir(directory);
+  const measured = await Promise.all(names.map(async (name) => [name, { bytes: (await stat(join(directory, name))).size, sha256: await sha256(join(directory, name)) }] as const));
+  const files: StoredCheckpoint['files'] = Object.fromEntries(measured);
   if (files[weightsFile] === undefined) throw new Error(`no ${weightsFile} was written to ${directory}`);
   const stored: StoredCheckpoint = { ...checkpoint, files, pruned: false };
   await writeJsonDurably(join(directory, metadataFile), stored);

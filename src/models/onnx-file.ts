@@ -60,8 +60,7 @@ export async function openWeightsFile(modelPath: string): Promise<WeightsFile> {
       const bytes = tensorBytes(tensor);
       const offset = pageAfter(position);
       try {
-        await writeAll(file, new Uint8Array(offset - position));
-        await writeAll(file, bytes);
+        await writeAll(file, [new Uint8Array(offset - position), bytes]);
       } catch (error) {
         throw fileError(error, path);
       }
@@ -79,7 +78,7 @@ async function writeChunks(path: string, chunks: readonly (Uint8Array | Tensor)[
   let file;
   try {
     file = await open(path, 'w');
-    for (const chunk of chunks) await writeAll(file, chunk instanceof Uint8Array ? chunk : tensorBytes(chunk));
+    await writeAll(file, chunks.map((chunk) => (chunk instanceof Uint8Array ? chunk : tensorBytes(chunk))));
     await file.sync();
   } catch (error) {
     throw fileError(error, path);

@@ -228,8 +228,7 @@ export async function writeSafetensors(
   let file: FileHandle | undefined;
   try {
     file = await open(path, 'w');
-    await writeAll(file, encodeHeader(ordered, options.metadata));
-    for (const [, { data }] of ordered) await writeAll(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    await writeAll(file, [encodeHeader(ordered, options.metadata), ...ordered.map(([, { data }]) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength))]);
     await file.sync();
   } catch (error) {
     throw fileError(error, path);

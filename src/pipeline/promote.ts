@@ -1,4 +1,9 @@
-/** The end of a step: measure if it is time to, write down what happened, save the weights, move the head. */
+/**
+ * The end of a step: measure if it is time to, write down what happened, save the weights, move the head.
+ *
+ * Saving waits for the disk and for nothing else, and the next step's rollouts need neither: it goes on while they are drawn, and is over
+ * before the weights change again.
+ */
 import type { Accounting, CheckpointSummary, Metrics, MetricsRow } from '../events.ts';
 import type { Checkpoint } from '../models/types.ts';
 import type { Learnt } from './learn.ts';
@@ -8,10 +13,12 @@ import { timeMetrics } from './metrics.ts';
 /** What the job decides about a step. */
 export interface StepOptions {
   learningRate: number;
-  /** The checkpoint that the weights are before the step: the parent of what it makes. Null: as the model was forked. */
-  parent: string | null;
-  /** The checkpoint that is the head before the step. */
-  head: string | null;
+  /** Waits until the step before is saved. Rejects if it cannot be. */
+  settled: () => Promise<void>;
+  /** The checkpoint that the weights are before the step, once that is settled: the parent of what it makes. Null: as the model was forked. */
+  parent: () => string | null;
+  /** The checkpoint that is the head before the step, once that is settled. */
+  head: () => string | null;
   /** Measures the weights as they are now; null when no evaluation is due. */
   evaluate: (() => Promise<Metrics>) | null;
   /** Should the head move to what this step makes? */
@@ -21,8 +28,8 @@ export interface StepOptions {
 
 export interface StepResult {
   row: MetricsRow;
-  /** Null when nothing was learnt. */
-  checkpoint: Checkpoint | null;
+  /** Resolves when it is on the disk and, if the gate says so, the head. Null when nothing was learnt. */
+  checkpoint: Promise<Checkpoint> | null;
 }
 
 export interface StepFindings {
@@ -55,7 +62,7 @@ export async function promote(place: StepPlace, findings: StepFindings, options:
 
   stopwatch.begin('promote');
   files.appendMetrics(row);
-  const checkpoint = learnt.updated && gate ? await save(place, { metrics, learnt, accounting, gate, options }, loop) : null;
+  const checkpoint = learnt.updated && gate ? save(place, { metrics, learnt, accounting, gate, options }, loop) : null;
   emit('step-finished', { step, stage: stage.name, metrics, times: stopwatch.read(), accounting });
   return { row, checkpoint };
 }
@@ -71,10 +78,10 @@ interface Save {
 async function save(place: StepPlace, { metrics, learnt, accounting, gate, options }: Save, loop: Loop): Promise<Checkpoint> {
   const { stage, model, engine, emit } = loop;
   const { step } = place;
-  const previous = options.head;
+  const previous = options.head();
   const checkpoint = await model.commit(
     {
-      parent: options.parent,
+      parent: options.parent(),
       step: place.ofModel,
       traces: accounting.generated,
       datums: learnt.sequences,

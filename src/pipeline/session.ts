@@ -12,6 +12,7 @@ import { bestRow } from './guards.ts';
 import { type Start, checkpointsOfJob, keptRows, weightsAfter } from './history.ts';
 import type { JobFiles } from './job-files.ts';
 import type { Clock, Loop, ModelLine, StageMaterials } from './loop.ts';
+import type { StepResult } from './promote.ts';
 
 /** What the checkpoints of a model may take on disk before the oldest lose their weights. */
 const CHECKPOINT_BUDGET_BYTES = 1e9;
@@ -42,6 +43,7 @@ export class Session {
   /** The checkpoint that others sample. */
   head: string | null;
   private readonly made = new Map<number, Checkpoint>();
+  private saving: Promise<void> = Promise.resolve();
   readonly options: SessionOptions;
 
   constructor(options: SessionOptions) {
@@ -88,20 +90,30 @@ export class Session {
     return { ...this.options, ...materials[index]!, stage: pipeline.stages[index]!, seed: pipeline.seed };
   }
 
-  /** Keeps what a step left; its row is on disk already. */
-  keep({ row, checkpoint }: { row: MetricsRow; checkpoint: Checkpoint | null }): void {
+  /** Keeps what a step left: its row, which is on disk already, and its checkpoint, which is on the way there. */
+  keep({ row, checkpoint }: StepResult): void {
     this.rows.push(row);
     if (!checkpoint) return;
-    this.made.set(row.step, checkpoint);
-    this.weights = checkpoint.id;
-    if (row.promoted) this.head = checkpoint.id;
+    this.saving = checkpoint.then(async ({ id }) => {
+      this.made.set(row.step, await checkpoint);
+      this.weights = id;
+      if (row.promoted) this.head = id;
+      await this.makeRoom();
+    });
+    // Whoever needs the checkpoint hears of the failure from `settled`.
+    this.saving.catch(() => {});
+  }
+
+  /** Until this resolves, the last step's checkpoint is neither in the tree nor the head. */
+  settled(): Promise<void> {
+    return this.saving;
   }
 
   /**
    * Every step leaves a checkpoint, which for a large model fills any disk: beyond the budget the oldest weights go. Those that were measured
    * stay, since a rollback may want them.
    */
-  async makeRoom(): Promise<void> {
+  private async makeRoom(): Promise<void> {
     const { model, start, emit } = this.options;
     const measured = this.rows.filter((row) => row.metrics['eval/reward'] !== undefined).flatMap((row) => this.made.get(row.step)?.id ?? []);
     const spare = new Set([...measured, ...(start.checkpoint ? [start.checkpoint] : [])]);
@@ -189,6 +201,7 @@ export class Session {
       emit('job-continued', { step: this.step });
     }
     const requested = panel.takeRequests();
+    if (requested.rollbackTo !== null || requested.evaluate || requested.checkpoint) await this.settled();
     if (requested.rollbackTo !== null) await this.rollBackAsAsked(stage, requested.rollbackTo);
     if (requested.evaluate) {
       const metrics = await this.evaluate(index, { step: this.step });

@@ -33,11 +33,12 @@ export async function runStep(place: StepPlace, options: StepOptions, loop: Loop
   reportGroups(place.step, groups, loop);
   await files.writeRollouts(place.step, rollouts);
 
-  // Step: nudge the weights toward the rollouts that scored above their group.
+  // Step: nudge the weights toward the rollouts that scored above their group, once the last step's are safe.
   stopwatch.begin('step');
+  await options.settled();
   const learnt = await learnFromGroups(groups, options, loop);
 
-  // Promote: save the weights and move the head, so that the next step samples what this one learnt.
+  // Promote: save the weights and move the head. The next step samples what this one learnt.
   const findings = { metrics: rolloutMetrics(groups), accounting: account(groups), learnt, stopwatch };
   return promote(place, findings, options, loop);
 }

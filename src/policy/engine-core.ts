@@ -193,9 +193,9 @@ export class EngineCore {
   async writeState(directory: string): Promise<void> {
     const tensor = (name: string, data: Float32Array, dims: readonly number[]) => [name, { dtype: 'F32' as const, shape: dims, data }] as const;
     const { parameters } = this.#decoder;
-    await writeSafetensors(join(directory, 'weights.safetensors'), new Map(parameters.map(({ name, dims }) => tensor(name, this.#weights.get(name)!, dims))), { metadata: { format: 'rlrun' } });
+    const weights = writeSafetensors(join(directory, 'weights.safetensors'), new Map(parameters.map(({ name, dims }) => tensor(name, this.#weights.get(name)!, dims))), { metadata: { format: 'rlrun' } });
     const moments = parameters.flatMap(({ name, dims }) => [tensor(`first.${name}`, this.#adam.first.get(name)!, dims), tensor(`second.${name}`, this.#adam.second.get(name)!, dims)]);
-    await writeSafetensors(join(directory, 'optimizer.safetensors'), new Map(moments), { metadata: { format: 'rlrun', step: String(this.#adam.step) } });
+    await Promise.all([weights, writeSafetensors(join(directory, 'optimizer.safetensors'), new Map(moments), { metadata: { format: 'rlrun', step: String(this.#adam.step) } })]);
   }
 
   /** All or nothing: every tensor is checked before the first is written over. */

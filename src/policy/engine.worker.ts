@@ -1,4 +1,7 @@
-/** @file The worker that owns ONNX Runtime, because its runs block the thread they are on. Calls are served one after another. */
+/**
+ * @file The worker that owns ONNX Runtime, because its runs block the thread they are on. Calls are served one after another, except
+ * that saving waits for the disk only: what does not change weights or moments is served meanwhile.
+ */
 import { parentPort, workerData } from 'node:worker_threads';
 import { EngineCore } from './engine-core.ts';
 import type { CallName, Calls, Reply, Request, WorkerData } from './protocol.ts';
@@ -38,6 +41,9 @@ const handlers: { [K in CallName]: (engine: EngineCore, argument: Calls[K], cont
   close: (engine) => engine.close(),
 };
 
+/** Calls that write what `writeState` may still be reading. */
+const CHANGES_STATE: ReadonlySet<CallName> = new Set(['update', 'readState', 'reset', 'close']);
+
 async function serve(engine: EngineCore, { id, call, argument, cancel }: Request): Promise<void> {
   const flag = new Int32Array(cancel);
   try {
@@ -52,8 +58,16 @@ async function serve(engine: EngineCore, { id, call, argument, cancel }: Request
 
 try {
   const engine = await EngineCore.open((workerData as WorkerData).options);
-  let queue: Promise<void> = Promise.resolve();
-  port.on('message', (request: Request) => { queue = queue.then(() => serve(engine, request)); });
+  let queue: Promise<unknown> = Promise.resolve();
+  let saved: Promise<unknown> = Promise.resolve();
+  port.on('message', (request: Request) => {
+    queue = queue.then(async () => {
+      if (CHANGES_STATE.has(request.call)) await saved;
+      const served = serve(engine, request);
+      if (request.call === 'writeState') saved = Promise.all([saved, served]);
+      else await served;
+    });
+  });
   reply({ kind: 'opened', info: engine.info });
 } catch (error) {
   reply({ kind: 'failed-to-open', error: errorOf(error) });

@@ -141,7 +141,7 @@ describe('a job that is interrupted', () => {
 
     const changed = await folder.run('tiny.yaml', '--set', 'seed=6', '--resume');
     expect(changed.exitCode).toBe(5);
-    expect(changed.stderr).toMatch(/error: The pipeline has changed since job tiny-\S+ began: seed 5 → 6\.\n/);
+    expect(changed.stderr).toMatch(/error: The pipeline has changed since job tiny-\S+ began: seed 5 → 6, taskset\.seed 5 → 6\.\n/);
 
     const resumed = await folder.run('tiny.yaml', '--set', 'seed=5', '--resume');
     expect(resumed).toMatchObject({ exitCode: 0, stdout: '' });

@@ -14,6 +14,14 @@ export type TrainingStep = (place: StepPlace, options: StepOptions, loop: Loop) 
 const RATE_AFTER_ROLLBACK = 0.5;
 
 export async function runTrainingStage(session: Session, index: number, runStep: TrainingStep): Promise<StageEnd> {
+  try {
+    return await runSteps(session, index, runStep);
+  } finally {
+    await session.settled();
+  }
+}
+
+async function runSteps(session: Session, index: number, runStep: TrainingStep): Promise<StageEnd> {
   const loop = session.loopOf(index);
   const { stage, signal, emit } = loop;
   const { panel, start } = session.options;
@@ -24,7 +32,10 @@ export async function runTrainingStage(session: Session, index: number, runStep:
     const rows = session.rowsOf(stage);
     const verdict = judge(rows, stage.guard);
     if (verdict.action === 'stop') return verdict.failed ? { end: 'failed', reason: verdict.reason } : { end: 'done', reason: verdict.reason };
-    if (verdict.action === 'rollback') await session.rollBack(stage, session.bestWeights(), verdict.reason);
+    if (verdict.action === 'rollback') {
+      await session.settled();
+      await session.rollBack(stage, session.bestWeights(), verdict.reason);
+    }
 
     const ofStage = session.stepsDone(stage) + 1;
     if (ofStage > stage.steps) return { end: 'done', reason: null };
@@ -41,8 +52,9 @@ export async function runTrainingStage(session: Session, index: number, runStep:
       { step, ofStage, ofModel: start.step + step },
       {
         learningRate: learningRate(stage.train, ofStage, stage.steps) * RATE_AFTER_ROLLBACK ** rollbacks,
-        parent: session.weights,
-        head: session.head,
+        settled: () => session.settled(),
+        parent: () => session.weights,
+        head: () => session.head,
         evaluate: due && evaluable ? () => session.evaluate(index, { step }) : null,
         gate: gateAfter(session.rows, stage.promote),
         restore: () => session.restore(),
@@ -50,7 +62,6 @@ export async function runTrainingStage(session: Session, index: number, runStep:
       loop,
     );
     session.keep(result);
-    if (result.checkpoint) await session.makeRoom();
     warn(session.rowsOf(stage));
   }
 }
