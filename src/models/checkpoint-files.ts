@@ -115,9 +115,13 @@ function damaged(name: string, what: string, cause?: unknown): ModelError {
   });
 }
 
+/** Files up to this size are hashed in one piece by a thread of the pool, so that a loop that goes on meanwhile is not held up. */
+const HASHED_WHOLE_BYTES = 256 * 2 ** 20;
+
 async function sha256(path: string): Promise<string> {
   const hash = createHash('sha256');
   try {
+    if ((await stat(path)).size <= HASHED_WHOLE_BYTES) return Buffer.from(await crypto.subtle.digest('SHA-256', await readFile(path))).toString('hex');
     await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
   } catch (error) {
     throw fileError(error, path);
