@@ -9,7 +9,7 @@ import { type JobMeta, type StoredJob, readJobMetrics } from '../pipeline/index.
 
 /** The events that a report tells. Most lines of the file are single rollouts, which are read from their own files. */
 const told = [
-  'job-started', 'job-finished', 'warning', 'checkpoint-saved', 'promoted', 'promotion-held', 'rolled-back', 'watch-changed', 'exported',
+  'job-started', 'job-finished', 'warning', 'eval-finished', 'checkpoint-saved', 'promoted', 'rolled-back', 'exported',
 ] as const satisfies readonly EventType[];
 
 type Told = (typeof told)[number];

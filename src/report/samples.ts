@@ -2,7 +2,7 @@
 import type { Rollout, RolloutError, StopReason, Subscore } from '../events.ts';
 import { openJobFiles } from '../pipeline/index.ts';
 import { permutation } from '../util/random.ts';
-import { visible } from './html.ts';
+import { clip, visible, visibleLine } from './html.ts';
 
 export type Why = 'best' | 'worst' | 'failed' | 'truncated' | 'random';
 
@@ -15,8 +15,8 @@ export interface Sample {
   completion: string;
   reward: number | null;
   advantage: number | null;
-  /** Rewards of its whole group, in order; this one is at `place`. */
-  group: (number | null)[];
+  /** Its whole group, in order, each answer in a line; this one is at `place`. */
+  group: { reward: number | null; advantage: number | null; answer: string }[];
   place: number;
   stopReason: StopReason;
   error: RolloutError | null;
@@ -48,6 +48,7 @@ const RANDOM = 3;
 /** Longer texts lose their middle. */
 const MAX_CHARACTERS = 6000;
 const MAX_TOKENS = 1000;
+const MAX_ANSWER = 100;
 
 export async function sampleRollouts(directory: string, { tokenTexts, maxSteps = MAX_STEPS, random = RANDOM }: SampleOptions): Promise<{ steps: StepSamples[]; stepsOnDisk: number }> {
   const files = openJobFiles(directory);
@@ -90,7 +91,7 @@ function toSample(rollout: Rollout, why: Why[], all: readonly Rollout[], tokenTe
     ...{ id, taskId, why, reward, advantage, stopReason, error, subscores },
     prompt: shorten(prompt),
     completion: shorten(completion),
-    group: group.map((other) => other.reward),
+    group: group.map((other) => ({ reward: other.reward, advantage: other.advantage ?? null, answer: clip(visibleLine(other.completion), MAX_ANSWER) })),
     place: group.indexOf(rollout),
     tokenCount: ids.length,
     tokens: tokenTexts && ids.length > 0 ? { texts: tokenTexts(shown).map(visible), logprobs: logprobs.slice(0, MAX_TOKENS) } : null,
