@@ -24,6 +24,7 @@ async function readJob(root: string, id: string): Promise<StoredJob | null> {
   const directory = join(jobsDirectory(root), id);
   try {
     const meta = JSON.parse(await readFile(join(directory, 'meta.json'), 'utf8')) as JobMeta;
+    if (meta.id !== id || typeof meta.startedAt !== 'string') return null;
     return { ...meta, directory, status: meta.status === 'running' && !isAlive(meta.pid) ? 'interrupted' : meta.status };
   } catch {
     return null;

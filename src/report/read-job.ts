@@ -8,11 +8,11 @@ import type { CheckpointSummary, EventType, JobEvent, MetricsRow } from '../even
 import { type JobMeta, type StoredJob, readJobMetrics } from '../pipeline/index.ts';
 
 /** The events that a report tells. Most lines of the file are single rollouts, which are read from their own files. */
-const told = [
+export const toldTypes = [
   'job-started', 'job-finished', 'warning', 'eval-finished', 'checkpoint-saved', 'promoted', 'rolled-back', 'exported',
 ] as const satisfies readonly EventType[];
 
-type Told = (typeof told)[number];
+type Told = (typeof toldTypes)[number];
 export type ToldEvents = { [K in Told]: JobEvent<K>[] };
 
 export interface ReportJob {
@@ -35,12 +35,15 @@ export async function readReportJob(meta: StoredJob): Promise<ReportJob> {
   const [source, pipeline, rows, events] = await Promise.all([
     readFile(join(directory, 'pipeline.yaml'), 'utf8').catch(() => ''),
     readJson<ResolvedPipeline>(join(directory, 'resolved.json')),
-    readJobMetrics(meta),
+    readJobMetrics(meta).then((read) => read.filter(isRow)),
     readEvents(join(directory, 'events.jsonl')),
   ]);
   const checkpoints = [...new Map(events['checkpoint-saved'].map(({ checkpoint }) => [checkpoint.id, checkpoint])).values()];
   return { meta, source, pipeline, parent: await readParent(meta), rows, events, checkpoints };
 }
+
+/** A line may be sound JSON and yet no row: files get edited, and disks get full. */
+const isRow = (row: MetricsRow | null): row is MetricsRow => Number.isFinite(row?.step) && typeof row?.metrics === 'object' && row.metrics !== null;
 
 async function readParent({ parent, directory }: StoredJob): Promise<ReportJob['parent']> {
   // The id is a word in a file; it may name a neighbour and nothing else.
@@ -60,8 +63,8 @@ async function readJson<T>(path: string): Promise<T | null> {
 
 /** Line by line: the file of a long job does not fit into a string. Torn lines are passed over. */
 async function readEvents(path: string): Promise<ToldEvents> {
-  const events = Object.fromEntries(told.map((type) => [type, []])) as unknown as Record<Told, JobEvent[]>;
-  const pattern = new RegExp(`^\\{"type":"(${told.join('|')})"`);
+  const events = Object.fromEntries(toldTypes.map((type) => [type, []])) as unknown as Record<Told, JobEvent[]>;
+  const pattern = new RegExp(`^\\{"type":"(${toldTypes.join('|')})"`);
   const file = createReadStream(path, 'utf8');
   try {
     for await (const line of createInterface({ input: file, crlfDelay: Infinity })) {

@@ -55,11 +55,14 @@ export async function sampleRollouts(directory: string, { tokenTexts, maxSteps =
   const onDisk = await files.rolloutSteps();
   const steps: StepSamples[] = [];
   for (const step of spread(onDisk, maxSteps)) {
-    const rollouts = await files.readRollouts(step);
+    const rollouts = (await files.readRollouts(step)).filter(isRollout);
     if (rollouts.length > 0) steps.push({ step, total: rollouts.length, samples: choose(rollouts, step, random).map(([rollout, why]) => toSample(rollout, why, rollouts, tokenTexts)) });
   }
   return { steps, stepsOnDisk: onDisk.length };
 }
+
+const isRollout = (rollout: Rollout | null): rollout is Rollout =>
+  [rollout?.id, rollout?.taskId, rollout?.prompt, rollout?.completion].every((text) => typeof text === 'string') && Array.isArray(rollout?.turns) && Array.isArray(rollout.subscores);
 
 /** At most `count` of the items, evenly spread, with both ends. */
 export function spread<T>(items: readonly T[], count: number): T[] {
