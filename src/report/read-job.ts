@@ -35,15 +35,12 @@ export async function readReportJob(meta: StoredJob): Promise<ReportJob> {
   const [source, pipeline, rows, events] = await Promise.all([
     readFile(join(directory, 'pipeline.yaml'), 'utf8').catch(() => ''),
     readJson<ResolvedPipeline>(join(directory, 'resolved.json')),
-    readJobMetrics(meta).then((read) => read.filter(isRow)),
+    readJobMetrics(meta),
     readEvents(join(directory, 'events.jsonl')),
   ]);
   const checkpoints = [...new Map(events['checkpoint-saved'].map(({ checkpoint }) => [checkpoint.id, checkpoint])).values()];
   return { meta, source, pipeline, parent: await readParent(meta), rows, events, checkpoints };
 }
-
-/** A line may be sound JSON and yet no row: files get edited, and disks get full. */
-const isRow = (row: MetricsRow | null): row is MetricsRow => Number.isFinite(row?.step) && typeof row?.metrics === 'object' && row.metrics !== null;
 
 async function readParent({ parent, directory }: StoredJob): Promise<ReportJob['parent']> {
   // The id is a word in a file; it may name a neighbour and nothing else.

@@ -2,6 +2,7 @@
 import { headOf } from './checkpoints.ts';
 import type { ReportJob } from './read-job.ts';
 import { formatCount, formatScore } from './format.ts';
+import { ranFor, stepsDone } from '../pipeline/index.ts';
 import { formatDuration } from '../plot/index.ts';
 import { mean } from '../util/statistics.ts';
 import { type Evaluated, evaluations, values } from './series.ts';
@@ -74,10 +75,11 @@ function judgeHeldOut(job: ReportJob, { before, after, best, change }: HeldOut):
   }[outcome];
   const tasks = job.events['eval-finished'].at(-1)?.tasks;
   const head = job.checkpoints.find(({ id }) => id === headOf(job));
+  const measured = job.checkpoints.findLast(({ evalReward }) => evalReward !== null);
   const parts = [
     tasks !== undefined && `Measured on ${formatCount(tasks, 'held-out task')}.`,
     best.step !== after.step && best.value > after.value && `The best was ${formatScore(best.value)} at step ${best.step}.`,
-    head && head.step < after.step && `The head is ${head.name}${head.evalReward === null ? '' : `, at ${formatScore(head.evalReward)}`}.`,
+    head && measured && head.step < measured.step && `The head is ${head.name}${head.evalReward === null ? '' : `, at ${formatScore(head.evalReward)}`}.`,
   ];
   return { outcome, sentence, detail: parts.filter(Boolean).join(' ') };
 }
@@ -103,16 +105,11 @@ function judgeTraining({ rows }: ReportJob): Judged {
 /** Why the job ended as it did; null while it runs. */
 export const reasonOf = ({ meta }: ReportJob): string | null => meta.reason ?? (meta.status === 'interrupted' ? 'its process is gone' : null);
 
-/** `60 of 60`; what is planned, while nothing says how far it came. */
-export function stepsOf({ meta, rows }: ReportJob): string {
-  const isOpen = meta.status === 'running' || meta.status === 'interrupted';
-  const done = isOpen ? rows.reduce((last, { step }) => Math.max(last, step), meta.start.step) - meta.start.step : meta.steps;
-  return `${done.toLocaleString('en-US')} of ${formatCount(meta.totalSteps, 'step')}`;
-}
+/** `60 of 60 steps` */
+export const stepsOf = ({ meta, rows }: ReportJob): string => `${stepsDone(meta, rows).toLocaleString('en-US')} of ${formatCount(meta.totalSteps, 'step')}`;
 
 /** How long it ran, as far as that is known: `3m 07s`. */
 export function durationOf({ meta, events, rows }: ReportJob): string | null {
-  const end = meta.endedAt === null ? rows.at(-1)?.time : Date.parse(meta.endedAt);
-  const ms = events['job-finished'].at(-1)?.durationMs ?? (end === undefined ? null : end - Date.parse(meta.startedAt));
+  const ms = events['job-finished'].at(-1)?.durationMs ?? ranFor(meta, rows);
   return ms === null ? null : formatDuration(ms);
 }
