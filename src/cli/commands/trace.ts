@@ -6,7 +6,7 @@ import { tokenTextsOf } from '../../report/index.ts';
 import type { Handler } from '../commands.ts';
 import { CommandError } from '../exit-codes.ts';
 import { decoderOf, namedJob } from '../stored-jobs.ts';
-import { clip, oneLine, table } from '../text.ts';
+import { clip, count, oneLine, table } from '../text.ts';
 
 export const trace: Handler = async ({ args: [id = ''], flags, io }) => {
   const [jobId, rolloutId] = id.includes('/') ? (id.split('/', 2) as [string, string]) : ['latest', id];
@@ -66,7 +66,7 @@ function describeTokens({ turns }: Rollout, textsOf: ((ids: readonly number[]) =
         const chance = Math.exp(logprob);
         return [String(token), clip(oneLine(texts[index] ?? ''), 24), logprob.toFixed(4), formatPercent(chance), bar(chance, { width: 16 })];
       });
-      return `\nturn ${turn + 1}: ${promptTokenIds.length} prompt tokens, then\n${table(columns, rows)}`;
+      return `\nturn ${turn + 1}: ${count(promptTokenIds.length, 'prompt token')}, then\n${table(columns, rows)}`;
     })
     .join('\n');
 }
