@@ -54,7 +54,7 @@ export type HealthMetric =
   | 'tokens_per_second';
 
 const percent = (share: number): string => `${share >= 0.01 ? Math.round(share * 100) : (share * 100).toFixed(1)} %`;
-const short = (value: number): string => (Math.abs(value) >= 0.01 ? value.toFixed(2) : value.toExponential(1));
+const short = (value: number): string => (value === 0 ? '0' : Math.abs(value) >= 0.01 ? value.toFixed(2) : value.toExponential(1));
 const warn = (message: string, fix: string): Verdict => ({ level: 'warn', message, fix });
 const bad = (message: string, fix: string): Verdict => ({ level: 'bad', message, fix });
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;

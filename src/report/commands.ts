@@ -1,6 +1,7 @@
 /** @file What to type next: do it again, go on, use the model. */
 import type { ReportJob } from './read-job.ts';
 import { bestCheckpoint, headOf } from './checkpoints.ts';
+import { evaluations } from './series.ts';
 
 export interface Command {
   label: string;
@@ -39,15 +40,20 @@ const isTypable = (prompt: string): boolean => /^[\x20-\x7e]{1,60}$/.test(prompt
 export function nextCommands(job: ReportJob, prompts: readonly string[]): Command[] {
   const { meta, checkpoints } = job;
   const [head, best] = [headOf(job), bestCheckpoint(checkpoints)];
+  const start = evaluations(job.rows).find(({ isBaseline }) => isBaseline);
   const headScore = checkpoints.find(({ id }) => id === head)?.evalReward;
-  const isBelowBest = best !== null && headScore !== null && headScore !== undefined && headScore < best.evalReward!;
+  // The highest score that is not the head's: a checkpoint's, or that of the model as the job found it.
+  const isKnown = headScore !== null && headScore !== undefined;
+  const isBelowBest = isKnown && best !== null && headScore < best.evalReward!;
+  const isBelowStart = isKnown && start !== undefined && headScore < start.value && (best === null || start.value > best.evalReward!);
+  const better = isBelowStart ? (meta.start.checkpoint ?? 'base') : isBelowBest ? best.name : null;
   const resume = resumeCommand(job);
   const isCompletion = job.pipeline?.stages.at(-1)?.agent.kind === 'completion';
   const prompt = (isCompletion ? prompts.find(isTypable) : undefined) ?? 'your prompt';
   return [
     ...(resume === null ? [] : [{ label: 'Go on', words: resume }]),
     { label: 'Use the model', words: typed(['rlrun', 'sample', meta.model, prompt]) },
-    ...(isBelowBest ? [{ label: 'Move to the best', words: typed(['rlrun', 'models', 'head', meta.model, '--set', best.name]) }] : []),
+    ...(better === null ? [] : [{ label: 'Move to the best', words: typed(['rlrun', 'models', 'head', meta.model, '--set', better]) }]),
     { label: 'Export it', words: typed(['rlrun', 'models', 'export', meta.model, '--out', `./${meta.model}`]) },
     { label: 'Run it again', words: reproduceCommand(job) },
   ];

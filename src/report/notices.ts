@@ -34,8 +34,11 @@ export function noticesOf({ meta, rows, events }: ReportJob): Notice[] {
   const said = new Set(events.warning.map(({ code }) => code));
   for (const { metric, level, message, fix } of atEnd) if (!said.has(metric)) notices.push({ level, code: metric, message, fix, when: `step ${last!.step}, the last` });
 
-  for (const { reason, step, checkpoint } of rows.filter(({ kind }) => kind === 'rollback')) {
-    notices.push({ level: 'warn', code: 'rollback', message: `rolled back to ${checkpoint === null ? 'the start' : 'an earlier checkpoint'}: ${reason ?? ''}`, fix: null, when: `step ${step}` });
+  const rollbacks = rows.filter(({ kind }) => kind === 'rollback');
+  for (const [reason, same] of Map.groupBy(rollbacks, ({ reason = '' }) => reason)) {
+    const where = same.every(({ checkpoint }) => checkpoint === null) ? 'the start' : 'an earlier checkpoint';
+    const steps = same.map(({ step }) => step);
+    notices.push({ level: 'warn', code: 'rollback', message: `rolled back to ${where}${steps.length > 1 ? ` ${steps.length} times` : ''}: ${reason}`, fix: null, when: `step ${steps.join(', ')}` });
   }
   const skipped = rows.filter(({ kind }) => kind === 'skipped');
   const steps = rows.filter(({ kind }) => kind === 'step' || kind === 'skipped').length;

@@ -2,7 +2,7 @@
 import { type Point, type Scale, extent, niceDomain, svgBandPath, svgDiamondsPath, svgNumber, svgWhiskersPath } from '../plot/index.ts';
 import { type ChartContext, type Frame, type Readout, axesOf, describe, isSmoothed, linesOf, svg, thinBand } from './chart.ts';
 import { formatScore, formatValue } from './format.ts';
-import { type Html, html } from './html.ts';
+import { type Html, clip, html, visibleLine } from './html.ts';
 import type { ReportJob } from './read-job.ts';
 import { band, curve, evaluations, fates, spreadOfReward } from './series.ts';
 
@@ -83,7 +83,7 @@ function stageLines({ jobs: [rows = []] }: ChartContext, frame: Frame, x: (step:
   return begins
     .map(({ step, stage }) => {
       const at = svgNumber(x(step - 0.5));
-      return `<line class="stage" x1="${at}" x2="${at}" y1="${frame.top}" y2="${frame.height - frame.bottom}"/>${html`<text class="stage" x="${at}" dx="4" y="${frame.top + 9}">${stage}</text>`.markup}`;
+      return `<line class="stage" x1="${at}" x2="${at}" y1="${frame.top}" y2="${frame.height - frame.bottom}"/>${html`<text class="stage" x="${at}" dx="4" y="${frame.top + 9}">${clip(visibleLine(stage), 28)}</text>`.markup}`;
     })
     .join('');
 }

@@ -108,7 +108,7 @@ function renderGroup({ group, place }: Sample, { low, high }: Range): Html {
     const share = reward === null ? 0 : (reward - low) / (high - low);
     return html`<tr${index === place && html` class="own"`}><td class="n">${reward === null ? '–' : formatNumber(reward)}</td><td>${meter(share, reward === null)}</td><td class="n">${advantage === null ? '' : formatSigned(advantage)}</td><td class="texts"><bdi>${answer === '' ? '(empty)' : answer}</bdi></td></tr>`;
   });
-  return html`<div class="whole"><h4>The ${group.length} answers of its group${group.length > shown.length && `, the first ${shown.length} of them`}</h4><table class="mates"><thead><tr><th class="n">reward</th><th></th><th class="n">advantage</th><th>answer</th></tr></thead><tbody>${rows}</tbody></table></div>`;
+  return html`<div><h4>The ${group.length} answers of its group${group.length > shown.length && `, the first ${shown.length} of them`}</h4><table class="mates"><thead><tr><th class="n">reward</th><th></th><th class="n">advantage</th><th>answer</th></tr></thead><tbody>${rows}</tbody></table></div>`;
 }
 
 const subscoreRows = (subscores: readonly Subscore[], depth: number): Html[] =>

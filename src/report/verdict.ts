@@ -78,7 +78,7 @@ function judgeHeldOut(job: ReportJob, { before, after, best, change }: HeldOut):
   const measured = job.checkpoints.findLast(({ evalReward }) => evalReward !== null);
   const parts = [
     tasks !== undefined && `Measured on ${formatCount(tasks, 'held-out task')}.`,
-    best.step !== after.step && best.value > after.value && `The best was ${formatScore(best.value)} at step ${best.step}.`,
+    best.step !== after.step && best.value > after.value && `The best was ${formatScore(best.value)} ${best.isBaseline ? 'at the start' : `at step ${best.step}`}.`,
     head && measured && head.step < measured.step && `The head is ${head.name}${head.evalReward === null ? '' : `, at ${formatScore(head.evalReward)}`}.`,
   ];
   return { outcome, sentence, detail: parts.filter(Boolean).join(' ') };
