@@ -18,7 +18,7 @@ export interface Frame {
   bottom: number;
 }
 
-const SMALL: Frame = { width: 360, height: 168, left: 42, right: 8, top: 10, bottom: 26 };
+const SMALL: Frame = { width: 360, height: 168, left: 46, right: 8, top: 10, bottom: 26 };
 
 /** From here on single steps are drawn faintly under their moving average. */
 const SMOOTH_FROM = 40;
@@ -141,10 +141,11 @@ export function linesOf(curves: readonly (readonly Point[])[], { isSparse, areSe
 export function axesOf(frame: Frame, xDomain: Domain, yDomain: Domain, { unit }: Pick<ChartSpec, 'unit'>, axisAt = frame.height - frame.bottom) {
   const x = linearScale(xDomain, [frame.left, frame.width - frame.right]);
   const y = linearScale(yDomain, [frame.height - frame.bottom, frame.top]);
-  const count = frame.height > 240 ? 5 : 3;
+  const isLarge = frame.height > 240;
+  const count = isLarge ? 5 : 3;
   const axes =
     svgAxis({ side: 'left', scale: y, at: frame.left, gridTo: frame.width - frame.right, count, format: tickFormat(unit, yDomain, count) }) +
-    svgAxis({ side: 'bottom', scale: x, at: axisAt, count: Math.max(3, Math.round(frame.width / 110)), ...wholeSteps(xDomain) });
+    svgAxis({ side: 'bottom', scale: x, at: axisAt, count: Math.max(3, Math.round(frame.width / 110)), ...wholeSteps(xDomain), ...(isLarge ? { label: 'step' } : {}) });
   return { x, y, axes };
 }
 

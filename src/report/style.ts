@@ -125,7 +125,7 @@ footer { margin-top: 64px; color: var(--soft); font-size: .85rem; }
 @media (max-width: 640px) { body { padding: 24px 16px 56px; } h2 { margin-top: 48px; } .hero { grid-template-columns: minmax(0, 1fr); } .intervals { max-width: 370px; } .numbers { grid-template-columns: 1fr 1fr; gap: 16px 20px; } .commands > div { grid-template-columns: minmax(0, 1fr); gap: 2px; } .plot.wide { display: none; } .plot.narrow { display: block; }
   .body { grid-template-columns: minmax(0, 1fr); } .rollout > summary { grid-template-columns: 3em 44px 1fr; padding: 6px 0; } .texts { grid-column: 1 / -1; } #filter { position: static; } .checkpoints { font-size: .84rem; } th, td { padding-right: 12px; }
   .changes th, .settings th { white-space: normal; width: auto; overflow-wrap: anywhere; } }
-@media print { details.step:not([open]), button { display: none !important; } html { font-size: 11px; background: none; } body { max-width: none; padding: 0; } nav, #filter, button.copy, #at { display: none !important; } figure, .rollout, tr { break-inside: avoid; } h2 { break-after: avoid; margin-top: 28px; } .body pre { max-height: none; } .charts { grid-template-columns: repeat(3, 1fr); } }
+@media print { details.step:not([open]), button { display: none !important; } .rollout { content-visibility: visible; } html { font-size: 11px; background: none; } body { max-width: none; padding: 0; } nav, #filter, button.copy, #at { display: none !important; } figure, .rollout, tr { break-inside: avoid; } h2 { break-after: avoid; margin-top: 28px; } .body pre { max-height: none; } .charts { grid-template-columns: repeat(3, 1fr); } }
 `;
 
 /** One colour and one dash pattern per job; the ninth job begins again. */

@@ -93,6 +93,19 @@ Trace ID         Status     Reward  Prompt  Completion or error
   });
 });
 
+test('report lays jobs over each other, each once, and writes TensorBoard files beside', async () => {
+  await using folder = await project();
+  const [first, second] = ['sums-20261125-090000-0001', 'sums-20261125-110000-0003'];
+  const told = await folder.run('report', first!, second!, first!, '--out', 'out/both.html', '--tensorboard', 'events', '--json');
+  expect(told).toMatchObject({ exitCode: 0, stderr: '' });
+  const [line] = parse(told.stdout);
+  const [path, ...events] = [line!['path'], ...(line!['tensorboard'] as string[])] as string[];
+  expect(line).toMatchObject({ v: 1, type: 'report', jobs: [first, second], bytes: (await readFile(path!)).length });
+  expect(events.map((event) => event.split('/').slice(-3, -1))).toEqual([['events', first], ['events', second]]);
+  for (const event of events) expect((await readFile(event)).subarray(0, 40).toString('latin1')).toContain('brain.Event:2');
+  expect((await folder.run('report', 'nothing')).exitCode).toBe(3);
+});
+
 test('trace shows a rollout with its group and its tokens; words cannot move the cursor', async () => {
   await using folder = await workspace();
   const shared = { groupId: '000001-0000', taskId: 'train/0' };

@@ -4,7 +4,7 @@
  * The report in a real browser: of a real job of 60 steps, and of one whose every word is an attack. Runs where Debian's chromium is. Set
  * RLRUN_SCREENSHOTS to a folder to look at the pages.
  */
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { binary, build, fromHome, workspace } from '../cli/binary.ts';
@@ -180,6 +180,55 @@ describe.skipIf(!hasChromium)(`in a browser (skipped where ${chromiumPath} is no
     for (const what of ['nav', '#filter', 'button.copy']) expect(await page.locator(what).first().isVisible(), what).toBe(false);
     expect((await page.pdf({ format: 'A4' })).subarray(0, 5).toString()).toBe('%PDF-');
     if (screenshots) await page.screenshot({ path: join(screenshots, 'print.png'), fullPage: true });
+  });
+
+  describe('jobs over each other', () => {
+    const overlay = async (name: string, change: (meta: Record<string, unknown>) => void) => {
+      const jobs = join(place.cwd, '.rlrun', 'jobs');
+      const first = (await readFile(join(jobs, 'latest'), 'utf8')).trim();
+      await cp(join(jobs, first), join(jobs, name), { recursive: true });
+      const edit = async (file: string, by: (value: Record<string, unknown>) => void) => {
+        const value = JSON.parse(await readFile(join(jobs, name, file), 'utf8')) as Record<string, unknown>;
+        by(value);
+        await writeFile(join(jobs, name, file), JSON.stringify(value));
+      };
+      await edit('meta.json', (meta) => {
+        Object.assign(meta, { id: name, seed: 8 });
+        change(meta);
+      });
+      await edit('resolved.json', (pipeline) => void Object.assign(pipeline, { seed: 8 }));
+      const metrics = await readFile(join(jobs, name, 'metrics.jsonl'), 'utf8');
+      await writeFile(join(jobs, name, 'metrics.jsonl'), metrics.replaceAll(/"reward":([\d.]+)/g, (_, reward: string) => `"reward":${Number(reward) / 2}`));
+      const path = join(place.cwd, `${name}.html`);
+      expect(await place.run('report', first, name, '--out', path)).toMatchObject({ exitCode: 0 });
+      return path;
+    };
+
+    test('seeds of one pipeline: a curve each, their mean over the area between them, a row each', async () => {
+      await using opened = await browser.open({ path: await overlay('second-seed', () => {}) });
+      const { page, noises } = opened;
+      const main = page.locator('figure.main svg.wide');
+      expect(await main.locator('path.line.seed').count()).toBe(2);
+      expect(await main.locator('path.line.mean').count()).toBe(1);
+      expect(await main.locator('path.band.mean').getAttribute('d')).toMatch(/^M.*Z$/);
+      expect(await page.locator('.verdict').textContent()).toMatch(/^Held-out reward from \S+ to \S+ ± \S+ over 2 seeds\.$/);
+      expect(await page.locator('table.jobs tbody tr').count()).toBe(2);
+      expect(await page.locator('#settings .changes').first().textContent()).toMatch(/seed78$/);
+      await page.locator('#filter [name=job]').selectOption('1');
+      expect(await page.locator('.rollout:not([hidden])').evaluateAll((all) => [...new Set(all.map((one) => (one as HTMLElement).dataset['job']))])).toEqual(['1']);
+      expect(noises).toEqual([]);
+      if (screenshots) await page.screenshot({ path: join(screenshots, 'seeds.png') });
+    });
+
+    test('another reward: no mean, no winner, and words that say so', async () => {
+      const path = await overlay('other-reward', (meta) => void ((meta['hashes'] as Record<string, string>)['reward'] = 'f'.repeat(64)));
+      await using opened = await browser.open({ path });
+      const { page } = opened;
+      expect(await page.locator('.verdict').textContent()).toBe('2 jobs that do not measure the same thing.');
+      expect(await page.locator('.notices').textContent()).toContain('These jobs have different rewards: their curves do not measure the same thing.');
+      expect(await page.locator('.mean').count()).toBe(0);
+      expect(await page.locator('figure.main svg.wide path.line').count()).toBe(2);
+    });
   });
 
   describe('a job whose every word is an attack', () => {
