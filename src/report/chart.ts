@@ -22,7 +22,8 @@ const SMALL: Frame = { width: 360, height: 168, left: 46, right: 8, top: 10, bot
 
 /** From here on single steps are drawn faintly under their moving average. */
 const SMOOTH_FROM = 40;
-const SMOOTHING = 0.8;
+/** The average reaches back five steps, or a fortieth of a long job. */
+const smoothed = (points: readonly Point[]): Point[] => smooth(points, 1 - 1 / Math.max(5, points.length / 40));
 export const isSmoothed = (points: readonly Point[]): boolean => points.length >= SMOOTH_FROM;
 /** Values that differ by less than this share are told in a word instead of a chart. */
 const CONSTANT = 1e-5;
@@ -126,12 +127,12 @@ interface LineOptions {
 /** The curves of all jobs; of seeds faintly, under their mean and over the area from the lowest to the highest of them. */
 export function linesOf(curves: readonly (readonly Point[])[], { isSparse, areSeeds, width }: LineOptions, x: Scale, y: Scale): string {
   if (!areSeeds) return curves.map((points, job) => lineOf(points, { job, isSparse, width }, x, y)).join('');
-  const smoothed = curves.map((points) => (isSparse || !isSmoothed(points) ? points : smooth(points, SMOOTHING)));
-  const { area, middle } = meanOf(smoothed);
+  const lines = curves.map((points) => (isSparse || !isSmoothed(points) ? points : smoothed(points)));
+  const { area, middle } = meanOf(lines);
   const path = (line: readonly Point[]) => svgLinePath(downsample(line, width / 2), x, y);
   return [
     `<path class="band mean" d="${svgBandPath(thinBand(area, width / 2), x, y)}"/>`,
-    ...smoothed.map((points, job) => `<path class="line seed j${job % 8}" d="${path(points)}"/>`),
+    ...lines.map((points, job) => `<path class="line seed j${job % 8}" d="${path(points)}"/>`),
     `<path class="line mean" d="${path(middle)}"/>`,
     isSparse ? `<path class="marks mean" d="${svgDiamondsPath(middle, x, y, 3.5)}"/>` : '',
   ].join('');
@@ -157,7 +158,7 @@ function lineOf(points: readonly Point[], { job, isSparse, width }: { job: numbe
   const path = (line: readonly Point[]) => svgLinePath(downsample(line, width / 2), x, y);
   if (isSparse) return `<path class="line j${job % 8}" d="${path(points)}"/><path class="marks j${job % 8}" d="${svgDiamondsPath(points, x, y, 3.5)}"/>`;
   if (!isSmoothed(points)) return `<path class="line j${job % 8}" d="${path(points)}"/>`;
-  return `<path class="raw j${job % 8}" d="${path(points)}"/><path class="line j${job % 8}" d="${path(smooth(points, SMOOTHING))}"/>`;
+  return `<path class="raw j${job % 8}" d="${path(points)}"/><path class="line j${job % 8}" d="${path(smoothed(points))}"/>`;
 }
 
 /** Bands keep their outline: the widest slice of each bucket. */

@@ -62,7 +62,7 @@ function draw({ frame, metric, curves, marks }: Drawing, context: ChartContext):
     const tone = single ? 'held' : `j${job % 8}`;
     // Side by side: jobs are measured after the same steps.
     const beside: Scale = Object.assign((step: number) => x(step) + (job - (marks.length - 1) / 2) * Math.min(8, 40 / marks.length), { domain: x.domain, range: x.range });
-    return `<path class="whiskers ${tone}" d="${svgWhiskersPath(whiskers[job]!, beside, y)}"/><path class="marks ${tone}" d="${svgDiamondsPath(points, beside, y, single ? 5 : 4)}"/>`;
+    return `<path class="whiskers ${tone}" d="${svgWhiskersPath(whiskers[job]!, beside, y)}"/><path class="marks ${tone}" d="${svgDiamondsPath(points, beside, y, points.length > 40 ? 3 : single ? 5 : 4)}"/>`;
   });
   return [
     axes,
