@@ -111,5 +111,5 @@ function renderTree(placed: readonly PlacedCheckpoint[], { head, best, job }: St
     return html`<g>${id === head && html`<circle class="head" cx="${at}" cy="${y(lane)}" r="${radius + 3.5}"/>`}<circle class="${color === null ? 'node unknown' : 'node'}"${color && html` fill="${color}"`} cx="${at}" cy="${y(lane)}" r="${radius}"/>${id === best && html`<text class="best" x="${at}" y="${y(lane) - 10}" text-anchor="middle">★</text>`}<title>${words}</title></g>`;
   });
   const ticks = [...new Set([first, Math.round((first + last) / 2), last])];
-  return html`<svg class="tree" viewBox="0 0 ${width} ${height}" role="img" aria-label="${placed.length} checkpoints on ${lanes} branches"><path class="link" d="${links.join('')}"/>${nodes}${ticks.map((tick) => html`<text x="${svgNumber(x(tick))}" y="${height - 4}" text-anchor="middle">${tick === 0 ? 'base' : `step ${tick}`}</text>`)}</svg>`;
+  return html`<svg class="tree" viewBox="0 0 ${width} ${height}" role="img" aria-label="${placed.length} checkpoints on ${lanes} branches"><path class="link" d="${links.join('')}"/>${nodes}${ticks.map((tick) => html`<text x="${svgNumber(x(tick))}" y="${height - 4}" text-anchor="${tick === first ? 'start' : 'middle'}">${tick === 0 ? 'base' : `step ${tick}`}</text>`)}</svg>`;
 }

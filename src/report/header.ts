@@ -50,9 +50,9 @@ function renderIntervals(scores: { before: Evaluated; after: Evaluated }, outcom
   return html`<svg class="intervals" viewBox="0 0 370 100" role="img" aria-label="held-out reward: ${words}">${trusted(svgAxis({ side: 'bottom', scale: x, at: 78, gridTo: 8, count: 4 }))}${bars}</svg>`;
 }
 
-function renderCommands(commands: readonly Command[], { meta: { git } }: ReportJob): Html {
-  const commit = git && html` <small>at commit <code>${git.commit.slice(0, 12)}</code>${git.dirty && ' with changes that were not committed'}</small>`;
-  return html`<dl class="commands">${commands.map(({ label, words }) => html`<div><dt>${label}${label === 'Run it again' && commit}</dt><dd class="command"><pre>${words}</pre><button class="copy" type="button" hidden>copy</button></dd></div>`)}</dl>`;
+function renderCommands(commands: readonly Command[], { meta: { git, parent } }: ReportJob): Html {
+  const again = html`${git && html` <small>at commit <code>${git.commit.slice(0, 12)}</code>${git.dirty && ' with changes that were not committed'}</small>`}${parent !== null && html` <small>with the file as it is <a href="#settings">below</a></small>`}`;
+  return html`<dl class="commands">${commands.map(({ label, words }) => html`<div><dt>${label}${label === 'Run it again' && again}</dt><dd class="command"><pre>${words}</pre><button class="copy" type="button" hidden>copy</button></dd></div>`)}</dl>`;
 }
 
 /** Several jobs: a row each, and what they say together when they differ in nothing but the seed. */
