@@ -11,7 +11,7 @@ export async function namedJob(id: string, io: Io): Promise<StoredJob> {
   const job = await findJob(root, id);
   if (job) return job;
   const all = await listJobs(root);
-  if (all.length === 0) throw new CommandError('notFound', 'There are no jobs here yet.', 'Begin one: rlrun PIPELINE');
+  if (id === 'latest') throw new CommandError('notFound', 'There are no jobs here yet.', 'Begin one: rlrun PIPELINE');
   const matches = id === '' ? [] : all.filter((other) => other.id.startsWith(id));
   if (matches.length > 1) throw new CommandError('usage', `${count(matches.length, 'job')} begin with "${id}": ${matches.slice(0, 3).map((other) => other.id).join(', ')}${matches.length > 3 ? ', …' : ''}.`, 'Type more of the id.');
   throw new CommandError('notFound', `There is no job "${id}" here.`, 'rlrun jobs lists them.');
