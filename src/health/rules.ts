@@ -54,7 +54,7 @@ export type HealthMetric =
   | 'tokens_per_second';
 
 const percent = (share: number): string => `${share >= 0.01 ? Math.round(share * 100) : (share * 100).toFixed(1)} %`;
-const short = (value: number): string => (Math.abs(value) >= 0.01 ? value.toFixed(2) : value.toExponential(1));
+const short = (value: number): string => (value === 0 ? '0' : Math.abs(value) >= 0.01 ? value.toFixed(2) : value.toExponential(1));
 const warn = (message: string, fix: string): Verdict => ({ level: 'warn', message, fix });
 const bad = (message: string, fix: string): Verdict => ({ level: 'bad', message, fix });
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -136,11 +136,16 @@ export const healthRules: { readonly [M in HealthMetric]: HealthRule } = {
   grad_norm: {
     label: 'grad norm',
     unit: 'number',
-    healthy: '0.001 to 10',
-    judge: (value) =>
-      value === 0
-        ? bad('the gradient is 0', 'the groups have no spread: raise the temperature or vary the tasks')
-        : above({ yellow: 10, red: 100 }, (norm) => `the gradient's norm is ${short(norm)}`, 'lower the learning rate, or set train.max_grad_norm')(value),
+    healthy: 'above 0, within 5 times its usual size',
+    // No absolute range: a loss that sums over tokens has norms a thousand times those of one that averages, and trains as well.
+    judge(value, { history }) {
+      if (value === 0) return bad('the gradient is 0', 'the groups have no spread: raise the temperature or vary the tasks');
+      const past = history('grad_norm').slice(0, -1);
+      if (past.length < 5) return null;
+      const times = value / past.toSorted((a, b) => a - b)[past.length >> 1]!;
+      const message = () => `the gradient's norm is ${short(value)}, ${Math.round(times)} times its usual size`;
+      return above({ yellow: 5, red: 50 }, message, 'lower the learning rate, or set train.max_grad_norm')(times);
+    },
   },
   'eval/reward': {
     label: 'eval',

@@ -2,7 +2,7 @@ export { type ControlPanel, createControls } from './controls.ts';
 export { type Evaluation, evaluate } from './evaluate.ts';
 export { type JobMeta, openJobFiles } from './job-files.ts';
 export type { JobResult } from './job.ts';
-export { type StoredJob, findJob, findRollout, lastRollouts, listJobs, readJobMetrics } from './jobs.ts';
+export { type StoredJob, findJob, findRollout, lastRollouts, listJobs, ranFor, readJobMetrics, stepsDone } from './jobs.ts';
 export type { Clock, ModelLine } from './loop.ts';
 export { type Materials, loadMaterials } from './materials.ts';
 export { type OpenedModel, engineOptions, exportHead, openModel, openProjectStore } from './open.ts';

@@ -24,6 +24,7 @@ async function readJob(root: string, id: string): Promise<StoredJob | null> {
   const directory = join(jobsDirectory(root), id);
   try {
     const meta = JSON.parse(await readFile(join(directory, 'meta.json'), 'utf8')) as JobMeta;
+    if (meta.id !== id || typeof meta.startedAt !== 'string') return null;
     return { ...meta, directory, status: meta.status === 'running' && !isAlive(meta.pid) ? 'interrupted' : meta.status };
   } catch {
     return null;
@@ -54,13 +55,30 @@ export async function findJob(root: string, id: string): Promise<StoredJob | nul
 /** A plain file and no link: links need rights on Windows. */
 export const markLatest = (root: string, id: string): Promise<void> => writeFileAtomic(join(jobsDirectory(root), 'latest'), `${id}\n`);
 
-export const readJobMetrics = ({ directory }: StoredJob): Promise<MetricsRow[]> => openJobFiles(directory).readMetrics();
+export const readJobMetrics = async ({ directory }: StoredJob): Promise<MetricsRow[]> => (await openJobFiles(directory).readMetrics()).filter(isRow);
+
+/** A line may be sound JSON and yet no row: files get edited, and disks get full. */
+const isRow = (row: MetricsRow | null): row is MetricsRow => Number.isFinite(row?.step) && typeof row?.metrics === 'object' && row.metrics !== null;
+
+/** Steps that a job has done: what it said at its end; until then, and if it never got there, what it wrote down. */
+export function stepsDone({ status, steps }: StoredJob, rows: readonly MetricsRow[]): number {
+  const isOpen = status === 'running' || status === 'interrupted';
+  return isOpen ? rows.reduce((last, { step }) => Math.max(last, step), 0) : steps;
+}
+
+/** How long a job ran, or has run by the last line it wrote; null before that. */
+export function ranFor({ startedAt, endedAt }: StoredJob, rows: readonly MetricsRow[]): number | null {
+  const end = endedAt === null ? rows.at(-1)?.time : Date.parse(endedAt);
+  return end === undefined ? null : Math.max(0, end - Date.parse(startedAt));
+}
 
 /** One rollout by its id, whose first part is the step. */
-export async function findRollout({ directory }: StoredJob, id: string): Promise<Rollout | null> {
+export async function findRollout({ directory }: StoredJob, id: string): Promise<{ rollout: Rollout; group: Rollout[] } | null> {
   const step = Number(id.split('-')[0]);
   if (!Number.isSafeInteger(step)) return null;
-  return (await openJobFiles(directory).readRollouts(step)).find((rollout) => rollout.id === id) ?? null;
+  const all = await openJobFiles(directory).readRollouts(step);
+  const rollout = all.find((other) => other.id === id);
+  return rollout ? { rollout, group: all.filter(({ groupId }) => groupId === rollout.groupId) } : null;
 }
 
 /** Rollouts of a job's last step. */

@@ -6,7 +6,7 @@ import { mean } from '../util/statistics.ts';
 import { formatValue, tickFormat } from './format.ts';
 import { type Html, html, trusted } from './html.ts';
 import type { ChartSpec } from './sections.ts';
-import { band, curve, values } from './series.ts';
+import { band, curve, meanOf, values } from './series.ts';
 
 /** Pixels of the drawing. The plot area is what the margins leave. */
 export interface Frame {
@@ -18,11 +18,13 @@ export interface Frame {
   bottom: number;
 }
 
-const SMALL: Frame = { width: 360, height: 168, left: 42, right: 8, top: 10, bottom: 26 };
+const SMALL: Frame = { width: 360, height: 168, left: 46, right: 8, top: 10, bottom: 26 };
 
 /** From here on single steps are drawn faintly under their moving average. */
 const SMOOTH_FROM = 40;
-const SMOOTHING = 0.8;
+/** The average reaches back five steps, or a fortieth of a long job. */
+const smoothed = (points: readonly Point[]): Point[] => smooth(points, 1 - 1 / Math.max(5, points.length / 40));
+export const isSmoothed = (points: readonly Point[]): boolean => points.length >= SMOOTH_FROM;
 /** Values that differ by less than this share are told in a word instead of a chart. */
 const CONSTANT = 1e-5;
 const STACK_COLUMNS = 120;
@@ -42,6 +44,8 @@ export interface ChartContext {
   /** Rows of each job. */
   jobs: readonly (readonly MetricsRow[])[];
   xDomain: Domain;
+  /** Do the jobs differ in nothing but the seed? Then their mean is drawn over them. */
+  areSeeds: boolean;
 }
 
 /** A metric that never changed, in words; null for one that no job has. */
@@ -57,10 +61,8 @@ export function renderChart(spec: ChartSpec, index: number, context: ChartContex
   if (!curves.some((points) => points.filter(({ y }) => y !== null).length > 1)) return null;
   const single = context.jobs.length === 1;
   const stack = single && spec.stack ? stackOf(context.jobs[0]!, spec.stack) : null;
-  const bands = spec.band && single && stack === null ? [band(context.jobs[0]!, spec.band)] : [];
-  const body = stack
-    ? drawStack(stack, spec, context)
-    : drawCurves({ spec, curves, bands }, context);
+  const area = spec.band && single && stack === null ? band(context.jobs[0]!, spec.band) : [];
+  const body = stack ? drawStack(stack, spec, context) : drawCurves({ spec, curves, area }, context);
   const figure = html`<figure class="chart" data-chart="${index}">${caption(spec, curves, context)}${stack && legend(stack)}${svg(body, { frame: SMALL, label: describe(spec.title, curves, spec) })}</figure>`;
   return { figure, readout: { unit: spec.unit, curves } };
 }
@@ -105,26 +107,46 @@ function health(metric: string, jobs: ChartContext['jobs']): Html | null {
 interface Curves {
   spec: ChartSpec;
   curves: readonly (readonly Point[])[];
-  bands: readonly (readonly BandPoint[])[];
+  /** Around the only job. */
+  area: readonly BandPoint[];
 }
 
-function drawCurves({ spec, curves, bands }: Curves, { xDomain }: ChartContext): string {
-  const ends = bands.flat().flatMap(({ low, high }) => [low, high]);
-  const [low, high] = extent([...curves.flat().map(({ y }) => y), ...ends]) ?? [0, 1];
+function drawCurves({ spec, curves, area }: Curves, { xDomain, areSeeds }: ChartContext): string {
+  const [low, high] = extent([...curves.flat().map(({ y }) => y), ...area.flatMap((slice) => [slice.low, slice.high])]) ?? [0, 1];
   const { x, y, axes } = axesOf(SMALL, xDomain, niceDomain([Math.min(low, 0), high]), spec);
-  const lines = curves.map((points, job) => lineOf(points, { job, isSparse: spec.isSparse ?? false, width: SMALL.width }, x, y));
-  const areas = bands.map((points) => (spec.isSparse ? `<path class="whiskers j0" d="${svgWhiskersPath(points, x, y)}"/>` : `<path class="band j0" d="${svgBandPath(thinBand(points), x, y)}"/>`));
-  return axes + areas.join('') + lines.join('');
+  const around = spec.isSparse ? `<path class="whiskers j0" d="${svgWhiskersPath(area, x, y)}"/>` : `<path class="band j0" d="${svgBandPath(thinBand(area), x, y)}"/>`;
+  return axes + around + linesOf(curves, { isSparse: spec.isSparse ?? false, areSeeds, width: SMALL.width }, x, y);
+}
+
+interface LineOptions {
+  isSparse: boolean;
+  areSeeds: boolean;
+  width: number;
+}
+
+/** The curves of all jobs; of seeds faintly, under their mean and over the area from the lowest to the highest of them. */
+export function linesOf(curves: readonly (readonly Point[])[], { isSparse, areSeeds, width }: LineOptions, x: Scale, y: Scale): string {
+  if (!areSeeds) return curves.map((points, job) => lineOf(points, { job, isSparse, width }, x, y)).join('');
+  const lines = curves.map((points) => (isSparse || !isSmoothed(points) ? points : smoothed(points)));
+  const { area, middle } = meanOf(lines);
+  const path = (line: readonly Point[]) => svgLinePath(downsample(line, width / 2), x, y);
+  return [
+    `<path class="band mean" d="${svgBandPath(thinBand(area, width / 2), x, y)}"/>`,
+    ...lines.map((points, job) => `<path class="line seed j${job % 8}" d="${path(points)}"/>`),
+    `<path class="line mean" d="${path(middle)}"/>`,
+    isSparse ? `<path class="marks mean" d="${svgDiamondsPath(middle, x, y, 3.5)}"/>` : '',
+  ].join('');
 }
 
 /** Scales of a frame and its drawn axes. `axisAt`: where the step labels stand, when something lies between them and the plot. */
 export function axesOf(frame: Frame, xDomain: Domain, yDomain: Domain, { unit }: Pick<ChartSpec, 'unit'>, axisAt = frame.height - frame.bottom) {
   const x = linearScale(xDomain, [frame.left, frame.width - frame.right]);
   const y = linearScale(yDomain, [frame.height - frame.bottom, frame.top]);
-  const count = frame.height > 240 ? 5 : 3;
+  const isLarge = frame.height > 240;
+  const count = isLarge ? 5 : 3;
   const axes =
     svgAxis({ side: 'left', scale: y, at: frame.left, gridTo: frame.width - frame.right, count, format: tickFormat(unit, yDomain, count) }) +
-    svgAxis({ side: 'bottom', scale: x, at: axisAt, count: Math.max(3, Math.round(frame.width / 110)), ...wholeSteps(xDomain) });
+    svgAxis({ side: 'bottom', scale: x, at: axisAt, count: Math.max(3, Math.round(frame.width / 110)), ...wholeSteps(xDomain), ...(isLarge ? { label: 'step' } : {}) });
   return { x, y, axes };
 }
 
@@ -132,11 +154,11 @@ export function axesOf(frame: Frame, xDomain: Domain, yDomain: Domain, { unit }:
 const wholeSteps = ([low, high]: Domain): { ticks?: number[] } => (high - low > 6 ? {} : { ticks: Array.from({ length: high - low + 1 }, (_, step) => low + step) });
 
 /** One job's curve: marks where values are rare, a faint line under its average where they are many. */
-export function lineOf(points: readonly Point[], { job, isSparse, width }: { job: number; isSparse: boolean; width: number }, x: Scale, y: Scale): string {
+function lineOf(points: readonly Point[], { job, isSparse, width }: { job: number; isSparse: boolean; width: number }, x: Scale, y: Scale): string {
   const path = (line: readonly Point[]) => svgLinePath(downsample(line, width / 2), x, y);
   if (isSparse) return `<path class="line j${job % 8}" d="${path(points)}"/><path class="marks j${job % 8}" d="${svgDiamondsPath(points, x, y, 3.5)}"/>`;
-  if (points.length < SMOOTH_FROM) return `<path class="line j${job % 8}" d="${path(points)}"/>`;
-  return `<path class="raw j${job % 8}" d="${path(points)}"/><path class="line j${job % 8}" d="${path(smooth(points, SMOOTHING))}"/>`;
+  if (!isSmoothed(points)) return `<path class="line j${job % 8}" d="${path(points)}"/>`;
+  return `<path class="raw j${job % 8}" d="${path(points)}"/><path class="line j${job % 8}" d="${path(smoothed(points))}"/>`;
 }
 
 /** Bands keep their outline: the widest slice of each bucket. */

@@ -51,7 +51,7 @@ export function renderCheckpoints(job: ReportJob): Html | null {
   if (checkpoints.length === 0) return null;
   const head = headOf(job);
   const placed = placeCheckpoints(checkpoints, head);
-  const best = bestOf(checkpoints);
+  const best = bestCheckpoint(checkpoints)?.id ?? null;
   const notable = notableOf(placed, { head, best, job });
   const missing = checkpoints.length - notable.size;
   const rows = placed.filter(({ checkpoint }) => notable.has(checkpoint.id)).toReversed();
@@ -64,9 +64,10 @@ ${rows.slice(0, 40).map(({ checkpoint, lane }) => html`<tr class="${lane > 0 && 
 
 const marksOf = (id: string, { head, best }: { head: string | null; best: string | null }): string => [id === head && 'head', id === best && 'best'].filter(Boolean).join(', ');
 
-function bestOf(checkpoints: readonly CheckpointSummary[]): string | null {
+/** The highest held-out reward, the first of equals; null when none was measured. */
+export function bestCheckpoint(checkpoints: readonly CheckpointSummary[]): CheckpointSummary | null {
   const measured = checkpoints.filter(({ evalReward }) => evalReward !== null);
-  return measured.reduce<CheckpointSummary | null>((top, one) => (top === null || one.evalReward! > top.evalReward! ? one : top), null)?.id ?? null;
+  return measured.reduce<CheckpointSummary | null>((top, one) => (top === null || one.evalReward! > top.evalReward! ? one : top), null);
 }
 
 interface Standing {
@@ -107,8 +108,8 @@ function renderTree(placed: readonly PlacedCheckpoint[], { head, best, job }: St
     const words = `${name}${id === head ? ', the head' : ''}${id === best ? ', the best' : ''}: reward ${meanReward === null ? 'unknown' : formatNumber(meanReward)}${evalReward === null ? '' : `, held-out ${formatScore(evalReward)}`}`;
     const at = svgNumber(x(step));
     const color = meanReward === null ? null : rewardColor((meanReward - low) / (high - low));
-    return html`<g>${id === head && html`<circle class="head" cx="${at}" cy="${y(lane)}" r="${radius + 3.5}"/>`}<circle class="node"${color && html` fill="${color}"`} cx="${at}" cy="${y(lane)}" r="${radius}"/>${id === best && html`<text class="best" x="${at}" y="${y(lane) - 10}" text-anchor="middle">★</text>`}<title>${words}</title></g>`;
+    return html`<g>${id === head && html`<circle class="head" cx="${at}" cy="${y(lane)}" r="${radius + 3.5}"/>`}<circle class="${color === null ? 'node unknown' : 'node'}"${color && html` fill="${color}"`} cx="${at}" cy="${y(lane)}" r="${radius}"/>${id === best && html`<text class="best" x="${at}" y="${y(lane) - 10}" text-anchor="middle">★</text>`}<title>${words}</title></g>`;
   });
   const ticks = [...new Set([first, Math.round((first + last) / 2), last])];
-  return html`<svg class="tree" viewBox="0 0 ${width} ${height}" role="img" aria-label="${placed.length} checkpoints on ${lanes} branches"><path class="link" d="${links.join('')}"/>${nodes}${ticks.map((tick) => html`<text x="${svgNumber(x(tick))}" y="${height - 4}" text-anchor="middle">${tick === 0 ? 'base' : `step ${tick}`}</text>`)}</svg>`;
+  return html`<svg class="tree" viewBox="0 0 ${width} ${height}" role="img" aria-label="${placed.length} checkpoints on ${lanes} branches"><path class="link" d="${links.join('')}"/>${nodes}${ticks.map((tick) => html`<text x="${svgNumber(x(tick))}" y="${height - 4}" text-anchor="${tick === first ? 'start' : 'middle'}">${tick === 0 ? 'base' : `step ${tick}`}</text>`)}</svg>`;
 }

@@ -41,12 +41,16 @@ for (const { plots } of charts) for (const plot of plots) {
   plot.addEventListener('click', (event) => showStep(data.steps[indexAt(plot, event)]));
 }
 
-// Filter.
+// Filter. Without one the page shows the last steps; more on demand.
 const form = document.getElementById('filter');
+const more = document.getElementById('more');
 const rollouts = all('.rollout');
+const FIRST = 12;
+let limit = FIRST;
+const textOf = (rollout) => (rollout.words ??= all('bdi, pre, dd', rollout).map((e) => e.textContent).join('\n').toLowerCase());
 const filter = () => {
-  const { job, step, why, low, high, text } = form.elements;
-  const words = text.value.trim().toLowerCase();
+  const { job, step, why, low, high, task, text } = form.elements;
+  const [wanted, words] = [task.value.trim().toLowerCase(), text.value.trim().toLowerCase()];
   let count = 0;
   for (const rollout of rollouts) {
     const d = rollout.dataset;
@@ -54,27 +58,41 @@ const filter = () => {
     rollout.hidden = !(
       (!job || !job.value || d.job === job.value) && (!step.value || d.step === step.value) && (!why.value || d.why.split(' ').includes(why.value)) &&
       (low.value === '' || reward >= +low.value) && (high.value === '' || reward <= +high.value) &&
-      (!words || (rollout.words ??= all('bdi, pre, dd', rollout).map((e) => e.textContent).join('\n').toLowerCase()).includes(words)));
+      (!wanted || d.task.toLowerCase().includes(wanted)) && (!words || textOf(rollout).includes(words)));
     if (!rollout.hidden) count++;
   }
   const active = [...form.elements].some((input) => input.value);
+  let shown = 0, left = 0;
   for (const group of all('details.step')) {
-    group.hidden = !all('.rollout', group).some((rollout) => !rollout.hidden);
+    const matches = all('.rollout', group).some((rollout) => !rollout.hidden);
+    group.hidden = !matches || ++shown > limit;
+    if (matches && group.hidden) left++;
     if (active) group.open = !group.hidden;
   }
-  document.getElementById('count').textContent = count + ' of ' + rollouts.length + ' shown';
+  more.hidden = left === 0;
+  more.textContent = 'Show ' + Math.min(left, 4 * FIRST) + ' more of ' + left + ' steps';
+  document.getElementById('count').textContent = count + ' of ' + rollouts.length + ' match';
+};
+const changed = () => {
+  limit = FIRST;
+  filter();
 };
 const showStep = (step) => {
   const options = form ? [...form.elements.step.options].filter((option) => option.value) : [];
   if (options.length === 0) return;
   form.elements.step.value = options.reduce((a, b) => (Math.abs(b.value - step) < Math.abs(a.value - step) ? b : a)).value;
-  filter();
+  changed();
   document.getElementById('rollouts').scrollIntoView({ behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' });
 };
 if (form) {
   form.hidden = false;
-  form.addEventListener('input', filter);
+  form.addEventListener('input', changed);
   form.addEventListener('submit', (event) => event.preventDefault());
+  form.addEventListener('reset', () => setTimeout(changed));
+  more.addEventListener('click', () => {
+    limit += 4 * FIRST;
+    filter();
+  });
   filter();
 }
 
@@ -98,7 +116,7 @@ for (const rollout of rollouts) rollout.addEventListener('toggle', () => {
   const box = document.createElement('div');
   box.className = 'text whole';
   box.append(title, line);
-  rollout.querySelector('.body').insertBefore(box, rollout.querySelector('dl'));
+  rollout.querySelector('dl').before(box);
 });
 
 for (const button of all('button.copy')) {

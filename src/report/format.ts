@@ -1,3 +1,4 @@
+/** @file Numbers, times and units as the report writes them. */
 import { formatDuration, formatNumber, formatTick, niceStep } from '../plot/index.ts';
 import type { Domain } from '../plot/index.ts';
 import type { Unit } from './sections.ts';
@@ -22,6 +23,12 @@ export function tickFormat(unit: Unit, [low, high]: Domain, count: number): (val
 
 /** A score to three decimals, as the command line tells it; a dash for none. */
 export const formatScore = (value: number | null | undefined): string => (value === null || value === undefined ? '–' : value.toFixed(3));
+
+/** `+0.170 [+0.078, +0.257]` */
+export function formatChange({ value, low, high }: { value: number; low: number | null; high: number | null }): string {
+  const signed = (score: number) => `${score < 0 ? '−' : '+'}${formatScore(Math.abs(score))}`;
+  return low === null || high === null ? signed(value) : `${signed(value)} [${signed(low)}, ${signed(high)}]`;
+}
 
 /** `2026-11-23 09:41:17 UTC` */
 export const formatDate = (iso: string): string => `${iso.slice(0, 19).replace('T', ' ')} UTC`;

@@ -25,7 +25,8 @@ export function html(strings: TemplateStringsArray, ...values: readonly Content[
 function markupOf(value: Content): string {
   if (value === null || value === undefined || value === false) return '';
   if (value instanceof Html) return value.markup;
-  if (typeof value === 'object') return value.map(markupOf).join('');
+  // Anything else is text, whatever its type says: values come from files.
+  if (Array.isArray(value)) return (value as readonly Content[]).map(markupOf).join('');
   return escapeXml(String(value));
 }
 

@@ -8,11 +8,11 @@ import type { CheckpointSummary, EventType, JobEvent, MetricsRow } from '../even
 import { type JobMeta, type StoredJob, readJobMetrics } from '../pipeline/index.ts';
 
 /** The events that a report tells. Most lines of the file are single rollouts, which are read from their own files. */
-const told = [
-  'job-started', 'job-finished', 'warning', 'checkpoint-saved', 'promoted', 'promotion-held', 'rolled-back', 'watch-changed', 'exported',
+export const toldTypes = [
+  'job-started', 'job-finished', 'warning', 'eval-finished', 'checkpoint-saved', 'promoted', 'rolled-back', 'exported',
 ] as const satisfies readonly EventType[];
 
-type Told = (typeof told)[number];
+type Told = (typeof toldTypes)[number];
 export type ToldEvents = { [K in Told]: JobEvent<K>[] };
 
 export interface ReportJob {
@@ -60,8 +60,8 @@ async function readJson<T>(path: string): Promise<T | null> {
 
 /** Line by line: the file of a long job does not fit into a string. Torn lines are passed over. */
 async function readEvents(path: string): Promise<ToldEvents> {
-  const events = Object.fromEntries(told.map((type) => [type, []])) as unknown as Record<Told, JobEvent[]>;
-  const pattern = new RegExp(`^\\{"type":"(${told.join('|')})"`);
+  const events = Object.fromEntries(toldTypes.map((type) => [type, []])) as unknown as Record<Told, JobEvent[]>;
+  const pattern = new RegExp(`^\\{"type":"(${toldTypes.join('|')})"`);
   const file = createReadStream(path, 'utf8');
   try {
     for await (const line of createInterface({ input: file, crlfDelay: Infinity })) {

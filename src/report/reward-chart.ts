@@ -1,8 +1,8 @@
 /** @file The large curve: reward over its spread, held-out marks with their intervals, the start as a rule, the head's fate along the axis. */
-import { type Point, extent, niceDomain, svgBandPath, svgDiamondsPath, svgNumber, svgWhiskersPath } from '../plot/index.ts';
-import { type ChartContext, type Frame, type Readout, axesOf, describe, lineOf, svg, thinBand } from './chart.ts';
+import { type Point, type Scale, extent, niceDomain, svgBandPath, svgDiamondsPath, svgNumber, svgWhiskersPath } from '../plot/index.ts';
+import { type ChartContext, type Frame, type Readout, axesOf, describe, isSmoothed, linesOf, svg, thinBand } from './chart.ts';
 import { formatScore, formatValue } from './format.ts';
-import { type Html, html } from './html.ts';
+import { type Html, clip, html, visibleLine } from './html.ts';
 import type { ReportJob } from './read-job.ts';
 import { band, curve, evaluations, fates, spreadOfReward } from './series.ts';
 
@@ -32,7 +32,7 @@ export function renderRewardChart(jobs: readonly ReportJob[], index: number, con
     const grown = { ...frame, height: frame.height + strips, bottom: frame.bottom + strips };
     return svg(draw({ frame: grown, metric, curves, marks }, context), { frame: grown, label, className });
   });
-  const figure = html`<figure class="chart main" data-chart="${index}">${caption({ title, metric, curves, marks, context })}${drawings}${key(context, marks, metric)}</figure>`;
+  const figure = html`<figure class="chart main" data-chart="${index}">${caption({ title, metric, curves, marks, context })}${drawings}${key({ title, metric, curves, marks, context })}</figure>`;
   const held = marks.map((list) => list.map(({ step, value }): Point => ({ x: step, y: value })));
   return { figure, readouts: [{ unit: 'number', curves }, { unit: 'number', curves: held }] };
 }
@@ -60,14 +60,16 @@ function draw({ frame, metric, curves, marks }: Drawing, context: ChartContext):
   const heldOut = marks.map((list, job) => {
     const points = list.map(({ step, value }): Point => ({ x: step, y: value }));
     const tone = single ? 'held' : `j${job % 8}`;
-    return `<path class="whiskers ${tone}" d="${svgWhiskersPath(whiskers[job]!, x, y)}"/><path class="marks ${tone}" d="${svgDiamondsPath(points, x, y, 5)}"/>`;
+    // Side by side: jobs are measured after the same steps.
+    const beside: Scale = Object.assign((step: number) => x(step) + (job - (marks.length - 1) / 2) * Math.min(8, 40 / marks.length), { domain: x.domain, range: x.range });
+    return `<path class="whiskers ${tone}" d="${svgWhiskersPath(whiskers[job]!, beside, y)}"/><path class="marks ${tone}" d="${svgDiamondsPath(points, beside, y, points.length > 40 ? 3 : single ? 5 : 4)}"/>`;
   });
   return [
     axes,
     single ? stageLines(context, frame, x) : '',
     `<path class="band j0" d="${svgBandPath(thinBand(spread, frame.width / 2), x, y)}"/>`,
     baseline ? across(baseline.value, 'baseline') : '',
-    ...curves.map((points, job) => lineOf(points, { job, isSparse: false, width: frame.width }, x, y)),
+    linesOf(curves, { isSparse: false, areSeeds: context.areSeeds, width: frame.width }, x, y),
     ...heldOut,
     ...context.jobs.map((_, job) => headStrip(job, context, frame, x)),
   ].join('');
@@ -81,7 +83,7 @@ function stageLines({ jobs: [rows = []] }: ChartContext, frame: Frame, x: (step:
   return begins
     .map(({ step, stage }) => {
       const at = svgNumber(x(step - 0.5));
-      return `<line class="stage" x1="${at}" x2="${at}" y1="${frame.top}" y2="${frame.height - frame.bottom}"/>${html`<text class="stage" x="${at}" dx="4" y="${frame.top + 9}">${stage}</text>`.markup}`;
+      return `<line class="stage" x1="${at}" x2="${at}" y1="${frame.top}" y2="${frame.height - frame.bottom}"/>${html`<text class="stage" x="${at}" dx="4" y="${frame.top + 9}">${clip(visibleLine(stage), 28)}</text>`.markup}`;
     })
     .join('');
 }
@@ -118,16 +120,18 @@ function caption({ title, metric, curves, marks, context }: Caption): Html {
     const last = points.findLast(({ y }) => y !== null)?.y ?? null;
     return html`<output class="value j${job % 8}">${last === null ? '–' : formatValue.number(last)}</output>`;
   });
-  const held = marks.map((list, job) => html`<output class="value ${single ? 'held' : `j${job % 8}`}" data-held="">${formatScore(list.at(-1)?.value)}</output>`);
+  const held = marks.map((list, job) => html` <output class="value ${single ? 'held' : `j${job % 8}`}">${formatScore(list.at(-1)?.value)}</output>`);
   return html`<figcaption><span class="title">${title}</span><code>${metric}</code><span class="values">${values}${marks.some((list) => list.length > 0) && html`<span class="heldout">held-out ◆ ${held}</span>`}</span></figcaption>`;
 }
 
 /** What the signs mean: only those that are there. */
-function key({ jobs }: ChartContext, marks: Marks, metric: string): Html {
+function key({ metric, curves, marks, context: { jobs, areSeeds } }: Caption): Html {
   const single = jobs.length === 1;
   const present = new Set(jobs.flatMap((rows) => fates(rows).map(({ fate }) => fate)));
   const baseline = single ? marks[0]!.find(({ isBaseline }) => isBaseline) : undefined;
   const entries: (Html | false | undefined)[] = [
+    areSeeds && html`<span><i class="swatch mean"></i>mean of ${jobs.length} seeds, from the lowest to the highest of them</span>`,
+    curves.some(isSmoothed) && html`<span><i class="swatch smooth"></i>moving average${!areSeeds && ' over single steps'}</span>`,
     single && metric === 'reward' && band(jobs[0]!, spreadOfReward).length > 0 && html`<span><i class="swatch area"></i>± spread within a group</span>`,
     marks.some((list) => list.length > 0) && html`<span><b class="${single ? 'held' : ''}">◆</b> held-out, with its interval</span>`,
     baseline && html`<span><i class="swatch rule"></i>held-out before the first step: ${formatScore(baseline.value)}</span>`,

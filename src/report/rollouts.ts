@@ -8,6 +8,7 @@ import { type Sample, type StepSamples, type Why, spread } from './samples.ts';
 
 /** About the most that the rollouts of all jobs may add to the page. */
 const MAX_BYTES = 5_000_000;
+const MAX_MATES = 16;
 
 const names: { readonly [W in Why]: string } = { best: 'best', worst: 'worst', failed: 'no verdict', truncated: 'truncated', random: 'by chance' };
 
@@ -40,7 +41,7 @@ interface Range {
 }
 
 export function renderRollouts(jobs: readonly JobSamples[]): { section: Html; tokens: TokenData } | null {
-  const rewards = jobs.flatMap(({ steps }) => steps.flatMap(({ samples }) => samples.flatMap(({ group }) => group.flatMap((reward) => reward ?? []))));
+  const rewards = jobs.flatMap(({ steps }) => steps.flatMap(({ samples }) => samples.flatMap(({ group }) => group.flatMap(({ reward }) => reward ?? []))));
   const range = rewards.reduce(({ low, high }, reward) => ({ low: Math.min(low, reward), high: Math.max(high, reward) }), { low: 0, high: 1 });
   const shown = jobs.map(({ steps }, job) => fit(job, steps, range, MAX_BYTES / jobs.length));
   if (shown.every((steps) => steps.length === 0)) return null;
@@ -48,7 +49,7 @@ export function renderRollouts(jobs: readonly JobSamples[]): { section: Html; to
   const section = html`<section id="rollouts"><h2>Rollouts</h2>
 <p class="lead">Of each step the best and the worst, one without a verdict and one cut off if there were any, and some by chance. ${shown.map((steps, job) => describeShare(steps, jobs[job]!, jobs.length > 1))}</p>
 ${renderFilter(shown, jobs)}
-<div id="steps">${shown.map((steps, job) => steps.toReversed().map((entry, index) => renderStep(entry, { job, isOpen: index === 0, jobs })))}</div></section>`;
+<div id="steps">${shown.map((steps, job) => steps.toReversed().map((entry, index) => renderStep(entry, { job, isOpen: index === 0, jobs })))}</div><button class="more" type="button" id="more" hidden></button></section>`;
   return { section, tokens };
 }
 
@@ -61,14 +62,16 @@ function describeShare(steps: readonly Rendered[], { stepsOnDisk, job }: JobSamp
 function renderFilter(shown: readonly (readonly Rendered[])[], jobs: readonly JobSamples[]): Html {
   const steps = [...new Set(shown.flat().map(({ step }) => step.step))].sort((a, b) => a - b);
   const present = new Set(shown.flat().flatMap(({ items }) => items.flatMap(({ sample }) => sample.why)));
+  const tasks = [...new Set(shown.flat().flatMap(({ items }) => items.map(({ sample }) => visibleLine(sample.taskId))))].sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
   const option = (value: string | number, text: string) => html`<option value="${value}">${text}</option>`;
   return html`<form id="filter" hidden>
 ${jobs.length > 1 && html`<label>Job <select name="job"><option value="">all</option>${jobs.map(({ job }, index) => option(index, job.meta.id))}</select></label>`}
 <label>Step <select name="step"><option value="">all</option>${steps.map((step) => option(step, String(step)))}</select></label>
 <label>Which <select name="why"><option value="">all</option>${(Object.keys(names) as Why[]).filter((why) => present.has(why)).map((why) => option(why, names[why]))}</select></label>
 <label>Reward <span class="pair"><input name="low" type="number" step="any" placeholder="from" aria-label="reward from"> – <input name="high" type="number" step="any" placeholder="to" aria-label="reward to"></span></label>
-<label class="grow">Task or text <input name="text" type="search" placeholder="task, prompt, completion"></label>
-<output id="count"></output></form>`;
+<label>Task <input name="task" type="search" list="tasks" placeholder="any"></label><datalist id="tasks">${tasks.map((task) => html`<option value="${task}"></option>`)}</datalist>
+<label class="grow">Text <input name="text" type="search" placeholder="in prompt, completion, error"></label>
+<button type="reset">clear</button><output id="count"></output></form>`;
 }
 
 function renderStep({ step, items }: Rendered, { job, isOpen, jobs }: { job: number; isOpen: boolean; jobs: readonly JobSamples[] }): Html {
@@ -82,11 +85,11 @@ function renderSample(sample: Sample, { job, step, range }: { job: number; step:
   const { id, taskId, why, prompt, completion, reward, advantage, stopReason, error, tokenCount } = sample;
   const key = `${job}/${id}`;
   const share = reward === null ? 0 : (reward - range.low) / (range.high - range.low);
-  const markup = html`<details class="rollout" data-job="${job}" data-step="${step}" data-why="${why.join(' ')}" data-reward="${reward ?? ''}" data-id="${key}">
+  const markup = html`<details class="rollout" data-job="${job}" data-step="${step}" data-why="${why.join(' ')}" data-reward="${reward ?? ''}" data-task="${visibleLine(taskId)}" data-id="${key}">
 <summary><span class="reward">${reward === null ? '–' : formatNumber(reward)}</span>${meter(share, reward === null)}<span class="why">${why.map((reason) => html`<i class="${reason}">${names[reason]}</i>`)}</span><span class="texts"><bdi>${clip(visibleLine(prompt), 120)}</bdi><span class="arrow"> → </span><bdi class="answer">${completion === '' ? '(empty)' : clip(visibleLine(completion), 160)}</bdi></span></summary>
 <div class="body"><div class="text"><h4>Prompt</h4><pre dir="auto">${prompt}</pre></div><div class="text"><h4>Completion</h4><pre dir="auto" class="completion">${completion}</pre></div>
-<dl><dt>task</dt><dd>${visibleLine(taskId)}</dd><dt>advantage</dt><dd>${advantage === null ? 'none' : formatSigned(advantage)}</dd><dt>group</dt><dd>${groupStrip(sample, range)}</dd><dt>tokens</dt><dd>${tokenCount}, ended by ${stopReason.replaceAll('_', ' ')}</dd>${error && html`<dt>error</dt><dd class="bad">${error.phase}, ${error.type.replaceAll('_', ' ')}: ${visible(clip(error.message, 2000))}</dd>`}<dt>trace</dt><dd><code>${id}</code></dd></dl>
-${sample.subscores.length > 0 && html`<table class="subscores"><thead><tr><th>part</th><th>score</th><th>weight</th></tr></thead><tbody>${subscoreRows(sample.subscores, 0)}</tbody></table>`}</div></details>
+<dl><dt>task</dt><dd>${visibleLine(taskId)}</dd><dt>advantage</dt><dd>${advantage === null ? 'none' : formatSigned(advantage)}</dd><dt>tokens</dt><dd>${tokenCount}, ended by ${stopReason.replaceAll('_', ' ')}</dd>${error && html`<dt>error</dt><dd class="bad">${error.phase}, ${error.type.replaceAll('_', ' ')}: ${visible(clip(error.message, 2000))}</dd>`}<dt>trace</dt><dd><code>${id}</code></dd></dl>
+${sample.subscores.length > 0 && html`<table class="subscores"><thead><tr><th>part</th><th>score</th><th>weight</th></tr></thead><tbody>${subscoreRows(sample.subscores, 0)}</tbody></table>`}${sample.group.length > 1 && renderGroup(sample, range)}</div></details>
 `;
   const tokens: TokenData = sample.tokens ? { [key]: { t: sample.tokens.texts, p: sample.tokens.logprobs.map((logprob) => Number(logprob.toFixed(3))) } } : {};
   return { sample, markup, tokens };
@@ -98,15 +101,14 @@ function meter(share: number, isEmpty: boolean): Html {
   return html`<svg class="meter" viewBox="0 0 40 8" aria-hidden="true"><rect class="rail" width="40" height="8" rx="1.5"/>${!isEmpty && html`<rect width="${width.toFixed(1)}" height="8" rx="1.5" fill="${rewardColor(share)}"/>`}</svg>`;
 }
 
-/** The rewards of the whole group, as bars; this rollout's own is underlined. */
-function groupStrip({ group, place }: Sample, { low, high }: Range): Html {
-  const cells = group.slice(0, 64);
-  const words = cells.map((reward) => (reward === null ? 'none' : formatNumber(reward))).join(', ');
-  return html`<svg class="group" style="width:${cells.length * 9}px" viewBox="0 0 ${cells.length * 9} 20" role="img" aria-label="rewards ${words}"><title>${words}</title>${cells.map((reward, index) => {
+/** What the model answered to the same task in the same step: this rollout's advantage is its distance to their mean. */
+function renderGroup({ group, place }: Sample, { low, high }: Range): Html {
+  const shown = group.slice(0, MAX_MATES);
+  const rows = shown.map(({ reward, advantage, answer }, index) => {
     const share = reward === null ? 0 : (reward - low) / (high - low);
-    const height = reward === null ? 0 : 2 + share * 14;
-    return html`${reward === null ? html`<text x="${index * 9 + 4}" y="15" text-anchor="middle">×</text>` : html`<rect x="${index * 9}" y="${(16 - height).toFixed(1)}" width="7" height="${height.toFixed(1)}" fill="${rewardColor(share)}"/>`}${index === place && html`<rect class="own" x="${index * 9}" y="18" width="7" height="2"/>`}`;
-  })}</svg>`;
+    return html`<tr${index === place && html` class="own"`}><td class="n">${reward === null ? '–' : formatNumber(reward)}</td><td>${meter(share, reward === null)}</td><td class="n">${advantage === null ? '' : formatSigned(advantage)}</td><td class="texts"><bdi>${answer === '' ? '(empty)' : answer}</bdi></td></tr>`;
+  });
+  return html`<div><h4>The ${group.length} answers of its group${group.length > shown.length && `, the first ${shown.length} of them`}</h4><table class="mates"><thead><tr><th class="n">reward</th><th></th><th class="n">advantage</th><th>answer</th></tr></thead><tbody>${rows}</tbody></table></div>`;
 }
 
 const subscoreRows = (subscores: readonly Subscore[], depth: number): Html[] =>

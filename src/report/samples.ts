@@ -2,7 +2,7 @@
 import type { Rollout, RolloutError, StopReason, Subscore } from '../events.ts';
 import { openJobFiles } from '../pipeline/index.ts';
 import { permutation } from '../util/random.ts';
-import { visible } from './html.ts';
+import { clip, visible, visibleLine } from './html.ts';
 
 export type Why = 'best' | 'worst' | 'failed' | 'truncated' | 'random';
 
@@ -15,8 +15,8 @@ export interface Sample {
   completion: string;
   reward: number | null;
   advantage: number | null;
-  /** Rewards of its whole group, in order; this one is at `place`. */
-  group: (number | null)[];
+  /** Its whole group, in order, each answer in a line; this one is at `place`. */
+  group: { reward: number | null; advantage: number | null; answer: string }[];
   place: number;
   stopReason: StopReason;
   error: RolloutError | null;
@@ -48,17 +48,21 @@ const RANDOM = 3;
 /** Longer texts lose their middle. */
 const MAX_CHARACTERS = 6000;
 const MAX_TOKENS = 1000;
+const MAX_ANSWER = 100;
 
 export async function sampleRollouts(directory: string, { tokenTexts, maxSteps = MAX_STEPS, random = RANDOM }: SampleOptions): Promise<{ steps: StepSamples[]; stepsOnDisk: number }> {
   const files = openJobFiles(directory);
   const onDisk = await files.rolloutSteps();
   const steps: StepSamples[] = [];
   for (const step of spread(onDisk, maxSteps)) {
-    const rollouts = await files.readRollouts(step);
+    const rollouts = (await files.readRollouts(step)).filter(isRollout);
     if (rollouts.length > 0) steps.push({ step, total: rollouts.length, samples: choose(rollouts, step, random).map(([rollout, why]) => toSample(rollout, why, rollouts, tokenTexts)) });
   }
   return { steps, stepsOnDisk: onDisk.length };
 }
+
+const isRollout = (rollout: Rollout | null): rollout is Rollout =>
+  [rollout?.id, rollout?.taskId, rollout?.prompt, rollout?.completion].every((text) => typeof text === 'string') && Array.isArray(rollout?.turns) && Array.isArray(rollout.subscores);
 
 /** At most `count` of the items, evenly spread, with both ends. */
 export function spread<T>(items: readonly T[], count: number): T[] {
@@ -90,7 +94,7 @@ function toSample(rollout: Rollout, why: Why[], all: readonly Rollout[], tokenTe
     ...{ id, taskId, why, reward, advantage, stopReason, error, subscores },
     prompt: shorten(prompt),
     completion: shorten(completion),
-    group: group.map((other) => other.reward),
+    group: group.map((other) => ({ reward: other.reward, advantage: other.advantage ?? null, answer: clip(visibleLine(other.completion), MAX_ANSWER) })),
     place: group.indexOf(rollout),
     tokenCount: ids.length,
     tokens: tokenTexts && ids.length > 0 ? { texts: tokenTexts(shown).map(visible), logprobs: logprobs.slice(0, MAX_TOKENS) } : null,

@@ -1,6 +1,7 @@
 /** @file A job's metrics as curves over its steps. */
 import type { MetricsRow } from '../events.ts';
 import type { BandPoint, Point } from '../plot/index.ts';
+import { mean } from '../util/statistics.ts';
 
 /** Where a curve is interrupted: the stage changed, or other weights came back. */
 function breaksBefore(row: MetricsRow, previous: MetricsRow | undefined, rolledBack: boolean): boolean {
@@ -41,9 +42,20 @@ export const band = (rows: readonly MetricsRow[], bandOf: BandOf): BandPoint[] =
     return low === null || low === undefined || high === null || high === undefined ? null : { low, high };
   }).map(({ row, value }) => ({ x: row.step, low: value?.low ?? null, high: value?.high ?? null }));
 
-/** `share` of the spread between neighbours: from `reward ± within_group_reward_std`. */
-export const spreadOfReward: BandOf = ({ reward, within_group_reward_std: spread }) =>
-  reward === undefined || spread === undefined ? [undefined, undefined] : [reward - spread, reward + spread];
+/** `reward ± within_group_reward_std`, but no further than some rollout of the step got. */
+export const spreadOfReward: BandOf = ({ reward, within_group_reward_std: spread, reward_min: low = -Infinity, reward_max: high = Infinity }) =>
+  reward === undefined || spread === undefined ? [undefined, undefined] : [Math.max(low, reward - spread), Math.min(high, reward + spread)];
+
+/** The mean of several curves and the area from the lowest to the highest, at the steps where every one of them has a value. */
+export function meanOf(curves: readonly (readonly Point[])[]): { middle: Point[]; area: BandPoint[] } {
+  const known = curves.map((points) => new Map(points.flatMap(({ x, y }) => (y === null ? [] : [[x, y] as const]))));
+  const steps = [...(known[0]?.keys() ?? [])].filter((step) => known.every((values) => values.has(step)));
+  const slices = steps.map((step) => ({ step, values: known.map((values) => values.get(step)!) }));
+  return {
+    middle: slices.map(({ step, values }) => ({ x: step, y: mean(values) })),
+    area: slices.map(({ step, values }) => ({ x: step, low: Math.min(...values), high: Math.max(...values) })),
+  };
+}
 
 export interface Evaluated {
   step: number;

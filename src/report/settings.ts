@@ -42,6 +42,13 @@ export function incomparable(jobs: readonly ReportJob[]): string | null {
   return parts.length === 0 ? null : `These jobs have different ${parts.map((part) => `${part}s`).join(' and ')}: their curves do not measure the same thing.`;
 }
 
+/** Do they differ in nothing but the seed? Only then does their mean say something. */
+export function areSeedsOfOne(jobs: readonly ReportJob[]): boolean {
+  if (jobs.length < 2 || incomparable(jobs) !== null || jobs.some(({ pipeline }) => pipeline === null)) return false;
+  const isFree = ({ path }: Change) => path === 'seed' || path === 'taskset.seed' || path === 'model.name';
+  return jobs.every(({ pipeline }) => diffPipelines(jobs[0]!.pipeline!, pipeline!).every(isFree)) && new Set(jobs.map(({ meta }) => meta.seed)).size === jobs.length;
+}
+
 export function renderEnvironment({ meta, events }: ReportJob): Html {
   const started = events['job-started'].at(-1);
   const { hashes, host, versions, git } = meta;

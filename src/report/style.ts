@@ -23,25 +23,30 @@ small, .muted { color: var(--soft); font-size: .87rem; font-weight: 400; }
 .lead { color: var(--soft); max-width: 72ch; margin-bottom: 18px; }
 header .eyebrow { color: var(--soft); font-size: .87rem; display: flex; flex-wrap: wrap; gap: 4px 16px; justify-content: space-between; }
 h1 { font-size: 1rem; font-weight: 600; margin: 28px 0 6px; color: var(--soft); }
-.verdict { font-size: clamp(1.5rem, 4.2vw, 2.15rem); line-height: 1.22; letter-spacing: -.02em; font-weight: 600; text-wrap: balance; max-width: 30ch; }
+.verdict { font-size: clamp(1.5rem, 4.2vw, 2.15rem); line-height: 1.22; letter-spacing: -.02em; font-weight: 600; text-wrap: balance; max-width: 26ch; }
 .detail { color: var(--soft); margin: 10px 0 0; max-width: 72ch; }
-.numbers { display: flex; flex-wrap: wrap; gap: 18px 44px; margin: 30px 0; }
-.numbers dt { font-size: .8rem; color: var(--soft); }
-.numbers dd { font-size: 1.2rem; letter-spacing: -.01em; }
-.numbers dd small { font-size: .87rem; letter-spacing: 0; }
-.command { display: flex; align-items: stretch; margin: 6px 0 0; background: var(--code); border-radius: 6px; }
-.command pre { margin: 0; padding: 11px 14px; overflow-x: auto; flex: 1; white-space: pre; }
-button.copy { font: inherit; font-size: .82rem; border: 0; border-left: 1px solid var(--line); background: none; color: var(--soft); padding: 0 14px; cursor: pointer; }
-button.copy[hidden] { display: none; }
-button.copy:hover { color: var(--ink); }
-.label { font-size: .8rem; color: var(--soft); margin-top: 24px; }
-nav { display: flex; flex-wrap: wrap; gap: 4px 20px; margin-top: 30px; font-size: .9rem; }
+.hero { display: grid; grid-template-columns: minmax(0, 1fr) minmax(260px, 370px); gap: 20px 56px; align-items: end; margin-top: 28px; } .hero h1 { margin-top: 0; } .hero > :only-child { grid-column: 1 / -1; }
+.intervals text { font-size: 12px; } .intervals .name { font-size: 13px; } .intervals .score { font-size: 13px; font-weight: 600; fill: var(--ink); }
+.interval { stroke-width: 5; stroke-linecap: round; stroke: var(--soft); opacity: .38; } .interval.better { stroke: var(--ok); } .interval.worse { stroke: var(--bad); }
+svg path.point { fill: var(--soft); stroke: var(--page); stroke-width: 1.5; } svg path.point.better { fill: var(--ok); } svg path.point.worse { fill: var(--bad); }
+.numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, max-content)); gap: 16px 48px; margin: 26px 0 0; }
+.numbers dt, .commands dt { font-size: .8rem; color: var(--soft); }
+.numbers dd { font-size: 1.2rem; letter-spacing: -.01em; line-height: 1.35; }
+.numbers dd small { letter-spacing: 0; display: block; }
+.commands { display: grid; gap: 6px; margin-top: 26px; } .commands > div { display: grid; grid-template-columns: 9.5em minmax(0, 1fr); align-items: baseline; } .commands dt small { display: block; }
+.command { display: flex; align-items: stretch; background: var(--code); border-radius: 6px; min-width: 0; }
+.command pre { margin: 0; padding: 8px 14px; overflow-x: auto; flex: 1; white-space: pre; }
+button { font: inherit; font-size: .82rem; border: 0; background: none; color: var(--soft); cursor: pointer; }
+button[hidden] { display: none; } button:hover { color: var(--ink); }
+button.copy { border-left: 1px solid var(--line); padding: 0 14px; min-width: 5.2em; }
+button.more { padding: 12px 0; text-decoration: underline; text-underline-offset: 3px; }
+nav { display: flex; flex-wrap: wrap; gap: 4px 20px; margin-top: 22px; font-size: .9rem; }
 nav a { color: var(--soft); text-decoration: none; }
 nav a:hover { color: var(--ink); text-decoration: underline; }
-.notices { list-style: none; padding: 0; margin-top: 26px; display: grid; gap: 10px; }
+.notices { list-style: none; padding: 0; margin-top: 24px; display: grid; gap: 8px; }
 .notices li { display: grid; grid-template-columns: 20px 1fr; }
 .notices strong { font-weight: 600; }
-.well { margin-top: 26px; }
+.well { margin-top: 24px; }
 .ok { color: var(--ok); } .warn .light, .light.warn { color: var(--warn); } .bad > .light, .light.bad, b.bad, dd.bad { color: var(--bad); }
 .better { color: var(--ok); } .worse { color: var(--bad); }
 table { border-collapse: collapse; font-size: .9rem; width: 100%; }
@@ -49,7 +54,7 @@ th, td { text-align: left; font-weight: 400; padding: 6px 20px 6px 0; border-bot
 thead th { color: var(--soft); font-size: .8rem; }
 td.n, th.n { text-align: right; }
 .scroll { overflow-x: auto; }
-.jobs { margin-top: 28px; } .jobs td, .jobs th { white-space: nowrap; } .jobs th[scope] { font-weight: 500; }
+.jobs { margin-top: 28px; } svg.key { display: inline-block; width: 26px; } .jobs td, .jobs th { white-space: nowrap; } .jobs th[scope] { font-weight: 500; }
 .changes th, .settings th { width: 1%; white-space: nowrap; } .changes td { overflow-wrap: anywhere; } .settings td { overflow-wrap: anywhere; }
 .changes .name { white-space: nowrap; }
 del { text-decoration: none; color: var(--soft); } ins { text-decoration: none; font-weight: 600; }
@@ -60,7 +65,7 @@ figcaption .values { margin-left: auto; display: flex; flex-wrap: wrap; gap: 0 1
 figcaption output { font-weight: 500; }
 figcaption code { flex-basis: 100%; color: var(--soft); font-size: .75rem; }
 .main figcaption code { flex-basis: auto; } .main figcaption .title { font-size: 1.1rem; } .main .values { gap: 0 14px; }
-.main { margin-top: 18px; } .heldout { color: var(--soft); }
+.main { margin-top: 18px; } .heldout { color: var(--soft); } #reward > .lead { margin-top: 26px; }
 svg { display: block; width: 100%; height: auto; overflow: visible; }
 svg text { font-size: 11px; fill: var(--soft); font-family: inherit; }
 svg .grid { stroke: var(--grid); }
@@ -74,8 +79,9 @@ svg path.marks { stroke: var(--card); stroke-width: 1.2; } svg path.whiskers { s
 line.stage { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 1 3; } text.stage { font-size: 10.5px; }
 .cross { stroke: var(--soft); stroke-width: 1; visibility: hidden; pointer-events: none; } .cross.on { visibility: visible; }
 .rollback line { stroke: var(--bad); stroke-dasharray: 2 3; } .rollback text { fill: var(--bad); font-size: 13px; font-weight: 700; }
-.fate.held { fill: none; } .fate.skipped { opacity: .6; }
 ${jobColors()}
+svg rect.fate.held { fill: none; } .fate.skipped { opacity: .6; }
+.line.seed { stroke-width: 1; opacity: .6; } svg path.line.mean { stroke: var(--ink); stroke-width: 2; } svg path.band.mean { fill: var(--ink); opacity: .09; } svg path.marks.mean { fill: var(--ink); stroke: var(--page); }
 svg path.held { stroke: var(--held); } svg path.marks.held { fill: var(--held); stroke: var(--card); } output.held, b.held { color: var(--held); }
 svg path.stack { stroke: var(--page); stroke-width: .6; opacity: .85; }
 ${['--c0', '--c2', '--c4', '--c3', '--c1'].map((color, index) => `svg path.s${index} { fill: var(${color}); } i.s${index} { background: var(${color}); }`).join('\n')}
@@ -84,6 +90,7 @@ ${['--c0', '--c2', '--c4', '--c3', '--c1'].map((color, index) => `svg path.s${in
 .legend span { display: inline-flex; align-items: center; gap: 6px; }
 .swatch { display: inline-block; width: 14px; height: 9px; border-radius: 1.5px; }
 .swatch.area { background: var(--c0); opacity: .22; } .swatch.rule { height: 0; border-top: 2px dashed var(--base); width: 18px; border-radius: 0; }
+.swatch.mean { height: 9px; background: linear-gradient(var(--line) 0 3px, var(--ink) 3px 6px, var(--line) 6px); } .swatch.smooth { height: 2px; background: var(--c0); }
 .swatch.bar { height: 5px; background: var(--c0); } .swatch.outline { height: 5px; border: 1px solid var(--c0); } .swatch.thin { height: 1px; background: var(--c0); }
 .constants { margin-top: 22px; font-size: .85rem; color: var(--soft); display: flex; flex-wrap: wrap; gap: 2px 16px; } .constants b { color: var(--ink); font-weight: 500; }
 #at { position: fixed; right: 16px; bottom: 14px; background: var(--ink); color: var(--page); padding: 3px 10px; border-radius: 4px; font-size: .85rem; }
@@ -92,7 +99,7 @@ ${['--c0', '--c2', '--c4', '--c3', '--c1'].map((color, index) => `svg path.s${in
 #filter label { font-size: .78rem; color: var(--soft); display: grid; gap: 3px; } #filter .grow { flex: 1 1 180px; } #filter .pair { white-space: nowrap; }
 #filter input, #filter select { font: inherit; font-size: .88rem; color: var(--ink); background: var(--card); border: 1px solid var(--line); border-radius: 5px; padding: 4px 7px; min-height: 32px; max-width: 100%; }
 #filter input[type=number] { width: 5.2em; } #filter input[type=search] { width: 100%; }
-#count { font-size: .85rem; color: var(--soft); padding-bottom: 5px; }
+#count { font-size: .85rem; color: var(--soft); padding-bottom: 5px; } #filter button { padding: 0 0 6px; text-decoration: underline; text-underline-offset: 3px; } #filter [name=task] { width: 9em; }
 :focus-visible { outline: 2px solid var(--paint); outline-offset: 2px; }
 summary { cursor: pointer; }
 details.step { border-bottom: 1px solid var(--line); }
@@ -109,16 +116,16 @@ details.step > summary { padding: 9px 0; } details.step > summary b { font-weigh
 .body dl, .facts { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 3px 18px; font-size: .88rem; align-content: start; }
 .body dt, .facts dt { color: var(--soft); } .body dd, .facts dd { overflow-wrap: anywhere; white-space: pre-wrap; }
 .subscores { align-self: start; } .subscores td + td, .subscores th + th { text-align: right; width: 5em; padding-right: 4px; }
-svg.group { max-width: 100%; height: 20px; } svg .own { fill: var(--ink); }
-.tokens span { border-radius: 2px; box-shadow: inset 0 0 0 .5px var(--line); } ${[0, 14, 30, 48, 68].map((share, level) => `.tokens .p${level} { background: color-mix(in srgb, var(--held) ${share}%, transparent); }`).join(' ')}
-.tree { min-width: 640px; margin: 14px 0 6px; } svg .link { stroke: var(--soft); opacity: .55; stroke-width: 1.3; } .node { fill: var(--soft); stroke: var(--page); stroke-width: 1; } .head { fill: none; stroke: var(--ink); stroke-width: 1.6; } svg text.best { fill: var(--held); font-size: 12px; }
-.checkpoints td:first-child { color: var(--held); width: 6em; } .aside { color: var(--soft); }
+.body dl { grid-row: span 2; } .mates td, .mates th { padding: 2px 14px 2px 0; border: 0; white-space: nowrap; } .mates .meter { width: 40px; } .mates .texts { max-width: 0; width: 100%; } .own .n:first-child::before { content: '▸ '; } .own td { font-weight: 600; } .own .texts { color: var(--ink); }
+.tokens span { padding: 1px; margin-right: 1px; border-radius: 2px; box-shadow: inset 0 0 0 .5px var(--line); } ${[0, 14, 30, 48, 68].map((share, level) => `.tokens .p${level} { background: color-mix(in srgb, var(--held) ${share}%, transparent); }`).join(' ')}
+.tree { min-width: 640px; margin: 14px 0 6px; } svg .link { stroke: var(--soft); opacity: .55; stroke-width: 1.3; } .node { stroke: var(--page); stroke-width: 1; } .node.unknown { fill: var(--soft); } .head { fill: none; stroke: var(--ink); stroke-width: 1.6; } svg text.best { fill: var(--held); font-size: 12px; }
+.checkpoints td:first-child { color: var(--held); width: 7em; white-space: nowrap; } .aside { color: var(--soft); }
 .fold { border-bottom: 1px solid var(--line); } .fold > summary { padding: 9px 0; font-weight: 600; } .fold > pre { margin: 0 0 16px; padding: 14px; background: var(--code); border-radius: 6px; overflow-x: auto; } .fold > :not(summary) { margin-bottom: 18px; }
 footer { margin-top: 64px; color: var(--soft); font-size: .85rem; }
-@media (max-width: 640px) { body { padding: 24px 16px 56px; } h2 { margin-top: 48px; } .numbers { display: grid; grid-template-columns: 1fr 1fr; gap: 16px 20px; } .plot.wide { display: none; } .plot.narrow { display: block; }
+@media (max-width: 640px) { body { padding: 24px 16px 56px; } h2 { margin-top: 48px; } .hero { grid-template-columns: minmax(0, 1fr); } .intervals { max-width: 370px; } .numbers { grid-template-columns: 1fr 1fr; gap: 16px 20px; } .commands > div { grid-template-columns: minmax(0, 1fr); gap: 2px; } .plot.wide { display: none; } .plot.narrow { display: block; }
   .body { grid-template-columns: minmax(0, 1fr); } .rollout > summary { grid-template-columns: 3em 44px 1fr; padding: 6px 0; } .texts { grid-column: 1 / -1; } #filter { position: static; } .checkpoints { font-size: .84rem; } th, td { padding-right: 12px; }
   .changes th, .settings th { white-space: normal; width: auto; overflow-wrap: anywhere; } }
-@media print { html { font-size: 11px; background: none; } body { max-width: none; padding: 0; } nav, #filter, button.copy, #at { display: none !important; } figure, .rollout, tr { break-inside: avoid; } h2 { break-after: avoid; margin-top: 28px; } .body pre { max-height: none; } .charts { grid-template-columns: repeat(3, 1fr); } }
+@media print { details.step:not([open]), button { display: none !important; } .rollout { content-visibility: visible; } html { font-size: 11px; background: none; } body { max-width: none; padding: 0; } nav, #filter, button.copy, #at { display: none !important; } figure, .rollout, tr { break-inside: avoid; } h2 { break-after: avoid; margin-top: 28px; } .body pre { max-height: none; } .charts { grid-template-columns: repeat(3, 1fr); } }
 `;
 
 /** One colour and one dash pattern per job; the ninth job begins again. */

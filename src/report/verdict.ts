@@ -1,12 +1,14 @@
-/** @file Did it get better? One sentence per job, from its held-out scores if it has any, and the command that does it again. */
+/** @file Did it get better, by how much, in what time? One sentence per job, from its held-out scores if it has any. */
+import { headOf } from './checkpoints.ts';
 import type { ReportJob } from './read-job.ts';
 import { formatCount, formatScore } from './format.ts';
+import { ranFor, stepsDone } from '../pipeline/index.ts';
 import { formatDuration } from '../plot/index.ts';
 import { mean } from '../util/statistics.ts';
 import { type Evaluated, evaluations, values } from './series.ts';
 
 export interface Verdict {
-  /** `unclear`: within the confidence interval of the start, or never measured. */
+  /** `unclear`: the interval of the change holds 0, or nothing was measured. */
   outcome: 'better' | 'unclear' | 'worse';
   sentence: string;
   /** What stands behind it. */
@@ -14,6 +16,28 @@ export interface Verdict {
   before: Evaluated | null;
   after: Evaluated | null;
   best: Evaluated | null;
+  change: Change | null;
+}
+
+/** A difference of two scores, with its interval where both have theirs. */
+export interface Change {
+  value: number;
+  low: number | null;
+  high: number | null;
+}
+
+/**
+ * From one score to another. The interval is recovered from those of the two scores (Zou & Donner, Statistics in Medicine 27, 2008; Newcombe's
+ * method 10 for proportions) as if they were independent. They share their tasks, so it is rather too wide than too narrow.
+ */
+export function changeOf(before: Evaluated, after: Evaluated): Change {
+  const value = after.value - before.value;
+  if (before.low === null || before.high === null || after.low === null || after.high === null) return { value, low: null, high: null };
+  return {
+    value,
+    low: value - Math.hypot(after.value - after.low, before.high - before.value),
+    high: value + Math.hypot(after.high - after.value, before.value - before.low),
+  };
 }
 
 /** How many steps at each end are averaged when only the training reward tells. */
@@ -24,31 +48,46 @@ export function verdictOf(job: ReportJob): Verdict {
   const before = measured.find(({ isBaseline }) => isBaseline) ?? null;
   const after = measured.findLast(({ isBaseline }) => !isBaseline) ?? null;
   const best = measured.reduce<Evaluated | null>((top, entry) => (top === null || entry.value > top.value ? entry : top), null);
-  const facts = { before, after, best };
-  if (before && after) return { ...facts, ...judgeHeldOut(job, before, after, best ?? after) };
+  const change = before && after ? changeOf(before, after) : null;
+  const facts = { before, after, best, change };
+  if (before && after && change) return { ...facts, ...judgeHeldOut(job, { before, after, best: best ?? after, change }) };
   if (after) return { ...facts, outcome: 'unclear', sentence: `The held-out reward is ${formatScore(after.value)}.`, detail: 'It was not measured before the first step, so nothing says how far it came.' };
   return { ...facts, ...judgeTraining(job) };
 }
 
 type Judged = Pick<Verdict, 'outcome' | 'sentence' | 'detail'>;
 
-/** Better means above the whole interval of the start, as the promotion gate has it; worse means below it. */
-function judgeHeldOut(job: ReportJob, before: Evaluated, after: Evaluated, best: Evaluated): Judged {
-  const outcome = after.value > (before.high ?? before.value) ? 'better' : after.value < (before.low ?? before.value) ? 'worse' : 'unclear';
+interface HeldOut {
+  before: Evaluated;
+  after: Evaluated;
+  best: Evaluated;
+  change: Change;
+}
+
+/** Better means that the whole interval of the change lies above 0; worse, below it. Without intervals the numbers themselves decide. */
+function judgeHeldOut(job: ReportJob, { before, after, best, change }: HeldOut): Judged {
+  const outcome = (change.low ?? change.value) > 0 ? 'better' : (change.high ?? change.value) < 0 ? 'worse' : 'unclear';
   const [from, to] = [formatScore(before.value), formatScore(after.value)];
   const sentence = {
     better: `The held-out reward rose from ${from} to ${to}.`,
     worse: `The held-out reward fell from ${from} to ${to}.`,
     unclear: from === to ? `The held-out reward stayed at ${to}.` : `The held-out reward went from ${from} to ${to}, which may be chance.`,
   }[outcome];
-  const confidence = job.pipeline?.stages[0]?.promote.confidence;
-  const interval = ({ low, high }: Evaluated) => (low === null || high === null ? null : `${formatScore(low)} to ${formatScore(high)}`);
-  const [start, end] = [interval(before), interval(after)];
+  const tasks = job.events['eval-finished'].at(-1)?.tasks;
+  const head = job.checkpoints.find(({ id }) => id === headOf(job));
+  const measured = job.checkpoints.findLast(({ evalReward }) => evalReward !== null);
   const parts = [
-    end && start && `${confidence === undefined ? 'Confidence' : `${Math.round(confidence * 100)}%`} interval ${end}; it began within ${start}.`,
-    best.step !== after.step && best.value > after.value && `The best was ${formatScore(best.value)} at step ${best.step}.`,
+    tasks !== undefined && `Measured on ${formatCount(tasks, 'held-out task')}.`,
+    best.step !== after.step && best.value > after.value && `The best was ${formatScore(best.value)} ${best.isBaseline ? 'at the start' : `at step ${best.step}`}.`,
+    head && measured && head.step < measured.step && `The head is ${head.name}${head.evalReward === null ? '' : `, at ${formatScore(head.evalReward)}`}.`,
   ];
   return { outcome, sentence, detail: parts.filter(Boolean).join(' ') };
+}
+
+/** `95% interval`, where the confidence is known. */
+export function confidenceOf({ pipeline }: ReportJob): string {
+  const confidence = pipeline?.stages[0]?.promote.confidence;
+  return `${confidence === undefined ? 'confidence' : `${Number((confidence * 100).toFixed(1))}%`} interval`;
 }
 
 function judgeTraining({ rows }: ReportJob): Judged {
@@ -63,31 +102,14 @@ function judgeTraining({ rows }: ReportJob): Judged {
   return { outcome: 'unclear', sentence: `The training reward went from ${formatScore(first)} to ${formatScore(last)}.`, detail: `${detail} These are means of the first and last ${Math.min(WINDOW, rewards.length)} steps.` };
 }
 
-/** How the job ended, in words: `completed: all steps done`. */
-export const statusOf = ({ meta }: ReportJob): string => (meta.reason ? `${meta.status}: ${meta.reason}` : meta.status === 'interrupted' ? 'interrupted: its process is gone' : meta.status);
+/** Why the job ended as it did; null while it runs. */
+export const reasonOf = ({ meta }: ReportJob): string | null => meta.reason ?? (meta.status === 'interrupted' ? 'its process is gone' : null);
 
-/** `60 of 60 steps in 3m 07s` */
-export function progressOf({ meta, events }: ReportJob): string {
-  const steps = meta.status === 'running' || meta.status === 'interrupted' ? null : meta.steps;
-  const ms = events['job-finished'].at(-1)?.durationMs ?? (meta.endedAt === null ? null : Date.parse(meta.endedAt) - Date.parse(meta.startedAt));
-  return `${steps === null ? formatCount(meta.totalSteps, 'step') + ' planned' : `${steps} of ${formatCount(meta.totalSteps, 'step')}`}${ms === null ? '' : ` in ${formatDuration(ms)}`}`;
-}
+/** `60 of 60 steps` */
+export const stepsOf = ({ meta, rows }: ReportJob): string => `${stepsDone(meta, rows).toLocaleString('en-US')} of ${formatCount(meta.totalSteps, 'step')}`;
 
-const quoted = (word: string): string => (/^[\w./:=@,+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
-
-/**
- * The command that repeats the job, with the place where it has to begin: without it, a second run would go on from the head. What only
- * concerned that one run (`--resume`, `--watch`) is left out.
- */
-export function reproduceCommand({ meta }: ReportJob): string {
-  const passing = new Set(['--resume', '--watch', '-w', '--json', '--quiet', '-q', '--no-tui']);
-  const words = meta.argv.filter((word) => !passing.has(word));
-  // A job that followed an edit began somewhere else than its command says.
-  const begins = words.some((word) => word === '--from' || word.startsWith('--from='));
-  if (begins && meta.parent === null) return words.map(quoted).join(' ');
-  return [...withoutFrom(words), '--from', meta.start.checkpoint ?? 'base'].map(quoted).join(' ');
-}
-
-function withoutFrom(words: readonly string[]): string[] {
-  return words.filter((word, index) => word !== '--from' && words[index - 1] !== '--from' && !word.startsWith('--from='));
+/** How long it ran, as far as that is known: `3m 07s`. */
+export function durationOf({ meta, events, rows }: ReportJob): string | null {
+  const ms = events['job-finished'].at(-1)?.durationMs ?? ranFor(meta, rows);
+  return ms === null ? null : formatDuration(ms);
 }

@@ -31,7 +31,7 @@ describe('rlrun PIPELINE', () => {
     expect(lines).toContainEqual(expect.stringMatching(/^head step-00000\d$/));
 
     const jobs = await folder.run('jobs');
-    expect(jobs.stdout).toMatch(/^ID +Name +Model +Status +Steps +Before +After +Created\ntiny-\S+ +tiny +tiny-rl +completed +8\/8 +/);
+    expect(jobs.stdout).toMatch(/^ID +Model +Status +Steps +Reward +Before +After +Took\ntiny-\S+ +tiny-rl +completed +8\/8 +/);
     expect((await folder.run('jobs', 'latest')).stdout).toMatch(/status +completed: all steps done\n/);
     const trace = await folder.run('trace', '000008-0000-000');
     expect(trace).toMatchObject({ exitCode: 0, stderr: '' });

@@ -1,39 +1,72 @@
 /** `rlrun trace ID`: one rollout, whole. */
 import type { Rollout, Subscore } from '../../events.ts';
-import { findJob, findRollout } from '../../pipeline/index.ts';
+import { findRollout } from '../../pipeline/index.ts';
+import { bar, formatPercent, formatSigned } from '../../plot/index.ts';
+import { tokenTextsOf } from '../../report/index.ts';
 import type { Handler } from '../commands.ts';
 import { CommandError } from '../exit-codes.ts';
-import { rootOf } from '../paths.ts';
-import { oneLine } from '../text.ts';
+import { decoderOf, namedJob } from '../stored-jobs.ts';
+import { clip, count, oneLine, table } from '../text.ts';
 
 export const trace: Handler = async ({ args: [id = ''], flags, io }) => {
   const [jobId, rolloutId] = id.includes('/') ? (id.split('/', 2) as [string, string]) : ['latest', id];
-  const job = await findJob(rootOf(io), jobId);
-  if (!job) throw new CommandError('notFound', jobId === 'latest' ? 'There are no jobs here yet.' : `There is no job "${jobId}" here.`, 'rlrun jobs lists them.');
-  const rollout = await findRollout(job, rolloutId);
-  if (!rollout) throw new CommandError('notFound', `Job ${job.id} has no rollout "${rolloutId}".`, `rlrun jobs ${job.id} lists some; an id looks like 000012-0003-001 (step, task, attempt).`);
-  if (flags.json) io.json({ type: 'rollout', job: job.id, ...rollout });
-  else io.print(describeRollout(rollout, job.id));
+  const job = await namedJob(jobId, io);
+  const found = await findRollout(job, rolloutId);
+  if (!found) throw new CommandError('notFound', `Job ${job.id} has no rollout "${rolloutId}".`, `rlrun jobs ${job.id} lists some; an id looks like 000012-0003-001 (step, task, attempt).`);
+  if (flags.json) {
+    io.json({ type: 'rollout', job: job.id, ...found.rollout });
+    return 'ok';
+  }
+  const decode = await decoderOf(job, io);
+  io.print(`${describeRollout(found.rollout, job.id)}\n${describeGroup(found.rollout, found.group)}\n${describeTokens(found.rollout, decode && tokenTextsOf(decode))}`);
   return 'ok';
 };
 
-function describeRollout(rollout: Rollout, job: string): string {
-  const { id, taskId, groupId, status, stopReason, reward, advantage, prompt, completion, error } = rollout;
+const number = (value: number | null): string => (value === null ? '–' : String(Number(value.toFixed(4))));
+
+function describeRollout({ id, taskId, groupId, status, stopReason, reward, advantage, prompt, completion, error, subscores }: Rollout, job: string): string {
   const facts: [string, string][] = [
     ['job', job],
-    ['task', `${taskId}, group ${groupId}`],
+    ['task', oneLine(`${taskId}, group ${groupId}`)],
     ['status', `${status}, ${stopReason}`],
-    ['reward', reward === null ? 'no verdict' : `${reward}${advantage === undefined ? '' : `, advantage ${advantage.toFixed(4)}`}`],
+    ['reward', reward === null ? 'no verdict' : `${number(reward)}${advantage === undefined ? '' : `, advantage ${formatSigned(advantage)}`}`],
+    ...subscoreLines(subscores, 0),
     ...(error ? [['error', `${error.phase}, ${error.type}: ${oneLine(error.message)}`] as [string, string]] : []),
     ['prompt', oneLine(prompt)],
     ['completion', oneLine(completion)],
   ];
-  const tokens = rollout.turns.map(({ promptTokenIds, outputTokenIds, outputLogprobs }, turn) => {
-    const drawn = outputTokenIds.map((token, index) => `  ${String(token).padStart(7)}  ${outputLogprobs[index]!.toFixed(4).padStart(9)}`);
-    return `turn ${turn + 1}: ${promptTokenIds.length} prompt tokens, then (id, log-probability)\n${drawn.join('\n')}`;
-  });
-  return [id, ...facts.map(([name, value]) => `  ${name.padEnd(12)}${value}`), ...subscoreLines(rollout.subscores, 1), ...tokens].join('\n');
+  return [id, ...facts.map(([name, value]) => `  ${name.padEnd(12)}${value}`)].join('\n');
 }
 
-const subscoreLines = (subscores: readonly Subscore[], depth: number): string[] =>
-  subscores.flatMap(({ name, value, weight, children }) => [`${'  '.repeat(depth)}${name}  ${value} × ${weight.toFixed(3)}`, ...subscoreLines(children ?? [], depth + 1)]);
+const subscoreLines = (subscores: readonly Subscore[], depth: number): [string, string][] =>
+  subscores.flatMap(({ name, value, weight, children }) => [
+    ['', `${'  '.repeat(depth)}${number(value)} × ${number(weight)}  ${oneLine(name)}`] as [string, string],
+    ...subscoreLines(children ?? [], depth + 1),
+  ]);
+
+/** The other answers to the same task: the advantage is the distance to their mean. */
+function describeGroup({ id }: Rollout, group: readonly Rollout[]): string {
+  const rewards = group.map(({ reward }) => reward ?? 0);
+  const [low, high] = [Math.min(0, ...rewards), Math.max(1, ...rewards)];
+  const rows = group.map((other) => [
+    ...[other.id === id ? '▸' : '', other.id, number(other.reward), other.reward === null ? '' : bar((other.reward - low) / (high - low), { width: 8 })],
+    ...[other.advantage === undefined ? '' : formatSigned(other.advantage), clip(oneLine(other.error?.message ?? other.completion), 40)],
+  ]);
+  return `\n${table([{ title: '' }, { title: 'Group' }, { title: 'Reward', align: 'right' }, { title: '' }, { title: 'Advantage', align: 'right' }, { title: 'Completion or error' }], rows)}`;
+}
+
+/** Every token that was drawn, with its text where the tokenizer is at hand. */
+function describeTokens({ turns }: Rollout, textsOf: ((ids: readonly number[]) => string[]) | null): string {
+  const columns = [{ title: 'Token', align: 'right' as const }, { title: 'Text' }, { title: 'Log-probability', align: 'right' as const }, { title: 'Probability', align: 'right' as const }, { title: '' }];
+  return turns
+    .map(({ promptTokenIds, outputTokenIds, outputLogprobs }, turn) => {
+      const texts = textsOf?.(outputTokenIds) ?? [];
+      const rows = outputTokenIds.map((token, index) => {
+        const logprob = outputLogprobs[index] ?? Number.NaN;
+        const chance = Math.exp(logprob);
+        return [String(token), clip(oneLine(texts[index] ?? ''), 24), logprob.toFixed(4), formatPercent(chance), bar(chance, { width: 16 })];
+      });
+      return `\nturn ${turn + 1}: ${count(promptTokenIds.length, 'prompt token')}, then\n${table(columns, rows)}`;
+    })
+    .join('\n');
+}
