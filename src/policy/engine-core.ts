@@ -69,7 +69,8 @@ export class EngineCore {
     let session = this.#sessions.get(key);
     if (session === undefined) {
       const { device, threads } = this.#options;
-      session = createSession(build(), { device, threads });
+      // Rows and their lengths differ from run to run, and a memory pattern is kept for every combination that ever was.
+      session = createSession(build(), { device, threads, memoryPattern: false });
       this.#sessions.set(key, session);
       session.catch(() => this.#sessions.delete(key));
     }
