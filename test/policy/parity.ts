@@ -1,6 +1,8 @@
 /** @file Greedy decoding by stock transformers.js, to compare with. */
+import { fileURLToPath } from 'node:url';
 import { AutoModelForCausalLM, Tensor, env } from '@huggingface/transformers';
 import { expect } from 'vitest';
+import { loadTokenizer } from '../../src/policy/tokenizer.ts';
 import { drawAll, openCore, randomPrompt, request, tinyModel, tokenizer } from './support.ts';
 
 /** config.json of two architectures with random weights: grouped queries and tied embeddings; norms of queries and keys, its own head. */
@@ -9,10 +11,24 @@ export const architectures = {
   qwen3: { model_type: 'qwen3', architectures: ['Qwen3ForCausalLM'], head_dim: 16, tie_word_embeddings: false, num_hidden_layers: 3 },
 };
 
-/** Draws `count` ragged prompts greedily with the engine, all together, and with `generate()`, one by one. */
+/** A model of random weights, and ragged prompts of random words. */
 export async function expectGreedyParity(directory: string, { config, count }: { config: Record<string, unknown>; count: number }): Promise<void> {
   await tinyModel(directory, { sharpness: 7, config });
-  const requests = Array.from({ length: count }, (_, index) => request(index, randomPrompt(index, 2 + (index * 5) % 23), { temperature: 0, maxTokens: 12 }));
+  await expectSameTokens(directory, Array.from({ length: count }, (_, index) => randomPrompt(index, 2 + (index * 5) % 23)));
+}
+
+/** The embedded base, on sums and differences. */
+export async function expectGreedyParityOfBase(count: number): Promise<void> {
+  const directory = fileURLToPath(new URL('../../models/arith-tiny', import.meta.url));
+  const { encode } = await loadTokenizer(directory);
+  const prompts = Array.from({ length: count }, (_, index) => encode(`${(index * 37) % 100}${index % 2 === 0 ? '+' : '-'}${(index * 53 + 11) % 100}=`, { addSpecialTokens: true }));
+  await expectSameTokens(directory, prompts);
+}
+
+/** Draws all prompts greedily with the engine, side by side, and with `generate()`, one by one. */
+async function expectSameTokens(directory: string, prompts: readonly (readonly number[])[]): Promise<void> {
+  const count = prompts.length;
+  const requests = prompts.map((prompt, index) => request(index, prompt, { temperature: 0, maxTokens: 12 }));
   const engine = await openCore(directory, { maxRows: 48 });
   const samples = await drawAll(engine, requests);
   await engine.close();
@@ -27,5 +43,5 @@ export async function expectGreedyParity(directory: string, { config, count }: {
     expect(samples[index]!.outputTokenIds, `prompt ${index}`).toEqual(Array.from(output.data as BigInt64Array, Number).slice(length));
   }
   await model.dispose();
-  expect(new Set(samples.map(({ outputTokenIds }) => outputTokenIds.join())).size).toBeGreaterThan(count / 3);
+  expect(new Set(samples.map(({ outputTokenIds }) => outputTokenIds.join())).size).toBeGreaterThan(count / 6);
 }
