@@ -173,7 +173,7 @@ describe.skipIf(!hasTmux)('in tmux', { timeout: 120_000 }, () => {
     await once.shows('groups step');
     once.key('C-c');
     await once.shows(/status \d+/);
-    await once.shows(/resume {4}rlrun .*--resume/);
+    await once.shows(/resume {4}rlrun [^]*--resume/);
     expect(once.terminal()).toBe('1 0');
     restored(once.raw());
 
