@@ -38,8 +38,8 @@ describe.skipIf(!hasTmux)('in tmux', { timeout: 120_000 }, () => {
     };
     const play = (): Promise<void> => run(`${process.execPath} bench/tui-replay.ts --speed ${speed}`);
     /** The real thing: rlrun trains in a folder of its own. */
-    const train = (steps: number): Promise<void> =>
-      run(`cd ${folder} && ${process.execPath} ${root}/bin/rlrun.js ${root}/pipelines/arith.yaml --set steps=${steps} --set model.name=${name}`);
+    const train = (steps: number, batch = 64): Promise<void> =>
+      run(`cd ${folder} && ${process.execPath} ${root}/bin/rlrun.js ${root}/pipelines/arith.yaml --set steps=${steps} --set batch=${batch} --set model.name=${name}`);
     const size = (width: number, height: number): void => void tmux('resize-window', '-t', name, '-x', String(width), '-y', String(height));
     const terminal = (): string => tmux('display-message', '-p', '-t', name, '#{cursor_flag} #{alternate_on}').trim();
     return { name, screen, shows, key, play, train, size, terminal, raw: () => readFileSync(raw, 'utf8') };
@@ -178,9 +178,12 @@ describe.skipIf(!hasTmux)('in tmux', { timeout: 120_000 }, () => {
     restored(once.raw());
 
     const twice = start({ columns: 80, rows: 24 });
-    await twice.train(500);
+    // Steps of seconds: the second key must come before the first one's step is over.
+    await twice.train(500, 2048);
     await twice.shows('groups step');
-    twice.key('C-c', 'C-c');
+    twice.key('C-c');
+    await twice.shows('finishing this step');
+    twice.key('C-c');
     await twice.shows('status 130');
     expect(twice.terminal()).toBe('1 0');
     restored(twice.raw());
