@@ -4,6 +4,8 @@
  * Ranges are those published for instruct models (axolotl, verl, AReaL, Tinker's cookbook); where a small model differs, the
  * rule compares with the run's own start.
  */
+import { mean } from '../util/statistics.ts';
+
 export type Level = 'ok' | 'warn' | 'bad';
 
 /** What a rule may look at besides the value: the run so far, oldest value first, the present value last. */
@@ -25,6 +27,8 @@ export interface HealthRule {
   readonly unit: 'number' | 'share' | 'tokens' | 'tokens/s' | 'ms';
   /** The healthy range in words. */
   readonly healthy: string;
+  /** Differences below this are rounding or chance: no trend, and a flat line. */
+  readonly grain?: number;
   judge(value: number, context: HealthContext): Verdict | null;
 }
 
@@ -57,7 +61,6 @@ const percent = (share: number): string => `${share >= 0.01 ? Math.round(share *
 const short = (value: number): string => (value === 0 ? '0' : Math.abs(value) >= 0.01 ? value.toFixed(2) : value.toExponential(1));
 const warn = (message: string, fix: string): Verdict => ({ level: 'warn', message, fix });
 const bad = (message: string, fix: string): Verdict => ({ level: 'bad', message, fix });
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** Red above `red`, yellow above `yellow`. */
 const above =
@@ -166,6 +169,7 @@ export const healthRules: { readonly [M in HealthMetric]: HealthRule } = {
     label: 'truncated',
     unit: 'share',
     healthy: 'below 30%',
+    grain: 0.02,
     judge: above(
       { yellow: 0.3, red: 0.8 },
       (value) => `${percent(value)} of the completions hit the token limit, so the reward is about truncation`,
@@ -187,6 +191,7 @@ export const healthRules: { readonly [M in HealthMetric]: HealthRule } = {
     label: 'sampler Δ',
     unit: 'number',
     healthy: 'below 1e-4 in fp32, below 0.1 quantised',
+    grain: 1e-4,
     judge: above(
       { yellow: 0.1, red: 1 },
       (value) => `sampler and trainer disagree by ${short(value)} nats a token`,
@@ -197,6 +202,7 @@ export const healthRules: { readonly [M in HealthMetric]: HealthRule } = {
     label: 'sampler Δ',
     unit: 'number',
     healthy: 'below 1',
+    grain: 1e-3,
     judge: above({ yellow: 1, red: 5 }, (value) => `sampler and trainer disagree by ${short(value)} nats on one token`, 'look for wrong weights, temperature or tokens'),
   },
   'sampling/importance_ratio/min': {
@@ -209,18 +215,21 @@ export const healthRules: { readonly [M in HealthMetric]: HealthRule } = {
     label: 'KL sampler',
     unit: 'number',
     healthy: 'within ±0.01',
+    grain: 1e-4,
     judge: (value) => above({ yellow: 0.01, red: 0.1 }, () => `sampler and trainer differ by a KL of ${short(value)}`, 'fewer updates per batch, or a lower learning rate')(Math.abs(value)),
   },
   'kl_sample_train/v2': {
     label: 'KL sampler',
     unit: 'number',
     healthy: 'below 0.01',
+    grain: 1e-4,
     judge: above({ yellow: 0.01, red: 0.1 }, (value) => `sampler and trainer differ by a KL of ${short(value)}`, 'fewer updates per batch, or a lower learning rate'),
   },
   'kl_pre_post/v2': {
     label: 'KL of step',
     unit: 'number',
     healthy: 'below 0.05',
+    grain: 1e-3,
     judge: above({ yellow: 0.05, red: 0.5 }, (value) => `one step moved the policy by a KL of ${short(value)}`, 'lower the learning rate'),
   },
   'clip_ratio/region_mean': {
@@ -239,6 +248,7 @@ export const healthRules: { readonly [M in HealthMetric]: HealthRule } = {
     label: 'errors',
     unit: 'share',
     healthy: 'below 2%',
+    grain: 0.01,
     judge: above({ yellow: 0.02, red: 0.2 }, (value) => `${percent(value)} of the rollouts failed without a verdict`, 'read the errors in view 2: the reward or the environment throws or times out'),
   },
   'tools/failure_frequency': {
@@ -258,10 +268,11 @@ export const healthRules: { readonly [M in HealthMetric]: HealthRule } = {
     unit: 'tokens/s',
     healthy: 'steady',
     judge(value, { history }) {
-      const past = history('tokens_per_second').slice(-21, -1);
-      if (past.length < 5) return null;
-      const usual = mean(past);
-      return value < usual / 2 ? warn(`sampling slowed to ${percent(value / usual)} of its usual speed`, 'longer completions, another program on the machine, or memory pressure') : null;
+      const speeds = history('tokens_per_second');
+      const [usual, lately] = [speeds.slice(-23, -3), speeds.slice(-3)].map(mean) as [number, number];
+      // One slow step is chance: three of them are not.
+      if (speeds.length < 8 || lately >= usual / 2 || value >= usual / 2) return null;
+      return warn(`sampling slowed to ${percent(lately / usual)} of its usual speed`, 'longer completions, another program on the machine, or memory pressure');
     },
   },
 };

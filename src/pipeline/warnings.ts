@@ -1,7 +1,7 @@
 /** What is not as it should be, said once when it begins. The ranges, sentences and fixes are those of `health/`. */
 import type { StageSettings } from '../config/types.ts';
 import type { Emit, MetricsRow } from '../events.ts';
-import { type Finding, findings } from '../health/index.ts';
+import { findings } from '../health/index.ts';
 import { collapse, currentRows } from './guards.ts';
 
 /** One odd batch is no news: a finding counts after so many steps in a row. */
@@ -19,10 +19,7 @@ interface Warning {
 function warningsAt(rows: readonly MetricsRow[], stage: StageSettings): Warning[] {
   const last = rows.at(-1)!;
   const history = (metric: string) => rows.flatMap((row) => row.metrics[metric] ?? []);
-  // A sum over all tokens has a gradient of any size; what is clipped is not applied at that size.
-  const isScaled = stage.train.loss.reduction === 'sum' || stage.train.maxGradNorm > 0;
-  const matters = ({ metric, value }: Finding) => !(metric === 'grad_norm' && value > 0 && isScaled);
-  const unhealthy = findings(last.metrics, { step: last.step, history }).filter(matters).map(({ metric, message, fix }) => ({ code: metric, message, fix }));
+  const unhealthy = findings(last.metrics, { step: last.step, history }).map(({ metric, message, fix }) => ({ code: metric, message, fix }));
   const steps = rows.filter((row) => row.kind === 'step' || row.kind === 'skipped').slice(-STALLED_STEPS);
   const stalled = steps.length === STALLED_STEPS && steps.every((row) => row.kind === 'skipped');
   const collapsed = stage.guard.rollback ? null : collapse(rows, stage.guard);

@@ -156,7 +156,10 @@ const appliers: { readonly [K in EventType]: Apply<K> } = {
     if (state.warnings.length > KEPT_WARNINGS) state.warnings.shift();
     note(state, event, 'warn', `${message} ${fix}`);
   },
-  log: (state, event) => note(state, event, event.level === 'debug' ? 'muted' : 'info', event.message),
+  log: (state, event) => {
+    // What is only for the search for a fault, such as every checkpoint that made room, stands in the log's file.
+    if (event.level !== 'debug') note(state, event, 'info', event.message);
+  },
   'job-paused': (state, event) => {
     state.state = 'paused';
     state.requests.pause = false;

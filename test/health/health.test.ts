@@ -61,8 +61,9 @@ const cases: [HealthMetric, number, Level, HealthContext?][] = [
   ['rollouts/error_ratio', 0.05, 'warn'],
   ['rollouts/error_ratio', 0.5, 'bad'],
   ['tools/failure_frequency', 0.2, 'warn'],
-  ['tokens_per_second', 400, 'warn', context(9, { tokens_per_second: [1000, 1000, 1000, 1000, 1000, 400] })],
-  ['tokens_per_second', 900, 'ok', context(9, { tokens_per_second: [1000, 1000, 1000, 1000, 1000, 900] })],
+  ['tokens_per_second', 400, 'warn', context(9, { tokens_per_second: [1000, 1000, 1000, 1000, 1000, 450, 450, 400] })],
+  ['tokens_per_second', 300, 'ok', context(9, { tokens_per_second: [1000, 1000, 1000, 1000, 1000, 1000, 1000, 300] })],
+  ['tokens_per_second', 900, 'ok', context(9, { tokens_per_second: [1000, 1000, 1000, 1000, 1000, 1000, 1000, 900] })],
 ];
 
 test.each(cases)('%s at %d is %s', (metric, value, level, at = context(9)) => {

@@ -1,8 +1,9 @@
 /** @file The dashboard in a real terminal: a job is played inside tmux, keys are pressed, screens are captured. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const hasTmux = spawnSync('tmux', ['-V']).status === 0;
@@ -31,11 +32,17 @@ describe.skipIf(!hasTmux)('in tmux', { timeout: 120_000 }, () => {
     const screen = (): string => tmux('capture-pane', '-p', '-t', name);
     const shows = (text: string | RegExp): Promise<void> => expect.poll(screen, { timeout: 60_000, interval: 100 }).toMatch(text);
     const key = (...keys: string[]): void => void tmux('send-keys', '-t', name, ...keys);
-    const play = async (): Promise<void> => {
+    const run = async (command: string): Promise<void> => {
       await shows('ready>');
-      key(`echo before; ${process.execPath} bench/tui-replay.ts --speed ${speed}; echo "status $?"`, 'Enter');
+      key(`echo before; ${command}; echo "status $?"`, 'Enter');
     };
-    return { name, screen, shows, key, play, raw: () => readFileSync(raw, 'utf8') };
+    const play = (): Promise<void> => run(`${process.execPath} bench/tui-replay.ts --speed ${speed}`);
+    /** The real thing: rlrun trains in a folder of its own. */
+    const train = (steps: number, batch = 64): Promise<void> =>
+      run(`cd ${folder} && ${process.execPath} ${root}/bin/rlrun.js ${root}/pipelines/arith.yaml --set steps=${steps} --set batch=${batch} --set model.name=${name}`);
+    const size = (width: number, height: number): void => void tmux('resize-window', '-t', name, '-x', String(width), '-y', String(height));
+    const terminal = (): string => tmux('display-message', '-p', '-t', name, '#{cursor_flag} #{alternate_on}').trim();
+    return { name, screen, shows, key, play, train, size, terminal, raw: () => readFileSync(raw, 'utf8') };
   }
 
   const count = (text: string, part: string): number => text.split(part).length - 1;
@@ -110,5 +117,75 @@ describe.skipIf(!hasTmux)('in tmux', { timeout: 120_000 }, () => {
     const bytes = raw();
     expect([count(bytes, '\u001b[?1049h'), count(bytes, '\u001b[?1049l')]).toEqual([1, 1]);
     expect(bytes.lastIndexOf('\u001b[?25h')).toBeGreaterThan(bytes.lastIndexOf('\u001b[?25l'));
+  });
+
+  /** The values of a finished step as the job's file has them. */
+  const metricsOf = (model: string): { kind: string; step: number; metrics: Record<string, number> }[] => {
+    const jobs = path.join(folder, '.rlrun/jobs');
+    const job = readdirSync(jobs).find((id) => existsSync(path.join(jobs, id, 'metrics.jsonl')) && readFileSync(path.join(jobs, id, 'resolved.json'), 'utf8').includes(`"${model}"`))!;
+    return readFileSync(path.join(jobs, job, 'metrics.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+  };
+
+  const restored = (bytes: string): void => {
+    expect(bytes).not.toContain('\u001b[3J');
+    expect([count(bytes, '\u001b[?1049h'), count(bytes, '\u001b[?1049l')]).toEqual([1, 1]);
+    expect(bytes.lastIndexOf('\u001b[?25h')).toBeGreaterThan(bytes.lastIndexOf('\u001b[?25l'));
+  };
+
+  test.each([
+    [80, 24],
+    [120, 40],
+    [60, 15],
+  ])('%d × %d: a model learns, the screen says the numbers of its files, a rollback branches the tree', async (columns, rows) => {
+    const { name, shows, screen, key, train, size, terminal, raw } = start({ columns, rows });
+    await train(400);
+    await shows(/ ([5-9]|\d\d+)\/400/);
+    key('3');
+    await shows('◉');
+    for (const press of ['Down', 'Down', 'R']) {
+      key(press);
+      // Keys that come in one piece are one paste for the terminal's reader.
+      await setTimeout(300);
+    }
+    await shows(/Roll back to step-0000\d\d before the next step\?/);
+    key('y');
+    await shows(/●─╯|─╯/);
+    key('2');
+    await shows('numeric_match');
+    size(columns + 20, rows + 6);
+    await shows('numeric_match');
+    size(columns, rows);
+    key('1');
+    await shows('↺');
+    expect(screen().trimEnd().split('\n').length).toBeLessThanOrEqual(rows - 1);
+    key('q');
+    await shows('status 0');
+    const rewards = metricsOf(name).filter((row) => row.kind === 'step').map((row) => row.metrics['reward']!.toFixed(2));
+    expect(screen()).toContain(`reward    ${rewards[0]} → ${rewards.at(-1)}`);
+    expect(metricsOf(name).filter((row) => row.kind === 'rollback')).toHaveLength(1);
+    expect(terminal()).toBe('1 0');
+    restored(raw());
+  });
+
+  test('Ctrl-C once finishes the step and says how to go on; twice stops at once', async () => {
+    const once = start({ columns: 80, rows: 24 });
+    await once.train(500);
+    await once.shows('groups step');
+    once.key('C-c');
+    await once.shows(/status \d+/);
+    await once.shows(/resume {4}rlrun [^]*--resume/);
+    expect(once.terminal()).toBe('1 0');
+    restored(once.raw());
+
+    const twice = start({ columns: 80, rows: 24 });
+    // Steps of seconds: the second key must come before the first one's step is over.
+    await twice.train(500, 2048);
+    await twice.shows('groups step');
+    twice.key('C-c');
+    await twice.shows('finishing this step');
+    twice.key('C-c');
+    await twice.shows('status 130');
+    expect(twice.terminal()).toBe('1 0');
+    restored(twice.raw());
   });
 });

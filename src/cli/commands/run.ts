@@ -20,7 +20,12 @@ export const run: Handler = async (invocation) => {
     session.stop();
   };
   // Leaving at the screen ends the session, and not only the job that runs.
-  const controls = { ...panel.controls, finish: () => session.stop(), stop: abort };
+  const atScreen: { exit: Exit | null } = { exit: null };
+  const stopAtOnce = () => {
+    atScreen.exit = 'interrupted';
+    abort();
+  };
+  const controls = { ...panel.controls, finish: () => session.stop(), stop: stopAtOnce };
   const screen: Screen = createScreen(invocation, { controls, names: workbench.names });
   // Awaited here: what the workbench holds is given back on the way out.
   if (flags.dryRun) return await dryRun(workbench, invocation);
@@ -28,7 +33,7 @@ export const run: Handler = async (invocation) => {
   const { session, outcome } = runSession(workbench, { watching: flags.watch ?? false, resume: flags.resume ?? false, emit, beforeRun });
   using signals = onSignals({ io, stop: () => session.stop(), abort });
   try {
-    return exitOfOutcome(await outcome, { io, signalled: signals.exit });
+    return exitOfOutcome(await outcome, { io, signalled: signals.exit ?? atScreen.exit });
   } finally {
     await screen.close();
   }

@@ -1,9 +1,10 @@
 import { healthRules, isHealthMetric, levelOf, type HealthRule, type Level } from '../../health/index.ts';
-import { extent, formatNumber, formatPercent, plotCells, sparkline } from '../../plot/index.ts';
+import { extent, formatNumber, formatPercent, plotCells, sparkline, type Domain } from '../../plot/index.ts';
 import { fit, fitBlock, span, type Line, type Size, type Span } from '../line.ts';
 import type { Model } from '../model.ts';
 import { healthContext, type DashboardState } from '../state.ts';
 import type { Theme, Tone } from '../theme.ts';
+import { mean } from '../../util/statistics.ts';
 
 /** In the order of importance; of alternatives the first that a job measures. */
 const shown: readonly (readonly string[])[] = [
@@ -47,6 +48,8 @@ export interface Gauge {
   value: string;
   trend: 'up' | 'down' | 'level';
   points: readonly { x: number; y: number | null }[];
+  /** From lowest to highest, and not less than what is worth a picture: noise in the seventh digit is a flat line. */
+  range: Domain;
 }
 
 /** The metrics worth a place, as many as fit; those out of range push out quiet ones. */
@@ -58,26 +61,39 @@ export function gauges(state: DashboardState, count: number): Gauge[] {
     const { points, values } = state.histories.get(metric)!;
     const value = values.at(-1)!;
     const rule = isHealthMetric(metric) ? healthRules[metric] : null;
+    const range = widened(extent(values) ?? [value, value], rule?.grain ?? 0);
     return {
       metric,
       label: rule?.label ?? metric,
       level: stale ? 'unknown' : levelOf(metric, value, context),
       value: units[rule?.unit ?? 'number'](value),
-      trend: trendOf(values),
+      trend: trendOf(values, range),
       points,
+      range,
     };
   });
   const chosen = new Set([...all].sort((a, b) => urgency[b.level] - urgency[a.level]).slice(0, count));
   return all.filter((gauge) => chosen.has(gauge));
 }
 
-/** Against the value five steps ago; less than a twentieth of the whole range is no trend. */
-function trendOf(values: readonly number[]): Gauge['trend'] {
-  const range = extent(values);
-  const before = values.at(-6) ?? values[0];
-  if (!range || before === undefined) return 'level';
-  const change = values.at(-1)! - before;
-  return Math.abs(change) <= (range[1] - range[0]) / 20 ? 'level' : change > 0 ? 'up' : 'down';
+/** At least `grain` wide, and never empty. */
+function widened([low, high]: Domain, grain: number): Domain {
+  const missing = Math.max(grain, low === high ? Math.abs(low) * 0.1 || 1 : 0) - (high - low);
+  if (missing <= 0) return [low, high];
+  // What is never negative keeps its zero line.
+  const below = low >= 0 ? Math.min(low, missing / 2) : missing / 2;
+  return [low - below, high + missing - below];
+}
+
+const TREND_STEPS = 5;
+
+/** The mean of the last values against that of those before; less than a tenth of the whole range is no trend. */
+function trendOf(values: readonly number[], [low, high]: Domain): Gauge['trend'] {
+  const recent = values.slice(-TREND_STEPS);
+  const before = values.slice(-2 * TREND_STEPS, -TREND_STEPS);
+  const [now, then] = before.length === 0 ? [values.at(-1)!, values[0]!] : [mean(recent), mean(before)];
+  const change = now - then;
+  return Math.abs(change) <= (high - low) / 10 ? 'level' : change > 0 ? 'up' : 'down';
 }
 
 /** Small multiples: a line each, or two lines with a curve when there is room. */
@@ -93,24 +109,22 @@ const urgency: { readonly [L in Gauge['level']]: number } = { unknown: 0, ok: 0,
 const LABEL = 10;
 const VALUE = 7;
 
-function flatGauge({ label, level, value, trend, points }: Gauge, theme: Theme, width: number): Line {
+function flatGauge({ label, level, value, trend, points, range }: Gauge, theme: Theme, width: number): Line {
   const room = Math.max(4, width - LABEL - VALUE - 6);
   const values = points.slice(-200).map((point) => point.y);
   return [
     light(level, theme),
     ...fit([span(` ${label}`, urgency[level] === 0 ? 'plain' : lights[level].tone)], LABEL + 2, theme.glyph.ellipsis),
-    span(sparkline(values, { width: room, ascii: theme.ascii, airy: true }), 'band'),
+    span(sparkline(values, { width: room, domain: range, ascii: theme.ascii, airy: true }), 'band'),
     span(value.padStart(VALUE), 'plain', { bold: true }),
     span(` ${theme.glyph[trend]}`, 'muted'),
   ];
 }
 
-function tallGauge({ label, level, value, trend, points }: Gauge, theme: Theme, width: number): Line[] {
+function tallGauge({ label, level, value, trend, points, range }: Gauge, theme: Theme, width: number): Line[] {
   const left = LABEL + 5;
   const room = width - left - 1;
-  const range = extent(points.map((point) => point.y)) ?? [0, 1];
-  const yDomain = range[0] === range[1] ? ([range[0] - 1, range[1] + 1] as const) : range;
-  const cells = plotCells([{ kind: 'line', points }], { width: room, height: 2, xDomain: [points[0]!.x, points.at(-1)!.x], yDomain, ascii: theme.ascii });
+  const cells = plotCells([{ kind: 'line', points }], { width: room, height: 2, xDomain: [points[0]!.x, points.at(-1)!.x], yDomain: range, ascii: theme.ascii });
   const plot = cells.map((row) => span(row.map((cell) => cell.char).join(''), 'accent'));
   return [
     [light(level, theme), ...fit([span(` ${label}`, urgency[level] === 0 ? 'plain' : lights[level].tone)], left, theme.glyph.ellipsis), plot[0]!],

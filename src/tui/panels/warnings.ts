@@ -26,6 +26,12 @@ export function notices(state: DashboardState): Notice[] {
   return [...told.values()].sort((a, b) => Number(b.level === 'bad') - Number(a.level === 'bad'));
 }
 
+/** Message and fix as they stand beside each other. */
+export const sentences = ({ message, fix }: Pick<Notice, 'message' | 'fix'>): [message: string, fix: string] => [
+  message.replace(/\.?$/, '.'),
+  fix.replace(/^./, (first) => first.toUpperCase()).replace(/\.?$/, '.'),
+];
+
 /** How long one of several warnings stays when there is no room for all. */
 const TURN_MS = 6000;
 
@@ -42,8 +48,7 @@ export function warningLines({ state, theme, now }: Model, { width, height }: Si
 }
 
 function noticeLines({ level, message, fix }: Notice, theme: Theme, { width, height }: Size): Line[] {
-  const sentence = clean(message, theme).replace(/\.?$/, '.');
-  const advice = clean(fix, theme).replace(/^./, (first) => first.toUpperCase()).replace(/\.?$/, '.');
+  const [sentence, advice] = sentences({ message, fix }).map((text) => clean(text, theme)) as [string, string];
   const room = width - 4;
   const start = [span(' '), light(level, theme), span(' ')];
   if (textWidth(`${sentence} ${advice}`) <= room) return [[...start, span(sentence, level, { bold: true }), span(` ${advice}`)]];

@@ -1,6 +1,6 @@
 import type { Subscore } from '../../events.ts';
 import { formatNumber } from '../../plot/index.ts';
-import { beside, clean, fitBlock, heading, span, spread, wrap, type Line, type Size } from '../line.ts';
+import { beside, clean, fitBlock, heading, span, spread, wholeParts, wrap, type Line, type Size } from '../line.ts';
 import type { Model } from '../model.ts';
 import { spreadCounts, strip } from '../panels/strips.ts';
 import { currentStep, type GroupView, type RolloutView } from '../state.ts';
@@ -17,16 +17,18 @@ export function groups(model: Model, { width, height }: Size): Line[] {
   if (!step) return fitBlock([heading([span('groups', 'plain', { bold: true })], width, theme), [], [span('  no rollouts yet', 'muted')]], { width, height });
   const selected = Math.min(ui.group, step.groups.length - 1);
   const perGroup = step.groups[0]?.rollouts.length ?? 0;
-  const listWidth = Math.max(20, Math.min(Math.floor(width * 0.45), 26 + perGroup));
+  const listWidth = Math.max(20, Math.min(Math.floor(width * 0.45), 38 + perGroup));
   const detailWidth = width - listWidth - 3;
 
   const live = step === currentStep(state);
-  const title: Line = [
-    span(`step ${step.step}`, 'plain', { bold: true }),
-    live ? span(' live', 'ok') : span(' held', 'warn', { bold: true }),
-    ...(width >= 100 ? spreadCounts(step, theme) : []),
-    span(` ${selected + 1}/${step.groups.length}`, 'muted'),
-  ];
+  const title = wholeParts(
+    [
+      [span(`step ${step.step}`, 'plain', { bold: true }), live ? span(' live', 'ok') : span(' held', 'warn', { bold: true })],
+      [span(` ${selected + 1}/${step.groups.length}`, 'muted')],
+      spreadCounts(step, theme),
+    ],
+    listWidth - 5,
+  );
   const rows = height - 1;
   const first = Math.max(0, Math.min(selected - Math.floor(rows / 2), step.groups.length - rows));
   const list = step.groups.slice(first, first + rows).map((group, index) => groupRow(group, model, { width: listWidth, selected: first + index === selected }));
