@@ -3,7 +3,7 @@
  * minutes. Skipped where there is no adapter; with RLRUN_TEST_DEVICE=webgpu, as CI sets it, a missing adapter is a failure.
  */
 import { afterAll, describe, expect, test } from 'vitest';
-import { Builder, createSession, differentiate, type HostTensor, type Model, type Node, type Session } from '../../src/onnx/index.ts';
+import { Builder, DECODER_LAYERS, createSession, differentiate, type HostTensor, type Model, type Node, type Session } from '../../src/onnx/index.ts';
 import { errorsOf, feedsOf, gradientModel, operatorCases } from './cases.ts';
 import { decoderCases, decoderErrors } from './decoders.ts';
 import { contribErrors, contribFeeds, contribOperators, decomposed } from './passes/contrib.ts';
@@ -79,6 +79,11 @@ describe.skipIf(adapter === null)('on WebGPU', () => {
     const [whole, training] = await runTogether([decoder.whole(), decoder.training()]);
     expect(decoderErrors(whole!, decoder, TOLERANCE)).toEqual([]);
     expect(decoderErrors(training!, decoder, TOLERANCE)).toEqual([]);
+  });
+
+  test.each(decoderCases.filter(({ title }) => /^(llama-traced|qwen3-genai) $/.test(title)))('layers computed a second time give the same gradients: $title', async (decoder) => {
+    const [results] = await runTogether([decoder.training({ recompute: DECODER_LAYERS })]);
+    expect(decoderErrors(results!, decoder, TOLERANCE)).toEqual([]);
   });
 
   test('a decoder of wider layers and longer rows has the gradients that it has on the CPU', async () => {
