@@ -85,7 +85,7 @@ export async function createSession(model: Model, { device = 'cpu', threads = 0,
   try {
     session = await runtime.InferenceSession.create(bytes, options);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = withoutSource(error instanceof Error ? error.message : String(error));
     const missing = device !== 'cpu' && /adapter|shared library|provider|device/i.test(message);
     throw new OnnxError(missing ? `device ${device} does not work here: ${message}. ${advice[device]}` : `ONNX Runtime refuses the graph: ${message}`, { cause: error });
   }
@@ -108,6 +108,9 @@ export async function createSession(model: Model, { device = 'cpu', threads = 0,
     },
   };
 }
+
+/** A message of ONNX Runtime without the line of C++ that it came from. */
+const withoutSource = (message: string): string => message.replace(/^\/\S+:\d+ .*? was false\.\s*/s, '').trim().replace(/\.$/, '');
 
 function ortTensor(runtime: typeof Ort, { dataType, dims, data }: HostTensor): Ort.Tensor {
   const tensor = new runtime.Tensor(dataType as Ort.Tensor.Type, data as never, dims);
