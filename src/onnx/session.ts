@@ -7,7 +7,9 @@
 process.env['ORT_DISABLE_TELEMETRY'] ??= '1';
 import type * as Ort from 'onnxruntime-node';
 import { OnnxError, type DataType, type Model } from './ir.ts';
+import { forCpu } from './passes/for-cpu.ts';
 import { forWebGpu } from './passes/for-webgpu.ts';
+import type { Pass } from './passes/rewrite.ts';
 import { writeModelExternal } from './proto.ts';
 
 export type Device = 'cpu' | 'webgpu' | 'cuda';
@@ -53,6 +55,9 @@ const advice: Readonly<Record<Device, string>> = {
   cuda: 'CUDA needs an NVIDIA driver, CUDA 12, cuDNN 9 and onnxruntime-node installed with its install script allowed; use device: cpu or webgpu',
 };
 
+/** Device-specific forms, where a measurement asked for them. */
+const deviceForms: Readonly<Record<Device, Pass>> = { cpu: forCpu, webgpu: forWebGpu, cuda: (model) => model };
+
 /**
  * Compiles a graph for a device.
  *
@@ -63,7 +68,7 @@ export async function createSession(model: Model, { device = 'cpu', threads = 0,
   if (!runtime.listSupportedBackends().some(({ name }) => name === device)) {
     throw new OnnxError(`device ${device} is not part of this build of ONNX Runtime. ${advice[device]}`);
   }
-  const { bytes, buffers } = writeModelExternal(device === 'webgpu' ? forWebGpu(model) : model);
+  const { bytes, buffers } = writeModelExternal(deviceForms[device](model));
   const options: Ort.InferenceSession.SessionOptions = {
     executionProviders: [device],
     intraOpNumThreads: threads,
