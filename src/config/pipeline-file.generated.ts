@@ -742,7 +742,7 @@ export interface Train {
    */
   micro_batch_tokens?: number;
   /**
-   * With layers, the backward computes each layer a second time instead of keeping what it computed: about a quarter of the memory on long batches, for about a quarter more time. Never changes the gradient.
+   * With layers, the backward computes each layer a second time instead of keeping what it computed: about half the memory on long batches, for about a quarter more time. Never changes the gradient.
    */
   recompute?: 'none' | 'layers';
 }
