@@ -1,15 +1,15 @@
 /**
  * `npm run bench:onnx`: forward and backward of two decoders against the speed of their own matrix products, and against PyTorch.
  *
- * The products of the graph are timed alone, in the same rounds, with the same shapes and operators; `ratio` is their time over
- * the whole graph's. PyTorch is asked in turn with us, one step each, when a Python with torch is there (RLRUN_PYTHON, or python3).
+ * All products of the graph are timed as a graph of nothing else, in the same rounds, with the same shapes and operators; `ratio`
+ * is their time over the whole graph's. PyTorch is asked in turn with us, one step each, when a Python with torch is there (RLRUN_PYTHON, or python3).
  */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { buildDecoder, decoderParameters, parseDecoderConfig } from '../src/models/architectures/index.ts';
-import { Builder, createSession, elementCount, f32, float32Tensor, inferTypes, intAttribute, type Dim, type HostTensor, type Model, type Node, type Session } from '../src/onnx/index.ts';
+import { Builder, createSession, elementCount, f32, float32Tensor, inferTypes, intAttribute, type Dim, type HostTensor, type Model, type Node, type Value } from '../src/onnx/index.ts';
 import { prepareDecoder } from '../src/policy/decoder.ts';
 import { denominators } from '../src/policy/losses/weights.ts';
 import { microBatches, trainingFeeds } from '../src/policy/micro-batches.ts';
@@ -69,8 +69,8 @@ function batchOf({ rows, length, scored, config }: Case): TrainingSequence[] {
   });
 }
 
-/** One matrix product of the graph: C batches of M×K · K×N. */
-interface Product { key: string; node: Node; shapes: [readonly number[], readonly number[]]; constant: [boolean, boolean]; flops: number }
+/** One matrix product of the graph. */
+interface Product { node: Node; shapes: [readonly number[], readonly number[]]; constant: [boolean, boolean]; flops: number }
 
 function products(model: Model, feeds: Readonly<Record<string, HostTensor>>): Product[] {
   const concrete: Model = { ...model, inputs: model.inputs.map((info) => ({ ...info, shape: feeds[info.name]!.dims })), valueInfo: new Map() };
@@ -80,27 +80,33 @@ function products(model: Model, feeds: Readonly<Record<string, HostTensor>>): Pr
     const [a, b] = [numbers(node.inputs[0]!), numbers(node.inputs[1]!)];
     const inner = intAttribute(node, 'transA', 0) === 1 ? a.at(-2)! : a.at(-1)!;
     const constant: [boolean, boolean] = [model.initializers.has(node.inputs[0]!), model.initializers.has(node.inputs[1]!)];
-    return {
-      key: JSON.stringify([node.op, node.attributes, a, b, constant]), node, shapes: [a, b], constant,
-      flops: 2 * elementCount(numbers(node.outputs[0]!)) * inner,
-    };
+    return { node, shapes: [a, b], constant, flops: 2 * elementCount(numbers(node.outputs[0]!)) * inner };
   });
 }
 
-/** The product alone, as it stands in the graph: constants stay constants, since ONNX Runtime packs them beforehand. */
-async function alone({ node, shapes, constant }: Product): Promise<() => Promise<unknown>> {
+/**
+ * Nothing but the products, each as it stands in the graph: constants stay constants, since ONNX Runtime packs them beforehand.
+ * One session, since the threads of several would spin against each other; operands of one shape share their memory.
+ */
+async function productsAlone(all: readonly Product[]): Promise<() => Promise<unknown>> {
   const b = new Builder();
-  const feeds: Record<string, HostTensor> = {};
-  const operands = shapes.map((dims, index) => {
-    const data = new Float32Array(elementCount(dims)).fill(0.01);
-    if (constant[index]) return b.initializer(`x${index}`, float32Tensor(dims, data));
-    feeds[`x${index}`] = f32(data, dims);
-    return b.input(`x${index}`, 'float32', dims);
+  const feeds: Record<string, HostTensor> = {}, memory = new Map<string, Float32Array>(), constants = new Map<string, Value>();
+  const operand = (dims: readonly number[], constant: boolean, name: string): Value => {
+    const key = dims.join('x');
+    const data = memory.get(key) ?? new Float32Array(elementCount(dims)).fill(0.01);
+    memory.set(key, data);
+    if (!constant) { feeds[name] = f32(data, dims); return b.input(name, 'float32', dims); }
+    const held = constants.get(key) ?? b.initializer(`constant ${key}`, float32Tensor(dims, data));
+    constants.set(key, held);
+    return held;
+  };
+  // One element of each: copying results to JavaScript is not part of a product.
+  const samples = all.map(({ node, shapes, constant }, index) => {
+    const operands = shapes.map((dims, side) => operand(dims, constant[side]!, `x${index}.${side}`));
+    return b.slice(b.reshape(b.op(node.op, operands, node.attributes), [-1]), { axis: 0, start: 0, end: 1 });
   });
-  const y = b.op(node.op, operands, node.attributes);
-  // One element out: copying the result to JavaScript is not part of the product.
-  b.output('y', b.slice(b.reshape(y, [-1]), { axis: 0, start: 0, end: 1 }));
-  const session: Session = await createSession(b.build());
+  b.output('y', b.concat(samples, 0));
+  const session = await createSession(b.build());
   return () => session.run(feeds);
 }
 
@@ -133,21 +139,13 @@ async function measure(bench: Case): Promise<Record<string, unknown>> {
     ...trainingFeeds(micro, { loss, totals: denominators({ sequences }), reference: null }),
   };
   const all = products(graph!, feeds);
-  const distinct = new Map(all.map((product) => [product.key, product]));
-  const counts = new Map<string, number>();
-  for (const { key } of all) counts.set(key, (counts.get(key) ?? 0) + 1);
-  const singles = await Promise.all([...distinct].map(async ([key, product]) => ({ key, run: await alone(product) })));
+  const alone = await productsAlone(all);
   const peer = await torchPeer(bench);
 
   const ours: number[] = [], gemm: number[] = [], theirs: number[] = [];
   for (let round = -1; round < rounds; round++) {
     const whole = await timed(() => session.run(feeds));
-    let sum = 0;
-    for (const { key, run } of singles) {
-      const times: number[] = [];
-      for (let repeat = 0; repeat < 3; repeat++) times.push(await timed(run));
-      sum += counts.get(key)! * Math.min(...times);
-    }
+    const sum = await timed(alone);
     const torch = peer === null ? NaN : await peer.step();
     if (round >= 0) { ours.push(whole); gemm.push(sum); theirs.push(torch); } // the first round warms up
   }

@@ -741,6 +741,10 @@ export interface Train {
    * Tokens (with padding) in one forward and backward pass. Changes memory and speed, never the gradient.
    */
   micro_batch_tokens?: number;
+  /**
+   * With layers, the backward computes each layer a second time instead of keeping what it computed: about half the memory on long batches, for about a quarter more time. Never changes the gradient.
+   */
+  recompute?: 'none' | 'layers';
 }
 /**
  * Held-out evaluation: greedy accuracy, and pass@k from sampled attempts, with confidence intervals.

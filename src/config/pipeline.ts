@@ -85,6 +85,7 @@ function toTrain(train: StageFields['train'], name: string): TrainSettings {
     lossName: name,
     updates: train.updates,
     microBatchTokens: train.micro_batch_tokens,
+    recompute: train.recompute,
   };
 }
 

@@ -82,6 +82,8 @@ export interface TrainSettings {
   /** Optimizer updates per batch of rollouts. */
   readonly updates: number;
   readonly microBatchTokens: number;
+  /** Layers that the backward computes a second time: less memory, more time. */
+  readonly recompute: 'none' | 'layers';
 }
 
 export interface EvalSettings {

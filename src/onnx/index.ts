@@ -9,6 +9,7 @@ export { byteLength, elementCount, float32Tensor, floatValues, numberValues, ten
 export { Builder, OPSET, dimsOf, rankOf, type Operand, type Value } from './builder.ts';
 export { inferTypes, type Types } from './shapes/infer.ts';
 export { differentiate, type DifferentiateOptions } from './autodiff/differentiate.ts';
+export { DECODER_LAYERS } from './autodiff/recompute.ts';
 export { gradientRules, type Differentiable } from './autodiff/rules/index.ts';
 export { createSession, f32, i32, i64, type Device, type HostTensor, type Session, type SessionOptions, type TensorArray } from './session.ts';
 export * from './passes/index.ts';

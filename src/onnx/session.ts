@@ -7,7 +7,9 @@
 process.env['ORT_DISABLE_TELEMETRY'] ??= '1';
 import type * as Ort from 'onnxruntime-node';
 import { OnnxError, type DataType, type Model } from './ir.ts';
+import { forCpu } from './passes/for-cpu.ts';
 import { forWebGpu } from './passes/for-webgpu.ts';
+import type { Pass } from './passes/rewrite.ts';
 import { writeModelExternal } from './proto.ts';
 
 export type Device = 'cpu' | 'webgpu' | 'cuda';
@@ -53,6 +55,9 @@ const advice: Readonly<Record<Device, string>> = {
   cuda: 'CUDA needs an NVIDIA driver, CUDA 12, cuDNN 9 and onnxruntime-node installed with its install script allowed; use device: cpu or webgpu',
 };
 
+/** Device-specific forms, where a measurement asked for them. */
+const deviceForms: Readonly<Record<Device, Pass>> = { cpu: forCpu, webgpu: forWebGpu, cuda: (model) => model };
+
 /**
  * Compiles a graph for a device.
  *
@@ -63,7 +68,7 @@ export async function createSession(model: Model, { device = 'cpu', threads = 0,
   if (!runtime.listSupportedBackends().some(({ name }) => name === device)) {
     throw new OnnxError(`device ${device} is not part of this build of ONNX Runtime. ${advice[device]}`);
   }
-  const { bytes, buffers } = writeModelExternal(device === 'webgpu' ? forWebGpu(model) : model);
+  const { bytes, buffers } = writeModelExternal(deviceForms[device](model));
   const options: Ort.InferenceSession.SessionOptions = {
     executionProviders: [device],
     intraOpNumThreads: threads,
@@ -85,7 +90,7 @@ export async function createSession(model: Model, { device = 'cpu', threads = 0,
   try {
     session = await runtime.InferenceSession.create(bytes, options);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = withoutSource(error instanceof Error ? error.message : String(error));
     const missing = device !== 'cpu' && /adapter|shared library|provider|device/i.test(message);
     throw new OnnxError(missing ? `device ${device} does not work here: ${message}. ${advice[device]}` : `ONNX Runtime refuses the graph: ${message}`, { cause: error });
   }
@@ -108,6 +113,9 @@ export async function createSession(model: Model, { device = 'cpu', threads = 0,
     },
   };
 }
+
+/** A message of ONNX Runtime without the line of C++ that it came from. */
+const withoutSource = (message: string): string => message.replace(/^\/\S+:\d+ .*? was false\.\s*/s, '').trim().replace(/\.$/, '');
 
 function ortTensor(runtime: typeof Ort, { dataType, dims, data }: HostTensor): Ort.Tensor {
   const tensor = new runtime.Tensor(dataType as Ort.Tensor.Type, data as never, dims);

@@ -64,6 +64,7 @@ export function engineOptions(pipeline: ResolvedPipeline, model: StoredModel): E
     threads: pipeline.model.threads,
     train: pipeline.model.train,
     microBatchTokens: Math.min(...(budgets.length > 0 ? budgets : [pipeline.stages[0]!.train.microBatchTokens])),
+    recompute: training.some(({ train }) => train.recompute === 'layers') ? 'layers' : 'none',
     maxRows: SAMPLER_ROWS,
     reference: training.some(({ train }) => train.loss.kl !== undefined),
   };

@@ -121,7 +121,7 @@ export class EngineCore {
     const sum = new LossMetricsSum(loss);
     for (const micro of microBatches(batch.sequences, this.#rows)) {
       throwIfCancelled(cancelled);
-      const session = await this.#training(`training ${JSON.stringify(loss)}`, micro, (decoder) => trainingGraph(decoder, { loss, parameters, ...(custom ? { custom } : {}) }));
+      const session = await this.#training(`training ${JSON.stringify(loss)}`, micro, (decoder) => trainingGraph(decoder, { loss, parameters, recompute: this.#options.recompute, ...(custom ? { custom } : {}) }));
       const reference = wantsReference ? await this.#referenceLogprobs(micro, batch.sequences.length) : null;
       const outputs = await session.run({ ...tensorsOf(this.#decoder, this.#weights), ...trainingFeeds(micro, { loss, totals, reference }) });
       this.#accumulate(outputs);

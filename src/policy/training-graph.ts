@@ -3,7 +3,7 @@
  *
  * Only the logits of scored positions are ever computed; log-probabilities, entropy, loss and gradients follow in the same run.
  */
-import { Builder, OnnxError, differentiate, type Model, type Value } from '../onnx/index.ts';
+import { Builder, DECODER_LAYERS, OnnxError, differentiate, type Model, type Value } from '../onnx/index.ts';
 import { klTerms, lossTerms, type LossFunction, type LossTensors } from './losses/terms.ts';
 import type { Loss } from './types.ts';
 
@@ -63,10 +63,12 @@ export interface TrainingGraphOptions {
   readonly custom?: LossFunction;
   /** Parameters (graph inputs) whose gradients are wanted. */
   readonly parameters: readonly string[];
+  /** Layers that the backward computes a second time. */
+  readonly recompute?: 'none' | 'layers' | undefined;
 }
 
 /** Outputs `loss`, `logprobs`, `entropy` and `grad.<parameter>`. */
-export function trainingGraph(decoder: Model, { loss, custom, parameters }: TrainingGraphOptions): Model {
+export function trainingGraph(decoder: Model, { loss, custom, parameters, recompute = 'none' }: TrainingGraphOptions): Model {
   const b = new Builder(decoder);
   const vector = (name: string): Value => b.input(name, 'float32', ['scored']);
   const { logprobs, entropy, stop } = scored(b);
@@ -89,7 +91,7 @@ export function trainingGraph(decoder: Model, { loss, custom, parameters }: Trai
   b.output('logprobs', logprobs);
   b.output('entropy', entropy);
   try {
-    return differentiate(b.build(), { output: 'loss', wrt: parameters, stop: stop.map(({ name }) => name) });
+    return differentiate(b.build(), { output: 'loss', wrt: parameters, stop: stop.map(({ name }) => name), ...(recompute === 'layers' ? { recompute: DECODER_LAYERS } : {}) });
   } catch (error) {
     if (loss.kind !== 'module' || !(error instanceof OnnxError)) throw error;
     throw new OnnxError(`${loss.path}: the loss has no gradient: ${error.message}`, { cause: error });

@@ -168,6 +168,8 @@ export interface EngineOptions {
   train: TrainMethod;
   /** Tokens (padded) that one forward+backward may hold. */
   microBatchTokens: number;
+  /** `layers`: the backward computes layers a second time instead of keeping what they computed. Default: none. */
+  recompute?: 'none' | 'layers';
   /** Rows that the sampler decodes side by side. */
   maxRows: number;
   /** Keep the weights as they are when the engine opens, for the KL term. */

@@ -37,7 +37,7 @@ describe('defaults', () => {
             loss: { kind: 'importance_sampling', reduction: 'sum' },
             lossName: 'importance_sampling',
             updates: 1,
-            microBatchTokens: 4096,
+            microBatchTokens: 4096, recompute: 'none',
           },
           eval: { every: 10, tasks: 128, samples: 0, baseline: true },
           promote: { when: 'always', metric: 'eval/reward', confidence: 0.95 },

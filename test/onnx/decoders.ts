@@ -64,9 +64,9 @@ export interface DecoderCase {
   readonly expected: ReadonlyMap<string, HostTensor>;
   readonly wrt: readonly string[];
   /** With its weights inside, and a loss over all rows. */
-  whole(): Runnable;
+  whole(options?: { recompute?: RegExp }): Runnable;
   /** As training runs it: weights are inputs, and only scored rows have logits. */
-  training(): Runnable;
+  training(options?: { recompute?: RegExp }): Runnable;
 }
 export interface Runnable { readonly model: Model; readonly feeds: Readonly<Record<string, HostTensor>> }
 
@@ -76,14 +76,14 @@ function decoderCase(name: string, prefix: string): DecoderCase {
   const batch: Batch = { ids: expected.get('input_ids')!, mask: expected.get('attention_mask')!, positions: expected.get('position_ids')! };
   const feeds: Record<string, HostTensor> = { input_ids: batch.ids, attention_mask: batch.mask, position_ids: batch.positions };
   const plain = (): Model => foldShapes(stripCache(decompose(canonicalize(readModel(fileURLToPath(new URL(`${name}.onnx`, folder)))))));
-  const gradients = (model: Model): Model => differentiate(withLoss(model), { output: 'loss', wrt });
+  const gradients = (model: Model, options: { recompute?: RegExp } = {}): Model => differentiate(withLoss(model), { output: 'loss', wrt, ...options });
   return {
     title: `${name} ${prefix}`, mask: batch.mask, expected, wrt,
-    whole: () => ({ model: gradients(plain()), feeds: { ...feeds, ...scored(batch) } }),
-    training: () => {
+    whole: (options) => ({ model: gradients(plain(), options), feeds: { ...feeds, ...scored(batch) } }),
+    training: (options) => {
       const { model, tensors } = liftInitializers(plain(), wrt);
       const weights = Object.fromEntries([...tensors].map(([key, tensor]): [string, HostTensor] => [key, { dataType: 'float32', dims: tensor.dims, data: floatValues(tensor) }]));
-      return { model: gradients(selectLogits(model)), feeds: { ...feeds, ...weights, ...selected(batch) } };
+      return { model: gradients(selectLogits(model), options), feeds: { ...feeds, ...weights, ...selected(batch) } };
     },
   };
 }

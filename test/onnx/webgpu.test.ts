@@ -1,29 +1,19 @@
 /**
  * @file The same numbers on WebGPU: every fixture of the floor, many to a graph, since a session of its own for each would take
- * minutes. Skipped where there is no adapter; with RLRUN_TEST_DEVICE=webgpu, as CI sets it, a missing adapter is a failure.
+ * minutes. Skipped where there is no adapter, unless VK_DRIVER_FILES names a driver.
  */
 import { afterAll, describe, expect, test } from 'vitest';
-import { Builder, createSession, differentiate, type HostTensor, type Model, type Node, type Session } from '../../src/onnx/index.ts';
+import { Builder, DECODER_LAYERS, differentiate, exposeCache, type HostTensor, type Model, type Node } from '../../src/onnx/index.ts';
+import { openAdapter } from './adapter.ts';
 import { errorsOf, feedsOf, gradientModel, operatorCases } from './cases.ts';
 import { decoderCases, decoderErrors } from './decoders.ts';
 import { contribErrors, contribFeeds, contribOperators, decomposed } from './passes/contrib.ts';
 import { decoderFeeds, tinyLlama } from './passes/graphs.ts';
-import { numbersOf, relativeError, runOnce, testDevice } from './support.ts';
+import { numbersOf, relativeError, runOnce } from './support.ts';
 
 const TOLERANCE = 1e-3;
 
-/** Compiled shaders live as long as any session does: this one stays open, so that each is compiled once. */
-async function probe(): Promise<Session | null> {
-  const b = new Builder();
-  b.output('y', b.add(b.input('x', 'float32', [1]), 1));
-  try {
-    return await createSession(b.build(), { device: 'webgpu' });
-  } catch (error) {
-    if (testDevice === 'webgpu') throw error;
-    return null;
-  }
-}
-const adapter = await probe();
+const adapter = await openAdapter();
 afterAll(async () => { await adapter?.dispose(); });
 
 /** One model of a large graph, under names of its own. */
@@ -79,6 +69,17 @@ describe.skipIf(adapter === null)('on WebGPU', () => {
     const [whole, training] = await runTogether([decoder.whole(), decoder.training()]);
     expect(decoderErrors(whole!, decoder, TOLERANCE)).toEqual([]);
     expect(decoderErrors(training!, decoder, TOLERANCE)).toEqual([]);
+  });
+
+  test.each(decoderCases.filter(({ title }) => /^(llama-traced|qwen3-genai) $/.test(title)))('layers computed a second time give the same gradients: $title', async (decoder) => {
+    const [results] = await runTogether([decoder.training({ recompute: DECODER_LAYERS })]);
+    expect(decoderErrors(results!, decoder, TOLERANCE)).toEqual([]);
+  });
+
+  test('attention over an empty cache is attention over the new rows alone', async () => {
+    const decoder = exposeCache(tinyLlama()), feeds = decoderFeeds(decoder, [5, 3]);
+    const [expected, actual] = [await runOnce(decoder, feeds), await runOnce(decoder, feeds, 'webgpu')];
+    for (const { name } of decoder.outputs) expect(relativeError(numbersOf(actual[name]!), numbersOf(expected[name]!)), name).toBeLessThanOrEqual(TOLERANCE);
   });
 
   test('a decoder of wider layers and longer rows has the gradients that it has on the CPU', async () => {

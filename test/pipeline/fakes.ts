@@ -252,6 +252,7 @@ export function stage(changes: Deep<StageSettings> = {}): StageSettings {
       lossName: 'importance_sampling',
       updates: 1,
       microBatchTokens: 1024,
+      recompute: 'none',
     },
     eval: { every: 4, tasks: 8, samples: 4, baseline: true },
     promote: { when: 'always', metric: 'eval/reward', confidence: 0.95 },

@@ -99,6 +99,16 @@ describe('rows that share beginnings give the gradient of rows that do not', () 
   });
 });
 
+test.each([['rows of one text', 1], ['rows that share beginnings', undefined]] as const)('layers computed a second time give the same gradient: %s', async (_, count) => {
+  const some = sequences.slice(0, count);
+  const again = await openCore(model, { recompute: 'layers' });
+  const { loss } = losses.at(-1)!;
+  const [actual, expected] = [await gradientsOf(again, [{ sequences: some }], loss), await gradientsOf(engine, [{ sequences: some }], loss)];
+  expectSame(actual.gradients, expected.gradients);
+  expect(actual.metrics).toEqual(expected.metrics);
+  await again.close();
+});
+
 test('a rollout without advantage still counts in the denominators', async () => {
   const { loss } = losses[0]!;
   const flat = { ...sequences[0]!, advantages: sequences[0]!.advantages.map(() => 0) };

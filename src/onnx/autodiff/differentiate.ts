@@ -9,6 +9,7 @@ import { OnnxError, describeNode, describeType, isFloat, usesOf, type Model, typ
 import { removeDeadNodes } from '../passes/rewrite.ts';
 import { floatValues } from '../tensor.ts';
 import { expandLike, sumAll, sumToShape } from './context.ts';
+import { keepAll, recompute } from './recompute.ts';
 import { gradientRule, isElementwise, stopsGradient } from './rules/index.ts';
 
 export interface DifferentiateOptions {
@@ -22,6 +23,12 @@ export interface DifferentiateOptions {
   readonly cotangent?: string;
   /** The output's index in the model's outputs stays; gradients follow as `grad.<name>`, in the order of `wrt`. */
   readonly prefix?: string;
+  /**
+   * Saves memory for time: activations of nodes whose names match are computed again when the backward comes to them. Nodes with
+   * the same matched text are one segment, of which only what enters it is kept; `DECODER_LAYERS` takes each layer as one.
+   * Gradients are the same.
+   */
+  readonly recompute?: RegExp;
 }
 
 /**
@@ -32,7 +39,7 @@ export interface DifferentiateOptions {
  * @throws OnnxError when an operator on the path has no rule (naming the operator, the node and the path), when a `wrt` name is
  * no float value, or when the output does not depend on it. Never returns a silent zero.
  */
-export function differentiate(model: Model, { output, wrt, stop = [], cotangent, prefix = 'grad.' }: DifferentiateOptions): Model {
+export function differentiate(model: Model, { output, wrt, stop = [], cotangent, prefix = 'grad.', recompute: pattern }: DifferentiateOptions): Model {
   const b = new Builder(model);
   const made = new Set(model.nodes.flatMap((node) => node.outputs));
   if (!b.has(output) && !made.has(output)) throw new OnnxError(`there is no value "${output}" to differentiate${suggest(output, model)}`);
@@ -45,6 +52,8 @@ export function differentiate(model: Model, { output, wrt, stop = [], cotangent,
   const paths = activePaths(model, b, { wrt, output, stop: new Set(stop) });
   for (const node of paths.nodes) ruleFor(node, paths);
   const guarded = nanGuards(model, b);
+  const recomputation = pattern === undefined ? keepAll : recompute(b, model, { pattern, wrt });
+  const inner = new Set(paths.nodes.flatMap((node) => node.outputs));
   const gradients = new Map<string, Value[]>([[output, [seed(b, output, cotangent)]]]);
   /** All contributions to a value, added up once. */
   const gradientOf = (name: string): Value | null => {
@@ -67,9 +76,10 @@ export function differentiate(model: Model, { output, wrt, stop = [], cotangent,
       if (node.op !== 'Split' && dys.some((value, index) => index > 0 && value !== null)) {
         throw new OnnxError(`${describeNode(node)}: only its first output can be differentiated, but "${output}" also depends on another one`);
       }
+      const read = recomputation.reader(node, dy);
       b.within(node.name || node.op, () => {
-        const inputs = node.inputs.map((name) => (name === '' ? null : b.value(name)));
-        const thunks = ruleFor(node, paths)({ b, node, inputs, outputs: node.outputs.map((name) => valueOrBlank(b, guarded.get(name) ?? name)), dys }, dy);
+        const inputs = node.inputs.map((name) => (name === '' ? null : b.value(read(name))));
+        const thunks = ruleFor(node, paths)({ b, node, inputs, outputs: node.outputs.map((name) => valueOrBlank(b, read(guarded.get(name) ?? name))), dys }, dy);
         node.inputs.forEach((name, index) => {
           if (!paths.active.has(name)) return;
           const thunk = thunks[index];
@@ -78,6 +88,7 @@ export function differentiate(model: Model, { output, wrt, stop = [], cotangent,
           const parts = gradients.get(name);
           if (parts === undefined) gradients.set(name, [gradient]);
           else parts.push(gradient);
+          if (!inner.has(name)) recomputation.finished(gradient);
         });
       });
     }

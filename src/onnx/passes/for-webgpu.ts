@@ -3,21 +3,23 @@
  * computes right. `createSession` applies it for that device; the CPU keeps the forms that are fastest there.
  */
 import { dimsOf, type Value } from '../builder.ts';
-import { floatAttribute, int, intAttribute, type Model, type Node, type Shape } from '../ir.ts';
+import { floatAttribute, int, intAttribute, type Dim, type Model, type Node, type Shape } from '../ir.ts';
 import { inferTypes, type Types } from '../shapes/infer.ts';
 import { canonicalize } from './canonicalize.ts';
 import { inverseDeviation } from './decompose/norms.ts';
 import { rewriteNodes, type Replacement } from './rewrite.ts';
+import { isPast } from './strip-cache.ts';
 
-/** What a node is replaced by, if it is of a form that needs it. */
-type Choice = (node: Node, types: Types) => Replacement | undefined;
+/** What a node is replaced by, if it is of a form that needs it. `emptyable`: symbols of a cache's columns, of which there may be none. */
+type Choice = (node: Node, types: Types, emptyable: ReadonlySet<Dim>) => Replacement | undefined;
 
 /** Brings a graph to forms that the WebGPU provider computes right. The results are the same on every device. */
 export function forWebGpu(model: Model): Model {
-  const applies = ({ op, domain }: Node): boolean => domain === '' && Object.hasOwn(choices, op);
+  const emptyable = new Set(model.inputs.flatMap(({ name, shape }) => (isPast(name) && shape !== null ? [shape.at(-2)!] : [])).filter((dim) => typeof dim === 'string'));
+  const applies = ({ op, domain }: Node): boolean => domain === '' && Object.hasOwn(choices, op) && (op !== 'MatMul' || emptyable.size > 0);
   if (!model.nodes.some(applies)) return model;
   const current = canonicalize(model), types = inferTypes(current);
-  return rewriteNodes(current, (node) => (applies(node) ? choices[node.op]!(node, types) : undefined));
+  return rewriteNodes(current, (node) => (applies(node) ? choices[node.op]!(node, types, emptyable) : undefined));
 }
 
 const shapeIn = (types: Types, name: string | undefined): Shape | null => types.get(name ?? '')?.shape ?? null;
@@ -89,7 +91,21 @@ const simplifiedNorm: Choice = (node) => {
   };
 };
 
+/** A product along an axis of length 0 takes the process down. A column of zeros more on both sides changes nothing. */
+const matmul: Choice = ({ inputs: [left, right] }, types, emptyable) => {
+  const a = shapeIn(types, left), c = shapeIn(types, right);
+  if (a === null || c === null || a.length < 2 || c.length < 2 || !(emptyable.has(a.at(-1)!) || emptyable.has(c.at(-2)!))) return undefined;
+  return ({ b, inputs: [x, y] }) => {
+    const wider = (value: Value, axis: number): Value => {
+      const before = axis > 0 ? [b.shape(value, { start: 0, end: axis })] : [], after = axis < dimsOf(value).length - 1 ? [b.shape(value, { start: axis + 1 })] : [];
+      return b.concat([value, b.full(b.concat([...before, b.int64([1]), ...after], 0), 0, value.dataType)], axis);
+    };
+    return [b.matmul(wider(x!, a.length - 1), wider(y!, c.length - 2))];
+  };
+};
+
 const choices: Readonly<Record<string, Choice>> = {
+  MatMul: matmul,
   Pow: pow,
   Slice: slice,
   ReduceLogSumExp: logSumExp,

@@ -1,0 +1,43 @@
+import { describe, expect, test } from 'vitest';
+import { Builder, createSession, forCpu, type Model } from '../../../src/onnx/index.ts';
+import { hostTensor, numbersOf, relativeError } from '../support.ts';
+
+const shapes: readonly (readonly [string, readonly number[], readonly number[]])[] = [
+  ['a·bᵀ', [2, 3, 4, 5], [2, 3, 6, 5]], ['aᵀ·b', [2, 3, 5, 4], [2, 3, 5, 6]], ['aᵀ·bᵀ', [2, 5, 4], [2, 6, 5]], ['batches that broadcast', [2, 1, 4, 5], [3, 6, 5]],
+];
+const swap = (rank: number): number[] => [...Array(rank - 2).keys(), rank - 1, rank - 2];
+
+describe('a product of transposed operands becomes one FusedMatMul', () => {
+  test.each(shapes)('%s', async (title, left, right) => {
+    const b = new Builder();
+    const x = b.input('x', 'float32', left), y = b.input('y', 'float32', right);
+    b.output('z', b.matmul(title.startsWith('aᵀ') ? b.transpose(x, swap(left.length)) : x, title === 'aᵀ·b' ? y : b.transpose(y, swap(right.length))));
+    const model = b.build(), fused = forCpu(model);
+    expect(fused.nodes.filter(({ op }) => op === 'FusedMatMul')).toHaveLength(1);
+    const feeds = { x: values(left), y: values(right) };
+    // In double precision forCpu leaves products alone.
+    const expected = await run(inDouble(model), { x: doubles(left), y: doubles(right) }), actual = await run(fused, feeds);
+    expect(relativeError(actual, expected)).toBeLessThan(1e-6);
+  });
+
+  test('weights on their side and other permutations stay', () => {
+    const b = new Builder();
+    const x = b.input('x', 'float32', [4, 5]), q = b.input('q', 'float32', [2, 6, 3, 5]), k = b.input('k', 'float32', [2, 6, 3, 5]);
+    b.output('tied', b.matmul(x, b.transpose(b.input('w', 'float32', [7, 5]), [1, 0])));
+    b.output('heads', b.matmul(b.transpose(q, [0, 2, 1, 3]), b.transpose(k, [0, 2, 3, 1])));
+    const model = b.build();
+    expect(forCpu(model)).toBe(model);
+  });
+});
+
+const numbers = (dims: readonly number[]): number[] => Array.from({ length: dims.reduce((product, size) => product * size, 1) }, (_, at) => Math.sin(at * 1.3));
+const values = (dims: readonly number[]) => hostTensor('float32', dims, numbers(dims));
+const doubles = (dims: readonly number[]) => hostTensor('float64', dims, numbers(dims));
+const inDouble = (model: Model): Model => ({ ...model, valueInfo: new Map(), inputs: model.inputs.map((info) => ({ ...info, dataType: 'float64' })), outputs: model.outputs.map((info) => ({ ...info, dataType: 'float64' })) });
+
+async function run(model: Model, feeds: Parameters<Awaited<ReturnType<typeof createSession>>['run']>[0]): Promise<number[]> {
+  const session = await createSession(model, { threads: 1 });
+  const { z } = await session.run(feeds);
+  await session.dispose();
+  return numbersOf(z!);
+}
