@@ -75,7 +75,7 @@ function changeOf(before: Prepared, after: Prepared): { kind: EventData['watch-c
   const changes = diffPipelines(before.pipeline, after.pipeline);
   const [old, now] = [before.materials.hashes, after.materials.hashes];
   const isReward = ({ path }: Change) => /(^|\s)reward\b/.test(path);
-  if (changes.length > 0) return { kind: changes.every(isReward) ? 'reward' : 'config', changes };
+  if (changes.length > 0 || old.config !== now.config) return { kind: changes.length > 0 && changes.every(isReward) ? 'reward' : 'config', changes };
   if (old.taskset !== now.taskset) return { kind: 'taskset', changes };
   return { kind: old.reward !== now.reward ? 'reward' : 'none', changes };
 }

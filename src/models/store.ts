@@ -25,6 +25,8 @@ export interface StoreOptions extends Partial<Injected> {
   /** What relative source paths belong to. */
   cwd: string;
   hub?: Omit<HubOptions, 'cacheDirectory' | 'signal' | 'dryRun'>;
+  /** Where snapshots of the Hub are kept; default: inside `root`. */
+  hubCache?: string;
 }
 
 export interface ForkOptions {
@@ -87,7 +89,7 @@ class Store implements ModelStore {
     return join(this.#options.root, 'models');
   }
   get #hubCache(): string {
-    return join(this.#options.root, 'hub');
+    return this.#options.hubCache ?? join(this.#options.root, 'hub');
   }
 
   async list(): Promise<ModelListing[]> {

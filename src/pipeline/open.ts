@@ -1,7 +1,7 @@
 /** Opens what a pipeline's `model:` names: the fork in the store, the engine over its weights, its tokenizer. */
 import { fileURLToPath } from 'node:url';
 import type { ResolvedPipeline, StageSettings } from '../config/types.ts';
-import type { ModelStore, StoredModel } from '../models/index.ts';
+import type { ModelStore, StoreOptions, StoredModel } from '../models/index.ts';
 import type { Engine, EngineOptions, Tokenizer } from '../policy/index.ts';
 
 export interface OpenedModel extends AsyncDisposable {
@@ -19,9 +19,9 @@ const SAMPLER_ROWS = 256;
 export const builtinModels = fileURLToPath(new URL('../../models', import.meta.url));
 
 // The rooms below are loaded when they are needed: a command that only reads files should start at once.
-export async function openProjectStore(root: string, cwd: string): Promise<ModelStore> {
+export async function openProjectStore(options: Omit<StoreOptions, 'builtins'>): Promise<ModelStore> {
   const { openStore } = await import('../models/index.ts');
-  return openStore({ root, cwd, builtins: builtinModels });
+  return openStore({ ...options, builtins: builtinModels });
 }
 
 export interface OpenModelOptions {

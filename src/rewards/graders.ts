@@ -97,8 +97,8 @@ export const graderRules: { [K in RewardKind]: (settings: SettingsOf<K>, tools: 
 
   async module({ path, args }, { inWorker }) {
     const checked = await inWorker('check', { path });
-    const problem = checked.ok ? checked.value : checked.failure.message;
-    if (problem !== null) return loadFailure(`${path}: ${problem}.`, 'Write `export default (completion, task, info) => number`.', { key: 'path' });
+    if (!checked.ok) return loadFailure(`${path} cannot be loaded: ${checked.failure.message}.`, 'Mend the file; a reward is `export default (completion, task, info) => number`.', { key: 'path', at: checked.failure.at ?? null });
+    if (checked.value !== null) return loadFailure(`${path}: ${checked.value}.`, 'Write `export default (completion, task, info) => number`.', { key: 'path' });
     return ready(async (request, signal) => {
       const verdict = await inWorker('module', { path, args, request }, signal);
       return verdict.ok ? verdict.value : verdict;

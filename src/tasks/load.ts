@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { basename, extname } from 'node:path';
 import type { RuntimeSettings, TasksetSettings } from '../config/types.ts';
-import { type Environment, openEnvironment, openUserCode, PROGRAM } from '../runtimes/index.ts';
+import { type Environment, type Failure, openEnvironment, openUserCode, PROGRAM } from '../runtimes/index.ts';
 import { type LoadError, type Loaded, loadFailure } from '../util/load-error.ts';
 import { permutation } from '../util/random.ts';
 import { workerUrl } from '../util/worker-url.ts';
@@ -60,13 +60,14 @@ function taskset(name: string, { train, eval: held }: Sides, { files, hashes }: 
 type ReadModule = { ok: true; rows: SourceRow[]; templates: string[]; files: readonly string[] } | { ok: false; error: LoadError };
 
 async function runModule({ settings: { source, args, split, seed }, runtime = PATIENT, onOutput, signal }: LoadTasksetOptions): Promise<ReadModule> {
-  const failed = (message: string, files: readonly string[]) => loadFailure(`${source}: ${message}.`, 'Export a list of { prompt, answer } by default, or a generator of them.', { key: 'source', files });
+  const failed = ({ message, at }: Failure, files: readonly string[]) =>
+    loadFailure(`${source}: ${message}.`, 'Export a list of { prompt, answer } by default, or a generator of them.', { key: 'source', at: at ?? null, files });
   const opened = await openUserCode({ entry: workerUrl('rows.worker', import.meta.url), paths: [source], runtime: { ...runtime, kind: 'local' }, onOutput, signal });
-  if (!opened.ok) return failed(opened.failure.message, opened.files);
+  if (!opened.ok) return failed(opened.failure, opened.files);
   await using code = opened.code;
   const call: RowsCall = { path: source, args, seed, ...split };
   const outcome = await code.pool.call('rows', call, { timeoutMs: runtime.setupTimeoutMs, signal });
-  if (!outcome.ok) return failed(outcome.failure.message, code.files);
+  if (!outcome.ok) return failed(outcome.failure, code.files);
   const { rows: text, templates } = outcome.value as RowsReply;
   const value: unknown = JSON.parse(text);
   const rows = listRows(value, value, source);
@@ -92,7 +93,7 @@ function checkRows(rows: readonly SourceRow[], context: { file: string; template
 
 function placeOf(name: string, file: string): Partial<Pick<LoadError, 'key' | 'at'>> {
   const line = /^line (\d+)$/.exec(name)?.[1];
-  return line ? { at: { file, line: Number(line), column: 1 } } : { key: 'source' };
+  return { key: 'source', ...(line ? { at: { file, line: Number(line), column: 1 } } : {}) };
 }
 
 /** As the rows say, else at random with equal questions on one side: train from the front of the shuffled rows, eval from the back. */

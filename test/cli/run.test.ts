@@ -254,6 +254,51 @@ function listen(stream: NodeJS.ReadableStream) {
   };
 }
 
+describe('a loss of the user', () => {
+  const lossModule = (factor: number): string => `export default ({ logprobs, advantages }, { b }) => b.mul(b.mul(logprobs, advantages), ${factor});\n`;
+  const withLoss = (text: string): string => text.replace('{ learning_rate: 1e-3 }', '{ learning_rate: 1e-3, loss: { kind: module, path: ./loss.ts, reduction: token_mean } }');
+
+  test('is loaded before anything runs, and shown where it breaks', async () => {
+    await using folder = await workspace();
+    await writeFile(join(folder.cwd, 'tiny.yaml'), withLoss(await writeTinyProject(folder.cwd)));
+    await writeFile(join(folder.cwd, 'loss.ts'), '\nexport default (tensors, { b }) => b.;\n');
+    const broken = await folder.run('tiny.yaml');
+    expect(broken.exitCode).toBe(2);
+    expect(broken.stderr).toContain('error[not-loaded]: the loss cannot be loaded: SyntaxError: Expected ident\n  --> loss.ts:2:38\n');
+    expect(broken.stderr).toMatch(/note: the file is named here\n {2}--> tiny\.yaml:\d+:\d+\n/);
+    await writeFile(join(folder.cwd, 'loss.ts'), 'export const loss = 3;\n');
+    expect((await folder.run('check', 'tiny.yaml')).stderr).toContain('its default export is missing; expected a function');
+  });
+
+  test('counts as it is now: an edit begins a new job, with the edited loss, and forbids to resume', async () => {
+    await using folder = await workspace();
+    await writeFile(join(folder.cwd, 'tiny.yaml'), withLoss(await writeTinyProject(folder.cwd, { sft: 8, grpo: 2 })));
+    await writeFile(join(folder.cwd, 'loss.ts'), lossModule(-1));
+    const child = folder.start(['tiny.yaml', '--watch', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const events = listen(child.stdout!);
+    await events.next('job-finished');
+    await writeFile(join(folder.cwd, 'loss.ts'), `// only a remark\n${lossModule(-1)}`);
+    await events.next('watch-changed');
+    await writeFile(join(folder.cwd, 'loss.ts'), lossModule(0));
+    expect(await events.next('watch-changed')).toMatchObject({ kind: 'config', file: join(folder.cwd, 'loss.ts') });
+    expect((await events.next('job-started'))['parentJob']).toMatch(/^tiny-/);
+    // A loss of zero has no gradient.
+    for (;;) {
+      const { stage, metrics } = (await events.next('step-finished')) as unknown as { stage: string; metrics: Record<string, number> };
+      if (stage !== 'grpo' || metrics['grad_norm'] === undefined) continue;
+      expect(metrics['grad_norm']).toBe(0);
+      break;
+    }
+    child.kill('SIGINT');
+    await child;
+    await writeFile(join(folder.cwd, 'loss.ts'), lossModule(-2));
+    const job = (await readdir(join(folder.cwd, '.rlrun', 'jobs'))).filter((name) => name.startsWith('tiny-')).toSorted().at(-1)!;
+    const meta = join(folder.cwd, '.rlrun', 'jobs', job, 'meta.json');
+    await writeFile(meta, (await readFile(meta, 'utf8')).replace('"status": "completed"', '"status": "stopped"'));
+    expect(await folder.run('tiny.yaml', '--resume')).toMatchObject({ exitCode: 5, stderr: expect.stringContaining('has changed since job') });
+  });
+});
+
 describe('before anything is learnt', () => {
   test('check proves the rewards, and names the task on which one fails', async () => {
     await using folder = await workspace();
@@ -269,7 +314,21 @@ describe('before anything is learnt', () => {
     await writeFile(join(folder.cwd, 'rewards', 'digits.ts'), 'export default (: number => 0.5;\n');
     const broken = await folder.run('check', 'tiny.yaml');
     expect(broken).toMatchObject({ exitCode: 2 });
-    expect(broken.stderr).toMatch(/^error: reward digits: \S+digits\.ts: SyntaxError: /);
+    expect(broken.stderr.replace(/\S+digits\.ts cannot/, '…/digits.ts cannot')).toBe(`error[not-loaded]: reward digits: …/digits.ts cannot be loaded: SyntaxError: Expression expected
+  --> rewards/digits.ts:1:17
+1 | export default (: number => 0.5;
+  |                 ^^^^^^^^^^^^^^^^ Mend the file; a reward is \`export default (completion, task, info) => number\`
+note: the file is named here
+  --> tiny.yaml:8:27
+7 |   - { kind: numeric_match, weight: 0.5 }
+8 |   - { kind: module, path: ./rewards/digits.ts, weight: 0.5 }
+  |                           ^^^^^^^^^^^^^^^^^^^
+
+1 error
+`);
+    await writeFile(join(folder.cwd, 'rewards', 'digits.ts'), 'export default (completion: string): number => completion.lenght.toFixed(1);\n');
+    const throwing = await folder.run('check', 'tiny.yaml');
+    expect(throwing.stderr).toMatch(/error: reward digits on task add-\w+: TypeError: .*\(digits\.ts:1:\d+\) \(and so on 8 other tasks\)\n$/);
   });
 
   test('check --resolved prints a pipeline that means the same', async () => {

@@ -1,15 +1,12 @@
 /** `rlrun models …`: the store. Tables on stdout, remarks on stderr, `--json` for programs. */
 import { resolve } from 'node:path';
 import { type CheckpointNode, type StoredCheckpoint, type StoredModel, checkpointTree } from '../../models/index.ts';
-import { openProjectStore } from '../../pipeline/index.ts';
 import { formatBytes, formatNumber } from '../../plot/index.ts';
 import type { Handler } from '../commands.ts';
 import { CommandError } from '../exit-codes.ts';
-import type { Io } from '../io.ts';
-import { rootOf, shorten } from '../paths.ts';
+import { shorten } from '../paths.ts';
+import { storeOf } from '../store.ts';
 import { table } from '../text.ts';
-
-const storeOf = (io: Io) => openProjectStore(rootOf(io), io.cwd);
 
 export const list: Handler = async ({ flags, io }) => {
   const models = await (await storeOf(io)).list();
