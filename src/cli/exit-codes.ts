@@ -35,6 +35,7 @@ const byErrorCode: Record<string, Exit> = {
   conflict: 'conflict',
   invalid: 'failure',
   ENOSPC: 'failure',
+  EISDIR: 'usage',
 };
 
 /** The exit of an error that is no bug: file system errors, and errors of the model store by their `kind`. Null for bugs. */

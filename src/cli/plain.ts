@@ -65,7 +65,11 @@ const lines: { readonly [K in EventType]: Line<K> } = {
   'checkpoint-saved': nothing,
   promoted: nothing,
   'promotion-held': ({ checkpoint, head, reason }, _, { nameOf }) => `held: ${nameOf(checkpoint)} is saved, the head stays at ${head ? nameOf(head) : 'the base'} (${reason})`,
-  'rolled-back': ({ from, to, reason }, _, { paint, nameOf }) => `${paint('yellow', 'rolled back')} from ${nameOf(from)} to ${to ? nameOf(to) : 'the base'}: ${reason}`,
+  'rolled-back': ({ from, to, reason }, state, { paint, nameOf }) => {
+    // The last held-out score is not that of the weights that are back.
+    state.evaluation = null;
+    return `${paint('yellow', 'rolled back')} from ${nameOf(from)} to ${to ? nameOf(to) : 'the base'}: ${reason}; the learning rate is halved`;
+  },
   exported: ({ directory, format }, _, { shorten }) => `exported as ${format} to ${shorten(directory)}`,
   warning: ({ step, message, fix }, _, { paint }) => [`${paint('yellow', 'warning')}${step === null ? '' : ` at step ${step}`}: ${oneLine(message)}`, `  ${oneLine(fix)}`],
   log: ({ level, message }) => (level === 'info' ? oneLine(message) : null),

@@ -33,7 +33,7 @@ export function fileError(error: unknown, path: string): Error {
       return new ModelError('permission', `${path} may not be read or written`, { fix: 'Check who owns it and its permissions.', cause: error });
     case 'ENOSPC':
     case 'EDQUOT':
-      return new ModelError('permission', `the disk is full: ${path} could not be written`, {
+      return new ModelError('invalid', `the disk is full: ${path} could not be written`, {
         fix: 'Free some space (rlrun models prune removes old checkpoints) and run again; nothing that was saved before is lost.',
         cause: error,
       });

@@ -87,6 +87,6 @@ interface Failed {
 /** The error with its place in the pipeline, and with every file that was read on the way, so that a watcher can wait for the repair. */
 async function failed(error: LoadError, { stage, section, read, dispose }: Failed): Promise<MaterialsResult & { ok: false }> {
   await dispose();
-  const key = error.key ? `${section}.${error.key}` : section;
+  const key = error.key?.startsWith('/') ? error.key.slice(1) : error.key ? `${section}.${error.key}` : section;
   return { ok: false, error: { ...error, stage, key, files: [...read.taskset, ...read.reward, ...error.files] } };
 }

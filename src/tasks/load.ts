@@ -136,32 +136,42 @@ async function askForPrompts(sides: Record<'train' | 'eval', RowTask[]>, { setti
   try {
     for (const source of sources) {
       const opened = await openEnvironment({ source, runtime: source === PROGRAM ? runtime : { ...runtime, kind: 'local' }, onOutput, signal });
-      if (!opened.ok) return loadFailure(`${source === PROGRAM ? settings.source : source}: ${opened.failure.message}.`, 'Its rows name templates that something has to run.', { key: 'source', files: opened.files });
+      if (!opened.ok) return loadFailure(`${source === PROGRAM ? settings.source : source}: ${opened.failure.message}.`, 'Its rows name templates that something has to run.', { key: 'source', at: opened.failure.at ?? null, files: opened.files });
       environments.set(source, opened.environment);
     }
     const files = [...environments.values()].flatMap((environment) => environment.files);
     const asked = await askAll(sides, { environments, signal });
-    if ('fault' in asked) return loadFailure(`${settings.source}, ${asked.fault}.`, 'A template yields its prompt first, then the reward.', { key: 'source', files });
+    if ('fault' in asked) {
+      const isProgram = asked.source === PROGRAM;
+      const fix = isProgram ? 'The program answers each line on stdin with one on stdout: see docs/subprocess.md.' : 'A template yields its prompt first, then the reward.';
+      return loadFailure(`${settings.source}, ${asked.fault}.`, fix, { key: isProgram ? '/runtime.command' : 'source', files });
+    }
     return { ok: true, sides: asked, files, hashes: [...environments.values()].map(({ hash }) => hash) };
   } finally {
     await Promise.all([...environments.values()].map((environment) => environment[Symbol.asyncDispose]()));
   }
 }
 
-class SetupFault extends Error {}
+class SetupFault extends Error {
+  readonly source: string;
+  constructor(source: string, message: string) {
+    super(message);
+    this.source = source;
+  }
+}
 
 /** The first fault is enough: a program that cannot do one task is not asked for thousands. */
 async function askAll(
   sides: Record<'train' | 'eval', RowTask[]>,
   { environments, signal }: { environments: ReadonlyMap<string, Environment>; signal: AbortSignal | undefined },
-): Promise<Sides | { fault: string }> {
+): Promise<Sides | { fault: string; source: string }> {
   const stop = new AbortController();
   const until = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
   const ask = async ({ task, name }: RowTask): Promise<Task> => {
     if (task.prompt !== null) return task as Task;
     const { id, source } = task.template!;
     const prompt = await environments.get(source)!.setup({ template: id, args: task.args }, until);
-    if (!prompt.ok) throw new SetupFault(`${name}: ${prompt.failure.message}`);
+    if (!prompt.ok) throw new SetupFault(source, `${name}: ${prompt.failure.message}`);
     return { ...task, prompt: prompt.value };
   };
   try {
@@ -169,7 +179,7 @@ async function askAll(
     return { train, eval: held };
   } catch (error) {
     stop.abort();
-    if (error instanceof SetupFault) return { fault: error.message };
+    if (error instanceof SetupFault) return { fault: error.message, source: error.source };
     throw error;
   }
 }

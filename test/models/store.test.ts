@@ -198,7 +198,7 @@ describe('the checkpoint tree', () => {
         throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
       },
     });
-    await expect(failing).rejects.toMatchObject({ kind: 'permission', message: expect.stringContaining('the disk is full') });
+    await expect(failing).rejects.toMatchObject({ kind: 'invalid', message: expect.stringContaining('the disk is full') });
     expect(await readdir(join(model.directory, 'checkpoints'))).toEqual(['step-000001']);
     expect((await model.head())!.name).toBe('step-000001');
   });

@@ -60,6 +60,6 @@ function describe(proofs: readonly RewardProof[]): string {
   const silent = proofs.length - answered;
   return [
     ...(answered > 0 ? [`give the gold answer full marks, an empty one less, and the same twice (${count(answered, 'task')} tried)`] : []),
-    ...(silent > 0 ? [`${count(silent, 'task')} without an answer: nothing to prove there`] : []),
+    ...(silent > 0 ? [`cannot be proved on ${count(silent, 'task')} without an answer`] : []),
   ].join('; ');
 }
