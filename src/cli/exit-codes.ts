@@ -34,6 +34,7 @@ const byErrorCode: Record<string, Exit> = {
   permission: 'permission',
   conflict: 'conflict',
   invalid: 'failure',
+  usage: 'usage',
   ENOSPC: 'failure',
   EISDIR: 'usage',
 };

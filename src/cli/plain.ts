@@ -84,7 +84,8 @@ const lines: { readonly [K in EventType]: Line<K> } = {
   ],
   'watch-started': ({ files }) => `watching ${count(files.length, 'file')}`,
   'watch-changed': ({ file, kind, changes, message }, _, { paint, shorten }) => [
-    `${paint('cyan', 'changed')} ${shorten(file)}${kind === 'none' ? ': nothing that matters' : ''}${message ? `: ${message}` : ''}`,
+    // What is wrong has just been told, with its places.
+    `${paint('cyan', 'changed')} ${shorten(file)}${kind === 'none' ? ': nothing that matters' : message ? ': not valid' : ''}`,
     ...changes.map(({ path, before, after }) => `  ${path}  ${before ?? '–'} → ${after ?? '–'}`),
   ],
   rescored: (event, _, { paint }) => rescoredLines(event, paint),

@@ -40,12 +40,15 @@ export function runSession(workbench: Workbench, { watching, resume, emit, befor
       try {
         const resumed = resume && !before ? await workbench.interruptedJob(value) : null;
         outcome = await workbench.run(value, { resume: resumed, parentJob: last?.id ?? null, ...(head === undefined ? {} : { head }) });
-        last = outcome.kind === 'ran' ? await findJob(workbench.root, outcome.id) : last;
+        if (outcome.kind !== 'ran') return false;
+        last = await findJob(workbench.root, outcome.id);
+        return outcome.result.status !== 'failed';
       } catch (error) {
         // While watching, the next edit may mend it.
         if (!watching || exitOf(error) === null) throw error;
         const { message, fix } = error as Error & { fix?: string | null };
         emit('warning', { step: null, code: 'not_started', message, fix: fix ?? 'Edit the pipeline; it is being watched.' });
+        return false;
       }
     },
     finish: () => panel.controls.finish(),

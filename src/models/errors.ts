@@ -1,5 +1,5 @@
-/** `rlrun`'s exit codes follow the kind: invalid 1, not_found 3, permission 4, conflict 5. */
-export type ModelErrorKind = 'invalid' | 'not_found' | 'permission' | 'conflict';
+/** `rlrun`'s exit codes follow the kind: invalid 1, usage 2, not_found 3, permission 4, conflict 5. */
+export type ModelErrorKind = 'invalid' | 'usage' | 'not_found' | 'permission' | 'conflict';
 
 /** Something about a model or its files that the user can put right. The message says what and where, `fix` what to do. */
 export class ModelError extends Error {

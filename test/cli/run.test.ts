@@ -1,4 +1,4 @@
-import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { build, workspace } from './binary.ts';
@@ -228,6 +228,32 @@ describe('rlrun PIPELINE --watch', () => {
     await events.next('job-finished');
     child.kill('SIGINT');
     expect((await child).exitCode).toBe(0);
+  });
+});
+
+describe('rlrun PIPELINE --watch, between runs', () => {
+  test('a comment, or the way back to what has run, does nothing; a file that was deleted is waited for', async () => {
+    await using folder = await workspace();
+    await writeTinyProject(folder.cwd, { sft: 1, grpo: 1 });
+    const reward = join(folder.cwd, 'rewards', 'digits.ts');
+    const text = await readFile(reward, 'utf8');
+    const child = folder.start(['tiny.yaml', '--watch', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const events = listen(child.stdout!);
+    await events.next('job-finished');
+
+    await writeFile(reward, `// a remark\n${text}`);
+    expect(await events.next('watch-decision')).toMatchObject({ action: 'nothing', reason: 'the run would be the same' });
+    await rm(reward);
+    expect(await events.next('watch-changed')).toMatchObject({ kind: 'invalid', message: expect.stringContaining('there is no reward module ./rewards/digits.ts') });
+    await writeFile(reward, text);
+    expect(await events.next('watch-decision')).toMatchObject({ action: 'nothing' });
+    await writeFile(`${reward}.new`, 'export default (completion: string): number => completion.length / 4;\n');
+    await rename(`${reward}.new`, reward);
+    expect(await events.next('rescored')).toMatchObject({ file: reward });
+    await events.next('job-finished');
+    child.kill('SIGINT');
+    expect((await child).exitCode).toBe(0);
+    expect((await readdir(join(folder.cwd, '.rlrun', 'jobs'))).filter((name) => name.startsWith('tiny-'))).toHaveLength(2);
   });
 });
 

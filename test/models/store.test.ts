@@ -137,7 +137,7 @@ describe('fork', () => {
   });
 
   test.each(['Arith', '', '.hidden', 'a/b', '../up', 'con', 'nul.txt', 'dot.', 'a'.repeat(65), 'sp ace'])('%j cannot name a model', async (slug) => {
-    await expect(project.store.fork({ source: 'builtin:tiny', slug })).rejects.toMatchObject({ kind: 'invalid' });
+    await expect(project.store.fork({ source: 'builtin:tiny', slug })).rejects.toMatchObject({ kind: 'usage' });
   });
 
   test('the project may move: what lies in it and what the package brings is found again', async () => {

@@ -33,9 +33,10 @@ export const list: Handler = async ({ flags, io }) => {
 export const fork: Handler = async ({ args: [source = ''], flags, io }) => {
   if (!flags.name) throw new CommandError('usage', 'A fork needs a name.', `For example: rlrun models fork ${source} --name my-model`);
   const { ifNotExists = false, dryRun = false } = flags;
-  const { record, created } = await (await storeOf(io)).fork({ source, slug: flags.name, ifNotExists, dryRun, signal: io.signal });
+  const store = await storeOf(io);
+  const { record, created } = await store.fork({ source, slug: flags.name, ifNotExists, dryRun, signal: io.signal });
   if (flags.json) io.json({ type: 'fork', created, dryRun, ...record });
-  const from = record.source ? `${record.source.slug}@${record.source.checkpoint}` : record.base;
+  const from = await store.originOf(record);
   io.say(created ? `forked ${record.slug} from ${from}` : dryRun ? `would fork ${record.slug} from ${from}` : `${record.slug} exists already, from ${from}`);
   if (created) io.say(`next: rlrun sample ${record.slug} "…"`);
   return 'ok';
