@@ -76,19 +76,28 @@ async function runModule({ settings: { source, args, split, seed }, runtime = PA
 
 function checkRows(rows: readonly SourceRow[], context: { file: string; templates: readonly string[] }): Loaded<'rows', RowTask[]> {
   const checked: RowTask[] = [];
-  const named = new Map<string, string>();
+  const named = new Map<string, RowTask>();
   for (const source of rows) {
     const result = checkRow(source, context);
     if (!result.ok) return loadFailure(`${context.file}, ${result.fault.message}.`, result.fault.fix, placeOf(source.name, context.file));
-    const { id } = result.row.task;
+    const row = result.row.isNamed ? result.row : withFreeId(result.row, named);
+    const { id } = row.task;
     const other = named.get(id);
-    if (other !== undefined) return loadFailure(`${context.file}, ${source.name}: the task "${id}" is there already, in ${other}.`, 'Remove one, or give each a slug of its own.', placeOf(source.name, context.file));
-    named.set(id, source.name);
-    checked.push(result.row);
+    if (other !== undefined) return loadFailure(`${context.file}, ${source.name}: the task "${id}" is there already, in ${other.name}.`, 'Remove one, or give each a slug of its own.', placeOf(source.name, context.file));
+    named.set(id, row);
+    checked.push(row);
   }
   const sided = checked.filter(({ split }) => split !== null).length;
   if (sided > 0 && sided < checked.length) return loadFailure(`${context.file}: ${sided} of ${checked.length} rows have a split.`, 'Give every row one, or none.', { key: 'source' });
   return { ok: true, rows: checked };
+}
+
+/** Names made of eight hex digits collide among some ten thousand rows; only the same question and answer twice is a mistake. */
+function withFreeId(row: RowTask, named: ReadonlyMap<string, RowTask>): RowTask {
+  for (let id = row.task.id, number = 2; ; id = `${row.task.id}-${number++}`) {
+    const other = named.get(id);
+    if (!other || (other.question === row.question && other.task.answer === row.task.answer)) return id === row.task.id ? row : { ...row, task: { ...row.task, id } };
+  }
 }
 
 function placeOf(name: string, file: string): Partial<Pick<LoadError, 'key' | 'at'>> {
