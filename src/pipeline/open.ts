@@ -36,9 +36,25 @@ export async function openModel({ store, pipeline, signal }: OpenModelOptions): 
   const method = train.method === 'full' ? train : { ...train, targets: [...train.targets] };
   const { created } = await store.fork({ source: fork, slug: name, train: method, ifNotExists: true, ...(signal ? { signal } : {}) });
   const model = await store.model(name);
-  const { loadTokenizer, openEngine } = await import('../policy/index.ts');
-  const [engine, tokenizer] = await Promise.all([openEngine(engineOptions(pipeline, model)), loadTokenizer(model.record.baseDirectory)]);
+  const { engine, tokenizer } = await openWeights(engineOptions(pipeline, model));
   return { model, engine, tokenizer, created, [Symbol.asyncDispose]: () => engine.close() };
+}
+
+/** The engine and the tokenizer of a model directory. Throws a `ModelError` when one of its files cannot be used. */
+export async function openWeights(options: EngineOptions): Promise<Pick<OpenedModel, 'engine' | 'tokenizer'>> {
+  const { loadTokenizer, openEngine } = await import('../policy/index.ts');
+  const [engine, tokenizer] = await Promise.allSettled([openEngine(options), loadTokenizer(options.modelDirectory)]);
+  if (engine.status === 'fulfilled' && tokenizer.status === 'fulfilled') return { engine: engine.value, tokenizer: tokenizer.value };
+  // An engine without a tokenizer would keep the process alive.
+  if (engine.status === 'fulfilled') await engine.value.close();
+  throw await unusable([engine, tokenizer].flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []))[0], options.modelDirectory);
+}
+
+/** What is wrong with a model's files or with the device is told in plain errors; anything more special is a bug. */
+async function unusable(error: unknown, directory: string): Promise<unknown> {
+  const { ModelError } = await import('../models/index.ts');
+  if (!(error instanceof Error) || error instanceof ModelError || error.name !== 'Error' || error.message.startsWith('Internal error')) return error;
+  return new ModelError('invalid', error.message, { fix: `The model is in ${directory}: put it right, or fork another one.`, cause: error });
 }
 
 /** Bakes a model's head into a directory; what a user can mend comes back as a message. */
