@@ -54,7 +54,7 @@ export async function openWeights(options: EngineOptions): Promise<Pick<OpenedMo
 async function unusable(error: unknown, directory: string): Promise<unknown> {
   const { ModelError } = await import('../models/index.ts');
   if (!(error instanceof Error) || error instanceof ModelError || error.name !== 'Error' || error.message.startsWith('Internal error')) return error;
-  return new ModelError('invalid', error.message, { fix: `The model is in ${directory}: put it right, or fork another one.`, cause: error });
+  return new ModelError('invalid', error.message, { fix: `The model's files are in ${directory}.`, cause: error });
 }
 
 /** Bakes a model's head into a directory; what a user can mend comes back as a message. */

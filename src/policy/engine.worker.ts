@@ -3,6 +3,7 @@
  * that saving waits for the disk only: what does not change weights or moments is served meanwhile.
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import { OnnxError } from '../onnx/index.ts';
 import { EngineCore } from './engine-core.ts';
 import type { CallName, Calls, ErrorDetails, Reply, Request, WorkerData } from './protocol.ts';
 import type { Sample } from './types.ts';
@@ -13,7 +14,7 @@ const reply = (message: Reply): void => port.postMessage(message);
 /** Between threads an error keeps its message and stack alone; what a user can do about it goes along beside it. */
 const errorOf = (error: unknown): { error: Error; details: ErrorDetails } => {
   if (!(error instanceof Error)) return { error: new Error(String(error)), details: {} };
-  const { kind, fix } = error as { kind?: unknown; fix?: unknown };
+  const { kind = error instanceof OnnxError ? 'invalid' : undefined, fix } = error as { kind?: unknown; fix?: unknown };
   return { error, details: { ...(typeof kind === 'string' ? { kind } : {}), ...(typeof fix === 'string' ? { fix } : {}) } };
 };
 

@@ -1,7 +1,8 @@
 import { readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { build, workspace } from './binary.ts';
+import { binary, build, workspace } from './binary.ts';
 import { writeTinyProject } from './tiny-model.ts';
 
 beforeAll(() => build(), 180_000);
@@ -116,14 +117,14 @@ describe('rlrun PIPELINE', () => {
 });
 
 /** Resolves once the program has said something that matches. */
-async function said(child: ReturnType<Awaited<ReturnType<typeof workspace>>['start']>, pattern: RegExp): Promise<string> {
+async function said(child: { stderr: NodeJS.ReadableStream | null | undefined }, pattern: RegExp): Promise<string> {
   let text = '';
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   child.stderr!.on('data', (chunk: Buffer) => {
     text += chunk.toString();
     if (pattern.test(text)) resolve(text);
   });
-  child.then(() => reject(new Error(`it ended before it said ${pattern}:\n${text}`)), reject);
+  child.stderr!.once('end', () => reject(new Error(`it ended before it said ${pattern}:\n${text}`)));
   return promise;
 }
 
@@ -169,6 +170,51 @@ describe('a job that is interrupted', () => {
     expect(exitCode).toBe(130);
     expect(parse(String(stdout)).at(-1)).toMatchObject({ type: 'job-finished', status: 'stopped', reason: 'stopped at once; the step after 0 is lost' });
   });
+});
+
+describe('behind an older Node, which starts the program under a newer one', () => {
+  /** As `bin/rlrun.js` starts itself there. */
+  function startBehind(cwd: string, ...args: string[]) {
+    const child = spawn(process.execPath, [binary, ...args], { cwd, stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env: { ...process.env, RLRUN_NODE_CHOSEN: '1', NO_COLOR: '1', CI: '1' } });
+    let stderr = '';
+    child.stderr!.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    const ended = new Promise<number | null>((resolve) => child.on('exit', (code) => resolve(code)));
+    return { child, ended, said: () => stderr };
+  }
+
+  test('the job stops when that Node is gone', async () => {
+    await using folder = await workspace();
+    await writeTinyProject(folder.cwd, { sft: 1, grpo: 4000 });
+    const { child, ended, said: stderr } = startBehind(folder.cwd, 'tiny.yaml');
+    await said(child, /^step +2\//m);
+    child.disconnect();
+    expect(await ended).toBe(143);
+    expect(stderr()).toContain('resume with: rlrun tiny.yaml --resume\n');
+  });
+
+  test('a Ctrl-C that comes twice, from the terminal and passed on, is one', async () => {
+    await using folder = await workspace();
+    await writeTinyProject(folder.cwd, { sft: 1, grpo: 4000 });
+    const { child, ended, said: stderr } = startBehind(folder.cwd, 'tiny.yaml');
+    await said(child, /^step +2\//m);
+    child.kill('SIGINT');
+    child.kill('SIGINT');
+    expect(await ended).toBe(0);
+    expect(stderr()).toMatch(/stopped: stopped after step \d+, as asked/);
+  });
+});
+
+test.each([
+  ['tokenizer.json', '{}', /^error: the tokenizer in \S+ cannot be used: /],
+  ['onnx/model.onnx', 'no graph', /^error: \S+model\.onnx: not a readable ONNX file/],
+])('a model whose %s is broken is told as such, and the process ends', async (file, text, says) => {
+  await using folder = await workspace();
+  await writeTinyProject(folder.cwd);
+  await writeFile(join(folder.cwd, 'tiny', file), text);
+  const { stderr, exitCode } = await folder.run('tiny.yaml');
+  expect(exitCode).toBe(1);
+  expect(stderr).toMatch(says);
+  expect(stderr).not.toContain('bug');
 });
 
 /** The bytes of the head's weights and moments. */

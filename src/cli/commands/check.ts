@@ -1,5 +1,6 @@
 /** `rlrun check`: everything about a pipeline that can be proved without a model. */
-import { printResolved } from '../../config/index.ts';
+import { type ResolvedPipeline, printResolved } from '../../config/index.ts';
+import type { Materials } from '../../pipeline/index.ts';
 import { type RewardProof, proveReward } from '../../rewards/index.ts';
 import type { Handler } from '../commands.ts';
 import { count } from '../text.ts';
@@ -25,21 +26,16 @@ export const check: Handler = async (invocation) => {
   }
   await using materials = loaded.materials;
 
+  if (!flags.json && !flags.resolved) io.say(`${file} is valid: ${count(pipeline.stages.length, 'stage')}, model ${pipeline.model.name} from ${pipeline.model.fork}`);
   let isSound = true;
-  const say = (text: string) => io.say(text);
-  if (!flags.json && !flags.resolved) say(`${file} is valid: ${count(pipeline.stages.length, 'stage')}, model ${pipeline.model.name} from ${pipeline.model.fork}`);
-  const scored = materials.stages.map((stage, index) => ({ ...stage, name: pipeline.stages[index]!.name, kind: pipeline.stages[index]!.kind })).filter(({ kind }) => kind !== 'export');
-  const pairs = Map.groupBy(scored, ({ taskset, scorer }) => `${taskset.hash}/${scorer.hash}`);
-  for (const [first] of pairs.values()) {
-    const { taskset, scorer, name } = first!;
+  for (const { taskset, scorer, name } of differentStages(pipeline, materials)) {
     const proofs = await proveReward({ scorer, tasks: [...taskset.train.slice(0, TASKS_PROVED), ...taskset.eval.slice(0, 1)], signal: io.signal });
-    const faults = proofs.flatMap((proof) => proof.faults);
-    const wrong = faults.filter(({ kind }) => kind !== 'no_answer');
-    isSound &&= wrong.length === 0;
+    const wrong = proofs.filter(({ faults }) => faults.some(isWrong)).length;
+    isSound &&= wrong === 0;
     if (flags.json) io.json({ type: 'proof', stage: name, taskset: taskset.name, train: taskset.train.length, eval: taskset.eval.length, proofs });
     else if (!flags.resolved) {
-      say(`${name}: ${taskset.name}, ${count(taskset.train.length, 'task')} to learn from, ${taskset.eval.length} held out`);
-      say(`${name}: rewards ${wrong.length === 0 ? describe(proofs) : io.paint('red', `fail on ${count(new Set(proofs.filter((proof) => proof.faults.some(({ kind }) => kind !== 'no_answer'))).size, 'task')} of ${proofs.length}`)}`);
+      io.say(`${name}: ${taskset.name}, ${count(taskset.train.length, 'task')} to learn from, ${taskset.eval.length} held out`);
+      io.say(`${name}: rewards ${wrong === 0 ? describe(proofs) : io.paint('red', `fail on ${count(wrong, 'task')} of ${proofs.length}`)}`);
     }
     const messages = faultMessages(proofs);
     for (const message of messages.slice(0, FAULTS_SHOWN)) io.stderr.write(`${io.paint('red', 'error')}: ${message}\n`);
@@ -48,9 +44,18 @@ export const check: Handler = async (invocation) => {
   return isSound ? 'ok' : 'usage';
 };
 
+/** A task without an answer leaves a gap in the proof; that is no fault of the reward. */
+const isWrong = ({ kind }: RewardProof['faults'][number]): boolean => kind !== 'no_answer';
+
+/** The first stage of each pair of tasks and rewards; an export has neither. */
+function differentStages(pipeline: ResolvedPipeline, materials: Materials) {
+  const stages = pipeline.stages.flatMap(({ name, kind }, index) => (kind === 'export' ? [] : [{ name, ...materials.stages[index]! }]));
+  return [...Map.groupBy(stages, ({ taskset, scorer }) => `${taskset.hash}/${scorer.hash}`).values()].map(([first]) => first!);
+}
+
 /** What is wrong in the same words with several tasks is said once, of the first. */
 function faultMessages(proofs: readonly RewardProof[]): string[] {
-  const faults = proofs.flatMap(({ taskId, faults }) => faults.filter(({ kind }) => kind !== 'no_answer').map(({ message }) => ({ message, words: message.replaceAll(taskId, '…') })));
+  const faults = proofs.flatMap(({ taskId, faults }) => faults.filter(isWrong).map(({ message }) => ({ message, words: message.replaceAll(taskId, '…') })));
   return [...Map.groupBy(faults, ({ words }) => words).values()].map(([first, ...others]) => `${first!.message}${others.length > 0 ? ` (and so on ${count(others.length, 'other task')})` : ''}`);
 }
 
