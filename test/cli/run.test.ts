@@ -186,7 +186,7 @@ describe('behind an older Node, which starts the program under a newer one', () 
     await using folder = await workspace();
     await writeTinyProject(folder.cwd, { sft: 1, grpo: 4000 });
     const { child, ended, said: stderr } = startBehind(folder.cwd, 'tiny.yaml');
-    await said(child, /^step +2\//m);
+    await said(child, /^step +\d+/m);
     child.disconnect();
     expect(await ended).toBe(143);
     expect(stderr()).toContain('resume with: rlrun tiny.yaml --resume\n');
@@ -196,11 +196,11 @@ describe('behind an older Node, which starts the program under a newer one', () 
     await using folder = await workspace();
     await writeTinyProject(folder.cwd, { sft: 1, grpo: 4000 });
     const { child, ended, said: stderr } = startBehind(folder.cwd, 'tiny.yaml');
-    await said(child, /^step +2\//m);
+    await said(child, /^step +\d+/m);
     child.kill('SIGINT');
     child.kill('SIGINT');
     expect(await ended).toBe(0);
-    expect(stderr()).toMatch(/stopped: stopped after step \d+, as asked/);
+    expect(stderr()).toMatch(/stopped: stopped after (step \d+|sft), as asked/);
   });
 });
 
