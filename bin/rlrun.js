@@ -18,6 +18,7 @@ if (isNewEnough(process.versions.node)) {
   process.env.ORT_DISABLE_TELEMETRY = '1';
   // Compiled code is kept between starts, where Node can.
   if (module.enableCompileCache) module.enableCompileCache();
+  endWithParent();
   import('../dist/cli/main.js').then(
     function (program) {
       return program.runFromProcess();
@@ -33,6 +34,15 @@ if (isNewEnough(process.versions.node)) {
   );
 } else {
   runUnderInstalledNode();
+}
+
+// Started by an older Node (below) that is suddenly gone: nobody would be left to stop this process.
+function endWithParent() {
+  if (!process.env.RLRUN_NODE_CHOSEN || !process.channel) return;
+  process.on('disconnect', function () {
+    process.kill(process.pid, 'SIGTERM');
+  });
+  process.channel.unref();
 }
 
 // `npm i node` puts a newer Node beside rlrun; npx finds it by itself, a start by path does not.
@@ -52,11 +62,12 @@ function runUnderInstalledNode() {
     return;
   }
   var env = Object.assign({}, process.env, { RLRUN_NODE_CHOSEN: '1' });
-  var child = spawn(node, [file].concat(process.argv.slice(2)), { stdio: 'inherit', env: env });
-  // Ctrl-C reaches the child by itself, for it is in the same group; this process only has to outlive it.
-  process.on('SIGINT', function () {});
-  process.on('SIGTERM', function () {
-    child.kill('SIGTERM');
+  var child = spawn(node, [file].concat(process.argv.slice(2)), { stdio: ['inherit', 'inherit', 'inherit', 'ipc'], env: env });
+  // Ctrl-C in a terminal reaches the child by itself as well; it takes both for one.
+  ['SIGINT', 'SIGTERM'].forEach(function (signal) {
+    process.on(signal, function () {
+      child.kill(signal);
+    });
   });
   child.on('exit', function (code, signal) {
     process.exitCode = code === null ? 128 + (signal === 'SIGKILL' ? 9 : signal === 'SIGTERM' ? 15 : 2) : code;

@@ -34,7 +34,9 @@ const byErrorCode: Record<string, Exit> = {
   permission: 'permission',
   conflict: 'conflict',
   invalid: 'failure',
+  usage: 'usage',
   ENOSPC: 'failure',
+  EISDIR: 'usage',
 };
 
 /** The exit of an error that is no bug: file system errors, and errors of the model store by their `kind`. Null for bugs. */

@@ -41,6 +41,21 @@ function withRun(argv: readonly string[], io: Pick<Io, 'cwd'>): readonly string[
   return isRun ? ['run', ...argv] : argv;
 }
 
+const systemErrors: Record<string, { what: string; fix: string }> = {
+  EACCES: { what: 'may not be read or written', fix: 'Check who owns it and its permissions.' },
+  EPERM: { what: 'may not be read or written', fix: 'Check who owns it and its permissions.' },
+  EROFS: { what: 'is on a disk that cannot be written to', fix: 'Choose another folder; RLRUN_HOME moves models and jobs.' },
+  ENOSPC: { what: 'could not be written: the disk is full', fix: 'Free some space and run again; nothing that was saved before is lost.' },
+  EISDIR: { what: 'is a folder', fix: 'Name a file.' },
+};
+
+/** What the operating system says, in words. */
+function wordsOf(error: Error & Partial<Pick<CommandError, 'fix'>> & { code?: string; path?: string }): { message: string; fix: string | null } {
+  const known = systemErrors[error.code ?? ''];
+  if (known && error.path) return { message: `${error.path} ${known.what}`, fix: known.fix };
+  return { message: error.message, fix: error.fix ?? null };
+}
+
 /** An error that the user can do something about: its message and the fix. Anything else is a bug, with its stack. */
 function tell(error: unknown, io: Io, argv: readonly string[]) {
   const exit = exitOf(error);
@@ -49,7 +64,7 @@ function tell(error: unknown, io: Io, argv: readonly string[]) {
     io.stderr.write(`${io.paint('red', 'error')}: this is a bug in rlrun\n${text}\n`);
     return 'failure' as const;
   }
-  const { message, fix } = error as Error & Partial<CommandError>;
+  const { message, fix } = wordsOf(error as Error);
   if (argv.includes('--json')) io.json({ type: 'error', exit: exitCodes[exit].code, message, fix: fix ?? null });
   io.stderr.write(`${io.paint('red', 'error')}: ${message}\n${fix ? `  ${fix}\n` : ''}`);
   return exit;

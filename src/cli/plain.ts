@@ -65,7 +65,11 @@ const lines: { readonly [K in EventType]: Line<K> } = {
   'checkpoint-saved': nothing,
   promoted: nothing,
   'promotion-held': ({ checkpoint, head, reason }, _, { nameOf }) => `held: ${nameOf(checkpoint)} is saved, the head stays at ${head ? nameOf(head) : 'the base'} (${reason})`,
-  'rolled-back': ({ from, to, reason }, _, { paint, nameOf }) => `${paint('yellow', 'rolled back')} from ${nameOf(from)} to ${to ? nameOf(to) : 'the base'}: ${reason}`,
+  'rolled-back': ({ from, to, reason }, state, { paint, nameOf }) => {
+    // The last held-out score is not that of the weights that are back.
+    state.evaluation = null;
+    return `${paint('yellow', 'rolled back')} from ${nameOf(from)} to ${to ? nameOf(to) : 'the base'}: ${reason}; the learning rate is halved`;
+  },
   exported: ({ directory, format }, _, { shorten }) => `exported as ${format} to ${shorten(directory)}`,
   warning: ({ step, message, fix }, _, { paint }) => [`${paint('yellow', 'warning')}${step === null ? '' : ` at step ${step}`}: ${oneLine(message)}`, `  ${oneLine(fix)}`],
   log: ({ level, message }) => (level === 'info' ? oneLine(message) : null),
@@ -80,7 +84,8 @@ const lines: { readonly [K in EventType]: Line<K> } = {
   ],
   'watch-started': ({ files }) => `watching ${count(files.length, 'file')}`,
   'watch-changed': ({ file, kind, changes, message }, _, { paint, shorten }) => [
-    `${paint('cyan', 'changed')} ${shorten(file)}${kind === 'none' ? ': nothing that matters' : ''}${message ? `: ${message}` : ''}`,
+    // What is wrong has just been told, with its places.
+    `${paint('cyan', 'changed')} ${shorten(file)}${kind === 'none' ? ': nothing that matters' : message ? ': not valid' : ''}`,
     ...changes.map(({ path, before, after }) => `  ${path}  ${before ?? '–'} → ${after ?? '–'}`),
   ],
   rescored: (event, _, { paint }) => rescoredLines(event, paint),

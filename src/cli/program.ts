@@ -92,11 +92,22 @@ function flagsOf(command: Command, flags: readonly Flag[]): Partial<Flags> {
   }));
 }
 
+const environment: readonly (readonly [string, string])[] = [
+  ['RLRUN_HOME', 'where models and jobs are kept; .rlrun by default'],
+  ['HF_TOKEN', 'for repositories of the Hugging Face Hub that are not public'],
+  ['HF_ENDPOINT', 'another Hub than https://huggingface.co'],
+  ['RLRUN_HUB_CACHE', 'where downloads are kept, for several projects to share; in RLRUN_HOME by default'],
+  ['NO_COLOR', 'no colours'],
+];
+
 const afterHelp = (): string => `
 A value comes from the first of: --set, the file, what it extends, the default. \`rlrun check --resolved\` shows which.
 
 Exit codes:
 ${Object.values(exitCodes).map(({ code, meaning }) => `  ${String(code).padEnd(4)} ${meaning}`).join('\n')}
+
+Environment:
+${environment.map(([name, meaning]) => `  ${name.padEnd(16)} ${meaning}`).join('\n')}
 
 Start here:
   rlrun init && rlrun pipeline.yaml`;

@@ -48,9 +48,18 @@ function plainLines({ io }: Pick<Invocation, 'io'>, { names }: ScreenOptions): S
 function fullScreen({ io }: Pick<Invocation, 'io'>, { controls }: ScreenOptions, plain: Screen): Screen {
   let show: ((event: JobEvent) => void) | null = null;
   let leave: () => Promise<void> = async () => {};
+  /** Heard before the screen was there. */
+  const early: JobEvent[] = [];
+  /** How the last job ended was told on a screen that leaves nothing behind. */
+  let owesSummary = false;
   const screen = {
     isFull: false,
-    listen: (event: JobEvent) => (screen.isFull && show ? show(event) : plain.listen(event)),
+    listen(event: JobEvent) {
+      if (!show) early.push(event);
+      if (!screen.isFull || !show) return plain.listen(event);
+      owesSummary = event.type === 'job-finished' || (owesSummary && event.type !== 'job-started');
+      show(event);
+    },
     async open(pipeline: () => string) {
       if (show) return;
       const { detectTheme, startDashboard } = await import('../tui/index.ts');
@@ -59,18 +68,20 @@ function fullScreen({ io }: Pick<Invocation, 'io'>, { controls }: ScreenOptions,
         events(listener) {
           show = listener;
           screen.isFull = true;
+          early.splice(0).forEach(listener);
           return () => (screen.isFull = false);
         },
         ...{ controls, stdout, stdin, theme: detectTheme(stdout, env, process.platform), pipeline: pipeline() },
         memory: () => process.memoryUsage.rss(),
       });
       const left = dashboard.waitUntilExit().finally(() => (screen.isFull = false));
-      left.catch(() => {});
+      // Whoever leaves the screen between two jobs does not want to wait for the next one.
+      left.then(() => controls.finish(), () => {});
       leave = async () => {
         const wasFull = screen.isFull;
         dashboard.unmount();
         await left;
-        if (wasFull) io.say(dashboard.summary());
+        if (wasFull || owesSummary) io.say(dashboard.summary());
       };
     },
     close: () => leave(),

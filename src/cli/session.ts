@@ -40,12 +40,15 @@ export function runSession(workbench: Workbench, { watching, resume, emit, befor
       try {
         const resumed = resume && !before ? await workbench.interruptedJob(value) : null;
         outcome = await workbench.run(value, { resume: resumed, parentJob: last?.id ?? null, ...(head === undefined ? {} : { head }) });
-        last = outcome.kind === 'ran' ? await findJob(workbench.root, outcome.id) : last;
+        if (outcome.kind !== 'ran') return false;
+        last = await findJob(workbench.root, outcome.id);
+        return outcome.result.status !== 'failed';
       } catch (error) {
         // While watching, the next edit may mend it.
         if (!watching || exitOf(error) === null) throw error;
         const { message, fix } = error as Error & { fix?: string | null };
         emit('warning', { step: null, code: 'not_started', message, fix: fix ?? 'Edit the pipeline; it is being watched.' });
+        return false;
       }
     },
     finish: () => panel.controls.finish(),
@@ -75,7 +78,7 @@ function changeOf(before: Prepared, after: Prepared): { kind: EventData['watch-c
   const changes = diffPipelines(before.pipeline, after.pipeline);
   const [old, now] = [before.materials.hashes, after.materials.hashes];
   const isReward = ({ path }: Change) => /(^|\s)reward\b/.test(path);
-  if (changes.length > 0) return { kind: changes.every(isReward) ? 'reward' : 'config', changes };
+  if (changes.length > 0 || old.config !== now.config) return { kind: changes.length > 0 && changes.every(isReward) ? 'reward' : 'config', changes };
   if (old.taskset !== now.taskset) return { kind: 'taskset', changes };
   return { kind: old.reward !== now.reward ? 'reward' : 'none', changes };
 }

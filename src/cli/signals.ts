@@ -9,11 +9,18 @@ export interface SignalOptions {
   abort: () => void;
 }
 
+/** Started through an older Node, Ctrl-C comes twice: from the terminal, and passed on by that Node. */
+const ECHO_MS = 100;
+
 /** Listens until it is disposed; `exit` is what the shell is to be told, if a signal ended the work. */
 export function onSignals({ io, stop, abort }: SignalOptions): Disposable & { readonly exit: Exit | null } {
   let exit: Exit | null = null;
   let interrupts = 0;
+  let last = -Infinity;
   const interrupt = () => {
+    const isEcho = io.env['RLRUN_NODE_CHOSEN'] !== undefined && performance.now() - last < ECHO_MS;
+    last = performance.now();
+    if (isEcho) return;
     if (++interrupts > 1) exit = 'interrupted';
     if (interrupts > 1) abort();
     else stop();

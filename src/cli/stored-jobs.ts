@@ -1,8 +1,9 @@
 /** Jobs as a user names them, and the text of the tokens in their records. */
-import { type StoredJob, findJob, listJobs, openProjectStore } from '../pipeline/index.ts';
+import { type StoredJob, findJob, listJobs } from '../pipeline/index.ts';
 import { CommandError } from './exit-codes.ts';
 import type { Io } from './io.ts';
 import { rootOf } from './paths.ts';
+import { storeOf } from './store.ts';
 import { count } from './text.ts';
 
 /** By its id, by an unambiguous beginning of it, or `latest`; a message that helps where there is none. */
@@ -20,7 +21,7 @@ export async function namedJob(id: string, io: Io): Promise<StoredJob> {
 /** What token ids say under a job's model; null for a model or a tokenizer that is gone by now. */
 export async function decoderOf(job: StoredJob, io: Io): Promise<((ids: readonly number[]) => string) | null> {
   try {
-    const { record } = await (await openProjectStore(rootOf(io), io.cwd)).model(job.model);
+    const { record } = await (await storeOf(io)).model(job.model);
     const { loadTokenizer } = await import('../policy/index.ts');
     const tokenizer = await loadTokenizer(record.baseDirectory);
     return (ids) => tokenizer.decode(ids);

@@ -20,15 +20,14 @@ import {
   engineOptions,
   exportHead,
   listJobs,
-  loadMaterials,
   openModel,
-  openProjectStore,
   startJob,
 } from '../pipeline/index.ts';
 import type { Invocation } from './commands.ts';
-import { setsOf, tellDiagnostics, tellLoadError } from './commands/load.ts';
+import { readMaterials, setsOf, tellDiagnostics } from './commands/load.ts';
 import { CommandError, type Exit } from './exit-codes.ts';
 import { packageVersion, rootOf } from './paths.ts';
+import { storeOf } from './store.ts';
 
 /** A pipeline that is ready to run. */
 export interface Prepared {
@@ -84,14 +83,14 @@ export class Workbench implements AsyncDisposable {
     if (!isSilent) tellDiagnostics(loaded, { flags, io });
     if (!loaded.ok) return { ok: false, files: loaded.files, message: formatDiagnostics(loaded.diagnostics), exit: exitOfDiagnostics(loaded) };
     const { pipeline } = loaded;
-    const read = await loadMaterials(pipeline, {
+    const read = await readMaterials(loaded, {
+      directory: io.cwd,
       onOutput: (text) => this.emit('log', { level: 'debug', message: text }),
       signal: this.options.panel.signal,
     });
     if (!read.ok) {
-      const { message, fix, files } = read.error;
-      if (!isSilent) tellLoadError(read.error, file, { flags, io });
-      return { ok: false, files: [...loaded.files, ...files], message: `${message} ${fix}`, exit: 'usage' };
+      if (!isSilent) tellDiagnostics(read, { flags, io });
+      return { ok: false, files: [...loaded.files, ...read.files], message: formatDiagnostics(read.diagnostics), exit: 'usage' };
     }
     const { materials } = read;
     this.loaded.add(materials);
@@ -100,7 +99,7 @@ export class Workbench implements AsyncDisposable {
       ok: true,
       version: {
         hash: [config, taskset, reward].join('-'),
-        files: [...new Set([...loaded.files, ...materials.files.taskset, ...materials.files.reward])],
+        files: [...new Set([...loaded.files, ...Object.values(materials.files).flat()])],
         value: { pipeline, materials, describe: () => printResolved(loaded.origins), source: await readFile(pipeline.file, 'utf8') },
       },
     };
@@ -110,14 +109,14 @@ export class Workbench implements AsyncDisposable {
    * The engine over the pipeline's model; the one that is open, if it is the right one. `justLooking`: a model that does not exist yet is not
    * made, as far as it can be helped, but opened in a folder that goes away.
    */
-  async open(pipeline: ResolvedPipeline, { justLooking = false } = {}): Promise<OpenedModel> {
-    if (this.opened && this.opened.key === keyOf(pipeline, this.opened)) return this.opened;
+  async open({ pipeline, materials: { lossHash } }: Pick<Prepared, 'pipeline' | 'materials'>, { justLooking = false } = {}): Promise<OpenedModel> {
+    if (this.opened && this.opened.key === keyOf({ pipeline, lossHash }, this.opened)) return this.opened;
     await this.opened?.[Symbol.asyncDispose]();
     this.opened = null;
     const root = justLooking ? await this.rootForLooking(pipeline) : this.root;
-    const opened = await openModel({ store: await openProjectStore(root, this.invocation.io.cwd), pipeline, signal: this.options.panel.signal });
+    const opened = await openModel({ store: await storeOf(this.invocation.io, { root, say: (message) => this.emit('log', { level: 'info', message }) }), pipeline, signal: this.options.panel.signal });
     for (const { id, name } of await opened.model.checkpoints()) this.names.set(id, name);
-    this.opened = Object.assign(opened, { key: keyOf(pipeline, opened) });
+    this.opened = Object.assign(opened, { key: keyOf({ pipeline, lossHash }, opened) });
     return this.opened;
   }
 
@@ -126,7 +125,7 @@ export class Workbench implements AsyncDisposable {
     const { pipeline, materials, source } = prepared;
     const { flags, io } = this.invocation;
     await this.keepOnly(materials);
-    const { model, engine, tokenizer } = await this.open(pipeline);
+    const { model, engine, tokenizer } = await this.open(prepared);
     await using _ = await model.lock(`a job of ${pipeline.name}`);
     if (flags.from !== undefined && !resume && !parentJob) await model.setHead(flags.from === 'base' ? null : (await model.find(flags.from)).id);
     if (head !== undefined) await model.setHead(head);
@@ -154,7 +153,7 @@ export class Workbench implements AsyncDisposable {
     if (differing.length > 0) {
       const before = JSON.parse(await readFile(`${last.directory}/resolved.json`, 'utf8')) as ResolvedPipeline;
       const changes = diffPipelines(before, pipeline).map(({ path, before: old, after }) => `${path} ${old ?? '–'} → ${after ?? '–'}`);
-      const what = changes.length > 0 ? changes.join(', ') : `its ${differing.join(' and ')}`;
+      const what = changes.length > 0 ? changes.join(', ') : `its ${differing.map((part) => (part === 'config' ? 'loss' : part)).join(' and ')}`;
       throw new CommandError('conflict', `The pipeline has changed since job ${last.id} began: ${what}.`, `Take the change back, or begin a new job, which goes on from the head: rlrun ${file}`);
     }
     return last;
@@ -183,7 +182,9 @@ export class Workbench implements AsyncDisposable {
   }
 }
 
-const keyOf = (pipeline: ResolvedPipeline, { model }: Pick<OpenedModel, 'model'>): string => JSON.stringify([pipeline.model, engineOptions(pipeline, model)]);
+/** An engine loads a custom loss once: edited code needs another engine. */
+const keyOf = ({ pipeline, lossHash }: { pipeline: ResolvedPipeline; lossHash: string }, { model }: Pick<OpenedModel, 'model'>): string =>
+  JSON.stringify([pipeline.model, engineOptions(pipeline, model), lossHash]);
 
 export function exitOfDiagnostics({ diagnostics, files }: LoadResult): Exit {
   return diagnostics.length === 1 && diagnostics[0]!.code === 'file-not-found' && files.length <= 1 ? 'notFound' : 'usage';

@@ -164,7 +164,7 @@ function frame({ at, caption, style, width }: FrameOptions): string[] {
   const numbered = (n: number | null, content: string) =>
     `${style('line-number', gutter === 0 ? ' |' : `${(n === null ? '' : String(n)).padStart(gutter)} |`)}${content === '' ? '' : ` ${content}`}`;
   const lines = [place];
-  const previous = line > 1 ? (text.slice(0, at.start - column).split(/\r?\n/).at(-1) ?? '') : '';
+  const previous = line > 1 ? (text.slice(0, at.start - column).split('\n').at(-1) ?? '').replace(/\r$/, '') : '';
   if (previous.trim() !== '') lines.push(numbered(line - 1, truncate(visible(previous), room)));
   lines.push(numbered(line, shown));
   const mark = style('caret', '^'.repeat(caret));

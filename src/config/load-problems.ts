@@ -1,5 +1,5 @@
 /** @file What other rooms found wrong with a taskset or a reward, shown like every other problem of the file. */
-import { basename } from 'node:path';
+import { relative } from 'node:path';
 import type { LoadError } from '../util/load-error.ts';
 import { diagnose, type Diagnostic } from './diagnostics.ts';
 import { disk, type FileSystem } from './files.ts';
@@ -13,18 +13,20 @@ export interface LoadProblem {
   error: LoadError;
   /** Index of the stage whose settings were loaded. */
   stage?: number;
+  /** What names of files are relative to, where they lie below it. */
+  directory?: string;
   fileSystem?: FileSystem;
 }
 
 /** At the line of the user's code if that is to blame, else at the setting; then the setting is the related place. */
-export async function diagnoseLoadError({ origins, error, stage = 0, fileSystem = disk }: LoadProblem): Promise<Diagnostic> {
+export async function diagnoseLoadError({ origins, error, stage = 0, directory = '.', fileSystem = disk }: LoadProblem): Promise<Diagnostic> {
   const tree = origins.stages[stage];
   const path: Path = (error.key ?? '').split('.').filter((part) => part !== '').map((part) => (/^\d+$/.test(part) ? Number(part) : part));
   const setting = (tree === undefined ? null : nearestPlace(tree, existing(tree, path))) ?? { source: origins.source, start: 0, end: 1 };
   const options = { fix: error.fix.replace(/\.$/, '') };
   const message = error.message.replace(/\.$/, '');
   if (error.at === null) return diagnose('not-loaded', message, setting, options);
-  const code = await placeInFile(error.at, fileSystem);
+  const code = await placeInFile(error.at, { directory, fileSystem });
   return diagnose('not-loaded', message, code, { ...options, related: [{ message: 'the file is named here', at: setting }] });
 }
 
@@ -35,10 +37,11 @@ function existing(tree: ConfigNode, path: Path): Path {
   return end === -1 ? path : path.slice(0, end);
 }
 
-async function placeInFile({ file, line, column }: NonNullable<LoadError['at']>, fileSystem: FileSystem): Promise<Location> {
+async function placeInFile({ file, line, column }: NonNullable<LoadError['at']>, { directory, fileSystem }: { directory: string; fileSystem: FileSystem }): Promise<Location> {
   const text = await fileSystem.readFile(file).catch(() => '');
   const lines = text.split('\n');
   const start = lines.slice(0, line - 1).reduce((sum, before) => sum + before.length + 1, 0) + column - 1;
   const end = start + Math.max(1, (lines[line - 1] ?? '').length - column + 1);
-  return { source: { kind: 'file', name: basename(file), path: file, directory: '', text }, start, end };
+  const below = relative(directory, file);
+  return { source: { kind: 'file', name: below.startsWith('..') ? file : below, path: file, directory: '', text }, start, end };
 }

@@ -70,7 +70,7 @@ export async function loadPipeline({ file, sets = [], env = {}, directory = '.',
   if (apart.length > 0) return failed();
   const pipeline = toPipeline(origins);
   const unclear = new Set(invalid.map(({ path }) => sectionOf(path)));
-  diagnostics.push(...(await checkRules({ document: origins, pipeline, fileSystem, unclear })));
+  diagnostics.push(...(await checkRules({ document: origins, pipeline, fileSystem, unclear, onFile: (named) => void files.add(named) })));
   if (diagnostics.some((d) => d.severity === 'error')) return failed();
   return { ok: true, pipeline, origins, diagnostics: sortDiagnostics(diagnostics, [...files]), files: [...files] };
 }

@@ -515,7 +515,7 @@ export interface RewardCommand {
    */
   cwd?: string;
   /**
-   * stdout: the last line printed is a number or {"score": …}. exit_code: 1 if the program exits with 0, else 0.
+   * stdout: the last line printed is a number or {"score": …}. exit_code: 1 if the program exits with 0, 0 if with 1; anything else is a fault of the program.
    */
   score?: 'stdout' | 'exit_code';
 }

@@ -249,7 +249,7 @@ export const healthRules: { readonly [M in HealthMetric]: HealthRule } = {
     unit: 'share',
     healthy: 'below 2%',
     grain: 0.01,
-    judge: above({ yellow: 0.02, red: 0.2 }, (value) => `${percent(value)} of the rollouts failed without a verdict`, 'read the errors in view 2: the reward or the environment throws or times out'),
+    judge: above({ yellow: 0.02, red: 0.2 }, (value) => `${percent(value)} of the rollouts failed without a verdict`, 'read the errors (in view 2, or with rlrun jobs latest): the reward or the environment throws or times out'),
   },
   'tools/failure_frequency': {
     label: 'tool errors',

@@ -1,5 +1,5 @@
-/** `rlrun`'s exit codes follow the kind: invalid 1, not_found 3, permission 4, conflict 5. */
-export type ModelErrorKind = 'invalid' | 'not_found' | 'permission' | 'conflict';
+/** `rlrun`'s exit codes follow the kind: invalid 1, usage 2, not_found 3, permission 4, conflict 5. */
+export type ModelErrorKind = 'invalid' | 'usage' | 'not_found' | 'permission' | 'conflict';
 
 /** Something about a model or its files that the user can put right. The message says what and where, `fix` what to do. */
 export class ModelError extends Error {
@@ -33,7 +33,7 @@ export function fileError(error: unknown, path: string): Error {
       return new ModelError('permission', `${path} may not be read or written`, { fix: 'Check who owns it and its permissions.', cause: error });
     case 'ENOSPC':
     case 'EDQUOT':
-      return new ModelError('permission', `the disk is full: ${path} could not be written`, {
+      return new ModelError('invalid', `the disk is full: ${path} could not be written`, {
         fix: 'Free some space (rlrun models prune removes old checkpoints) and run again; nothing that was saved before is lost.',
         cause: error,
       });

@@ -11,7 +11,7 @@ import { exists } from './json.ts';
  */
 export async function createDirectory(directory: string, write: (temporary: string) => Promise<void>, { replace = false }: { replace?: boolean } = {}): Promise<void> {
   if (!replace && (await exists(directory))) {
-    throw new ModelError('conflict', `${directory} exists already`, { fix: 'Choose another directory, or remove this one first.' });
+    throw new ModelError('conflict', `${directory} exists already`, { fix: 'Choose another directory, or replace this one with --force.' });
   }
   const beside = (suffix: string): string => join(dirname(directory), `.${basename(directory)}.${process.pid}.${suffix}`);
   const temporary = beside('tmp');

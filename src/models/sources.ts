@@ -17,7 +17,7 @@ const reservedOnWindows = /^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/;
 /** A slug names a directory on every system: lower case, short, and no name that Windows keeps for itself. */
 export function checkSlug(slug: string): string {
   if (slug.length > 64 || !slugPattern.test(slug) || reservedOnWindows.test(slug)) {
-    throw new ModelError('invalid', `"${slug}" cannot name a model`, { fix: 'Use up to 64 lower-case letters, digits, ".", "_" and "-", beginning with a letter or digit.' });
+    throw new ModelError('usage', `"${slug}" cannot name a model`, { fix: 'Use up to 64 lower-case letters, digits, ".", "_" and "-", beginning with a letter or digit.' });
   }
   return slug;
 }
@@ -42,5 +42,5 @@ export function parseSource(text: string, { cwd }: { cwd: string }): ModelSource
 }
 
 function unreadable(text: string): ModelError {
-  return new ModelError('invalid', `"${text}" is no model source`, { fix: 'Write builtin:NAME, hub:ORG/NAME[@REVISION], ./DIRECTORY, config:FILE, MODEL or MODEL@CHECKPOINT.' });
+  return new ModelError('usage', `"${text}" is no model source`, { fix: 'Write builtin:NAME, hub:ORG/NAME[@REVISION], ./DIRECTORY, config:FILE, MODEL or MODEL@CHECKPOINT.' });
 }

@@ -25,6 +25,8 @@ export interface StoreOptions extends Partial<Injected> {
   /** What relative source paths belong to. */
   cwd: string;
   hub?: Omit<HubOptions, 'cacheDirectory' | 'signal' | 'dryRun'>;
+  /** Where snapshots of the Hub are kept; default: inside `root`. */
+  hubCache?: string;
 }
 
 export interface ForkOptions {
@@ -65,6 +67,8 @@ export interface ModelStore {
   list(): Promise<ModelListing[]>;
   fork(options: ForkOptions): Promise<ForkResult>;
   model(slug: string): Promise<StoredModel>;
+  /** What a model was forked from, as a person would write it. */
+  originOf(record: ModelRecord): Promise<string>;
 }
 
 const formatVersion = 1;
@@ -87,7 +91,7 @@ class Store implements ModelStore {
     return join(this.#options.root, 'models');
   }
   get #hubCache(): string {
-    return join(this.#options.root, 'hub');
+    return this.#options.hubCache ?? join(this.#options.root, 'hub');
   }
 
   async list(): Promise<ModelListing[]> {
@@ -199,11 +203,18 @@ class Store implements ModelStore {
     const { record } = await this.model(slug);
     const otherName = 'Choose another name for the new fork, or remove the old model.';
     const isSame = source.kind === 'model' ? record.source?.slug === source.slug || source.slug === slug : record.source === null && record.base === baseName(text, source);
-    if (!isSame) throw new ModelError('conflict', `model "${slug}" was forked from ${record.source === null ? record.base : `${record.source.slug}@${record.source.checkpoint}`}, not from ${text}`, { fix: otherName });
+    if (!isSame) throw new ModelError('conflict', `model "${slug}" was forked from ${await this.originOf(record)}, not from ${text}`, { fix: otherName });
     if (train !== undefined && !sameTraining(train, record.train)) {
       throw new ModelError('conflict', `model "${slug}" is trained with ${describeTraining(record.train)}, not ${describeTraining(train)}`, { fix: otherName });
     }
     return record;
+  }
+
+  async originOf({ base, source }: ModelRecord): Promise<string> {
+    if (source === null) return base;
+    // The source may be gone, or its checkpoint deleted by hand.
+    const checkpoint = await this.model(source.slug).then((model) => model.find(source.checkpoint)).catch(() => null);
+    return `${source.slug}@${checkpoint?.name ?? source.checkpoint}`;
   }
 
   async #origin(text: string, source: ModelSource, options: { dryRun: boolean; signal: AbortSignal | undefined }): Promise<Origin> {

@@ -15,6 +15,8 @@ export type GuardCode = 'entropy_collapse' | 'truncation_collapse' | 'held_out_c
 /** After this many rollbacks the run is not going to get better by itself. */
 export const MAX_ROLLBACKS = 3;
 const REFUSALS_IN_A_ROW = 3;
+/** After so many steps without any verdict it is the reward or the environment that is broken, and time would not mend it. */
+const SILENT_STEPS = 3;
 /** A held-out score must lose this share of the best one, beyond both intervals, to count as a collapse. */
 const HELD_OUT_FALL = 0.2;
 /** A policy that still earns this share of its best reward has not collapsed. */
@@ -69,6 +71,9 @@ const guards: { [C in GuardCode]: Guard } = {
   },
 };
 
+/** Was every rollout of the step lost to an error? */
+export const gotNoVerdict = (row: MetricsRow): boolean => row.kind === 'skipped' && row.metrics['rollouts/error_ratio'] === 1;
+
 /** The evaluated row with the best held-out score; the earlier one of equals. */
 export function bestRow(rows: readonly MetricsRow[], metric = 'eval/reward'): MetricsRow | null {
   return rows.reduce<MetricsRow | null>((best, row) => {
@@ -96,6 +101,10 @@ export function judge(rows: readonly MetricsRow[], settings: GuardSettings): Ver
     return rollbacks < MAX_ROLLBACKS
       ? { action: 'rollback', ...wrong }
       : { action: 'stop', failed: true, reason: `${wrong.reason}, after ${rollbacks} rollbacks` };
+  }
+  const silent = rows.slice(-SILENT_STEPS);
+  if (silent.length === SILENT_STEPS && silent.every(gotNoVerdict)) {
+    return { action: 'stop', failed: true, reason: `no rollout of the last ${SILENT_STEPS} steps got a verdict: ${silent.at(-1)!.reason ?? 'all failed'}` };
   }
   const evaluated = rows.filter((row) => row.metrics['eval/reward'] !== undefined);
   const last = evaluated.at(-1);

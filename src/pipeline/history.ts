@@ -1,5 +1,6 @@
 /** What a job's metrics and its model's checkpoints say together: where it stands, and what a restart may keep. */
 import type { MetricsRow } from '../events.ts';
+import { gotNoVerdict } from './guards.ts';
 import type { Checkpoint } from '../models/types.ts';
 
 /** The checkpoint that a job began with and its step; null and 0 for the model as it was forked. */
@@ -15,11 +16,12 @@ export function checkpointsOfJob(checkpoints: readonly Checkpoint[], jobId: stri
 
 /**
  * The rows that a restart goes on from: all up to the first step whose checkpoint never made it to the disk. Steps that were skipped need
- * none.
+ * none; but those at the end that got no verdict at all are done again, since what was broken may have been mended.
  */
 export function keptRows(rows: readonly MetricsRow[], made: ReadonlyMap<number, Checkpoint>): MetricsRow[] {
   const lost = rows.findIndex((row) => row.kind === 'step' && !made.has(row.step));
-  return rows.slice(0, lost === -1 ? rows.length : lost);
+  const kept = rows.slice(0, lost === -1 ? rows.length : lost);
+  return kept.slice(0, kept.findLastIndex((row) => !gotNoVerdict(row)) + 1);
 }
 
 /** For each row, the checkpoint that the weights were after it. */

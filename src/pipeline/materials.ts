@@ -3,16 +3,22 @@ import { createHash } from 'node:crypto';
 import type { ResolvedPipeline, StageSettings } from '../config/index.ts';
 import type { Scorer } from '../rewards/index.ts';
 import type { Taskset } from '../tasks/index.ts';
-import type { Loaded } from '../util/load-error.ts';
+import type { LoadError } from '../util/load-error.ts';
+import { loadLosses } from './losses.ts';
 
 export interface Materials extends AsyncDisposable {
   /** One entry per stage. */
   stages: readonly { taskset: Taskset; scorer: Scorer }[];
-  /** sha-256 of settings, tasks and reward code: equal hashes mean the same run. */
+  /** sha-256 of settings (and the code of a loss), tasks and reward code: equal hashes mean the same run. */
   hashes: { config: string; taskset: string; reward: string };
+  /** Of loss modules alone: an engine that has loaded others must not be used. */
+  lossHash: string;
   /** Files that were read, apart from the pipeline's own. */
-  files: { taskset: readonly string[]; reward: readonly string[] };
+  files: { taskset: readonly string[]; reward: readonly string[]; loss: readonly string[] };
 }
+
+/** `stage` is the index of the stage whose settings could not be loaded. */
+export type MaterialsResult = { ok: true; materials: Materials } | { ok: false; error: LoadError & { stage: number } };
 
 export interface MaterialsOptions {
   /** What user code prints. */
@@ -22,7 +28,7 @@ export interface MaterialsOptions {
 
 export const hashOf = (...parts: readonly unknown[]): string => createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 
-export async function loadMaterials(pipeline: ResolvedPipeline, { onOutput, signal }: MaterialsOptions = {}): Promise<Loaded<'materials', Materials>> {
+export async function loadMaterials(pipeline: ResolvedPipeline, { onOutput, signal }: MaterialsOptions = {}): Promise<MaterialsResult> {
   const [{ hashPipeline }, { createScorer }, { loadTaskset }] = await Promise.all([import('../config/index.ts'), import('../rewards/index.ts'), import('../tasks/index.ts')]);
   const tasksets = new Map<string, Taskset>();
   const scorers = new Map<string, Scorer>();
@@ -32,21 +38,27 @@ export async function loadMaterials(pipeline: ResolvedPipeline, { onOutput, sign
   const options = { ...(onOutput ? { onOutput } : {}), ...(signal ? { signal } : {}) };
   const read = { taskset: new Set<string>(), reward: new Set<string>() };
   const keys = ({ taskset, reward, runtime }: StageSettings) => ({ tasksetKey: hashOf(taskset, runtime), scorerKey: hashOf(reward, runtime) });
-  for (const stage of pipeline.stages) {
+  for (const [index, stage] of pipeline.stages.entries()) {
     const { tasksetKey, scorerKey } = keys(stage);
     if (!tasksets.has(tasksetKey)) {
       const loaded = await loadTaskset({ ...options, settings: stage.taskset, runtime: stage.runtime });
-      if (!loaded.ok) return failed(loaded.error, { stage, section: 'taskset', read, dispose });
+      if (!loaded.ok) return failed(loaded.error, { stage: index, section: 'taskset', read, dispose });
       tasksets.set(tasksetKey, loaded.taskset);
       for (const file of loaded.taskset.files) read.taskset.add(file);
     }
     if (!scorers.has(scorerKey)) {
       const loaded = await createScorer({ ...options, settings: stage.reward, runtime: stage.runtime });
-      if (!loaded.ok) return failed(loaded.error, { stage, section: 'reward', read, dispose });
+      if (!loaded.ok) return failed(loaded.error, { stage: index, section: 'reward', read, dispose });
       scorers.set(scorerKey, loaded.scorer);
       for (const file of loaded.scorer.files) read.reward.add(file);
     }
   }
+  const loaded = await loadLosses(pipeline, options);
+  if (!loaded.ok) {
+    const stage = pipeline.stages.findIndex(({ train }) => train.loss.kind === 'module');
+    return failed(loaded.error, { stage, section: 'train.loss', read, dispose });
+  }
+  const { losses } = loaded;
   const stages = pipeline.stages.map((stage) => {
     const { tasksetKey, scorerKey } = keys(stage);
     return { taskset: tasksets.get(tasksetKey)!, scorer: scorers.get(scorerKey)! };
@@ -54,26 +66,27 @@ export async function loadMaterials(pipeline: ResolvedPipeline, { onOutput, sign
   const materials: Materials = {
     stages,
     hashes: {
-      config: hashPipeline(pipeline),
+      config: losses.hash === '' ? hashPipeline(pipeline) : hashOf(hashPipeline(pipeline), losses.hash),
       taskset: hashOf(stages.map(({ taskset }) => taskset.hash)),
       reward: hashOf(stages.map(({ scorer }) => scorer.hash)),
     },
-    files: { taskset: [...read.taskset], reward: [...read.reward] },
+    lossHash: losses.hash,
+    files: { taskset: [...read.taskset], reward: [...read.reward], loss: losses.files },
     [Symbol.asyncDispose]: dispose,
   };
   return { ok: true, materials };
 }
 
 interface Failed {
-  stage: StageSettings;
-  section: 'taskset' | 'reward';
+  stage: number;
+  section: 'taskset' | 'reward' | 'train.loss';
   read: { taskset: Set<string>; reward: Set<string> };
   dispose: () => Promise<void>;
 }
 
 /** The error with its place in the pipeline, and with every file that was read on the way, so that a watcher can wait for the repair. */
-async function failed(error: (Loaded<'x', never> & { ok: false })['error'], { section, read, dispose }: Failed) {
+async function failed(error: LoadError, { stage, section, read, dispose }: Failed): Promise<MaterialsResult & { ok: false }> {
   await dispose();
-  const key = error.key ? `${section}.${error.key}` : section;
-  return { ok: false as const, error: { ...error, key: key.replace(/\.$/, ''), files: [...read.taskset, ...read.reward, ...error.files] } };
+  const key = error.key?.startsWith('/') ? error.key.slice(1) : error.key ? `${section}.${error.key}` : section;
+  return { ok: false, error: { ...error, stage, key, files: [...read.taskset, ...read.reward, ...error.files] } };
 }

@@ -1,7 +1,7 @@
 /** Opens what a pipeline's `model:` names: the fork in the store, the engine over its weights, its tokenizer. */
 import { fileURLToPath } from 'node:url';
 import type { ResolvedPipeline, StageSettings } from '../config/types.ts';
-import type { ModelStore, StoredModel } from '../models/index.ts';
+import type { ModelStore, StoreOptions, StoredModel } from '../models/index.ts';
 import type { Engine, EngineOptions, Tokenizer } from '../policy/index.ts';
 
 export interface OpenedModel extends AsyncDisposable {
@@ -19,9 +19,9 @@ const SAMPLER_ROWS = 256;
 export const builtinModels = fileURLToPath(new URL('../../models', import.meta.url));
 
 // The rooms below are loaded when they are needed: a command that only reads files should start at once.
-export async function openProjectStore(root: string, cwd: string): Promise<ModelStore> {
+export async function openProjectStore(options: Omit<StoreOptions, 'builtins'>): Promise<ModelStore> {
   const { openStore } = await import('../models/index.ts');
-  return openStore({ root, cwd, builtins: builtinModels });
+  return openStore({ ...options, builtins: builtinModels });
 }
 
 export interface OpenModelOptions {
@@ -36,9 +36,25 @@ export async function openModel({ store, pipeline, signal }: OpenModelOptions): 
   const method = train.method === 'full' ? train : { ...train, targets: [...train.targets] };
   const { created } = await store.fork({ source: fork, slug: name, train: method, ifNotExists: true, ...(signal ? { signal } : {}) });
   const model = await store.model(name);
-  const { loadTokenizer, openEngine } = await import('../policy/index.ts');
-  const [engine, tokenizer] = await Promise.all([openEngine(engineOptions(pipeline, model)), loadTokenizer(model.record.baseDirectory)]);
+  const { engine, tokenizer } = await openWeights(engineOptions(pipeline, model));
   return { model, engine, tokenizer, created, [Symbol.asyncDispose]: () => engine.close() };
+}
+
+/** The engine and the tokenizer of a model directory. Throws a `ModelError` when one of its files cannot be used. */
+export async function openWeights(options: EngineOptions): Promise<Pick<OpenedModel, 'engine' | 'tokenizer'>> {
+  const { loadTokenizer, openEngine } = await import('../policy/index.ts');
+  const [engine, tokenizer] = await Promise.allSettled([openEngine(options), loadTokenizer(options.modelDirectory)]);
+  if (engine.status === 'fulfilled' && tokenizer.status === 'fulfilled') return { engine: engine.value, tokenizer: tokenizer.value };
+  // An engine without a tokenizer would keep the process alive.
+  if (engine.status === 'fulfilled') await engine.value.close();
+  throw await unusable([engine, tokenizer].flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []))[0], options.modelDirectory);
+}
+
+/** What is wrong with a model's files or with the device is told in plain errors; anything more special is a bug. */
+async function unusable(error: unknown, directory: string): Promise<unknown> {
+  const { ModelError } = await import('../models/index.ts');
+  if (!(error instanceof Error) || error instanceof ModelError || error.name !== 'Error' || error.message.startsWith('Internal error')) return error;
+  return new ModelError('invalid', error.message, { fix: `The model's files are in ${directory}.`, cause: error });
 }
 
 /** Bakes a model's head into a directory; what a user can mend comes back as a message. */

@@ -1,5 +1,5 @@
 /**
- * What a watch session does next, as a pure function.
+ * What a watch session does next, as a pure function. `ran`: the version whose job went through; the same again is not worth a run.
  *
  *                     file-changed: load again
  *                        ┌──┐
@@ -19,11 +19,11 @@
  */
 
 export type WatchState =
-  | { at: 'loading' }
+  | { at: 'loading'; ran: string | null }
   | { at: 'running'; hash: string }
   /** The job ends after its step; then the pending version is loaded. */
   | { at: 'draining'; hash: string; pending: string }
-  | { at: 'waiting' }
+  | { at: 'waiting'; ran: string | null }
   | { at: 'stopping' }
   | { at: 'stopped' };
 
@@ -34,8 +34,8 @@ export type WatchInput =
   /** The files were checked while a job runs. */
   | { type: 'checked'; hash: string }
   | { type: 'check-failed' }
-  /** The job is over, for whatever reason. */
-  | { type: 'ended' }
+  /** The job is over, for whatever reason; `failed` if it should run again even though nothing that is read has changed. */
+  | { type: 'ended'; failed: boolean }
   | { type: 'stop' };
 
 /** `load`: read and start; `check`: read and compare; `drain`: ask the job to end after its step; `keep-going`: take that back. */
@@ -54,29 +54,30 @@ const move = (state: WatchState, ...effects: WatchEffect[]): WatchMove => ({ sta
 
 const rules: Rules = {
   loading: {
-    'file-changed': () => move({ at: 'loading' }, 'load'),
-    loaded: (_, { hash }) => move({ at: 'running', hash }, 'start'),
-    'load-failed': () => move({ at: 'waiting' }),
+    'file-changed': (state) => move(state, 'load'),
+    loaded: ({ ran }, { hash }) => (hash === ran ? move({ at: 'waiting', ran }) : move({ at: 'running', hash }, 'start')),
+    'load-failed': ({ ran }) => move({ at: 'waiting', ran }),
     stop: () => move({ at: 'stopped' }, 'leave'),
   },
   running: {
     'file-changed': (state) => move(state, 'check'),
     checked: (state, { hash }) => (hash === state.hash ? move(state) : move({ at: 'draining', hash: state.hash, pending: hash }, 'drain')),
     'check-failed': (state) => move(state),
-    ended: () => move({ at: 'waiting' }),
+    ended: ({ hash }, { failed }) => move({ at: 'waiting', ran: failed ? null : hash }),
     stop: () => move({ at: 'stopping' }, 'finish'),
   },
   draining: {
     'file-changed': (state) => move(state, 'check'),
     checked: (state, { hash }) => (hash === state.hash ? move({ at: 'running', hash }, 'keep-going') : move({ ...state, pending: hash })),
     'check-failed': (state) => move(state),
-    ended: () => move({ at: 'loading' }, 'load'),
+    // The job was cut short: even the same version would run again.
+    ended: () => move({ at: 'loading', ran: null }, 'load'),
     stop: () => move({ at: 'stopping' }, 'finish'),
   },
   waiting: {
-    'file-changed': () => move({ at: 'loading' }, 'load'),
-    // A check that was begun while the job ran, and came too late.
-    checked: (state) => move(state),
+    'file-changed': ({ ran }) => move({ at: 'loading', ran }, 'load'),
+    // A check that was begun while the job ran: the job was faster.
+    checked: (state, { hash }) => (hash === state.ran ? move(state) : move({ at: 'loading', ran: state.ran }, 'load')),
     'check-failed': (state) => move(state),
     stop: () => move({ at: 'stopped' }, 'leave'),
   },

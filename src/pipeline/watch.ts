@@ -17,8 +17,8 @@ export type Load<T> = { ok: true; version: Version<T> } | { ok: false; files: re
 /** What the session is about: how to read it, run it and compare it. */
 export interface WatchHost<T> {
   load: () => Promise<Load<T>>;
-  /** Runs a job to its end. `before`: the version of the job before it, if there was one. */
-  run: (version: Version<T>, before: Version<T> | null) => Promise<void>;
+  /** Runs a job to its end; false if it failed. `before`: the version of the job before it, if there was one. */
+  run: (version: Version<T>, before: Version<T> | null) => Promise<boolean>;
   /** Ask the running job to end after its step, because a person wants it, or because a new version is there; take that back; end it now. */
   finish: () => void;
   drain: () => void;
@@ -45,12 +45,15 @@ export interface WatchSession {
 
 /** Begins to load and run; with `watching`, stays when the job is done and while the files are broken. */
 export function startSession<T>(host: WatchHost<T>, options: { watching: boolean }): WatchSession {
-  let state: WatchState = { at: 'loading' };
+  let state: WatchState = { at: 'loading', ran: null };
   let watching = options.watching;
   let running: Version<T> | null = null;
   let loaded: Version<T> | null = null;
   let edited: string | null = null;
   let reading = 0;
+  /** Rewards that are being compared; no job may begin meanwhile, for it sends the others away. */
+  let rescoring: Promise<void> = Promise.resolve();
+  const rescore = (version: Version<T>): Promise<void> => (rescoring = host.rescore(version));
   const { promise: done, resolve, reject } = Promise.withResolvers<void>();
   const files = watchedFiles((file) => {
     if (!watching) return;
@@ -92,6 +95,8 @@ export function startSession<T>(host: WatchHost<T>, options: { watching: boolean
     return difference.kind;
   };
 
+  const sayItIsTheSame = () => host.emit('watch-decision', { action: 'nothing', from: null, reason: 'the run would be the same' });
+
   const effects: { [E in WatchEffect]: () => Promise<void> } = {
     async load() {
       const load = await read();
@@ -99,8 +104,11 @@ export function startSession<T>(host: WatchHost<T>, options: { watching: boolean
       const kind = tellOfEdit(load);
       if (!load.ok) return send({ type: 'load-failed' });
       loaded = load.version;
-      if (kind === 'reward') await host.rescore(load.version);
-      if (state.at === 'loading') send({ type: 'loaded', hash: load.version.hash });
+      if (kind === 'reward') await rescore(load.version);
+      await rescoring;
+      if (state.at !== 'loading') return;
+      if (load.version.hash === state.ran) sayItIsTheSame();
+      send({ type: 'loaded', hash: load.version.hash });
     },
     async check() {
       const load = await read();
@@ -110,14 +118,13 @@ export function startSession<T>(host: WatchHost<T>, options: { watching: boolean
       if (load.ok) send({ type: 'checked', hash: load.version.hash });
       else send({ type: 'check-failed' });
       if (isRunning && !load.ok) host.emit('watch-decision', { action: 'nothing', from: null, reason: 'the files are not valid; the job goes on as it was' });
-      if (isRunning && kind === 'none') host.emit('watch-decision', { action: 'nothing', from: null, reason: 'the run would be the same' });
-      if (load.ok && kind === 'reward' && state.at === 'draining') await host.rescore(load.version);
+      if (isRunning && kind === 'none') sayItIsTheSame();
+      if (load.ok && kind === 'reward' && (state.at === 'draining' || state.at === 'loading')) await rescore(load.version);
     },
     async start() {
       const [before, version] = [running, loaded!];
       running = version;
-      await host.run(version, before);
-      send({ type: 'ended' });
+      send({ type: 'ended', failed: !(await host.run(version, before)) });
     },
     async drain() {
       host.emit('watch-decision', { action: 'drain', from: null, reason: 'the step under way ends first, then the new version runs' });

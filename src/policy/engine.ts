@@ -27,11 +27,11 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   };
   const replies: { [K in Reply['kind']]: (reply: Extract<Reply, { kind: K }>) => void } = {
     opened: ({ info }) => opened.resolve(info),
-    'failed-to-open': ({ error }) => opened.reject(error),
+    'failed-to-open': ({ error, details }) => opened.reject(Object.assign(error, details)),
     samples: ({ id, samples }) => calls.get(id)?.onSamples?.(samples),
     token: ({ id, request, tokenId, logprob }) => calls.get(id)?.onToken?.(request, tokenId, logprob),
     result: ({ id, value }) => { calls.get(id)?.resolve(value); calls.delete(id); },
-    error: ({ id, error }) => { calls.get(id)?.reject(error); calls.delete(id); },
+    error: ({ id, error, details }) => { calls.get(id)?.reject(Object.assign(error, details)); calls.delete(id); },
   };
   worker.on('message', (reply: Reply) => (replies[reply.kind] as (reply: Reply) => void)(reply));
   worker.on('error', fail);

@@ -3,14 +3,20 @@
  * that saving waits for the disk only: what does not change weights or moments is served meanwhile.
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import { OnnxError } from '../onnx/index.ts';
 import { EngineCore } from './engine-core.ts';
-import type { CallName, Calls, Reply, Request, WorkerData } from './protocol.ts';
+import type { CallName, Calls, ErrorDetails, Reply, Request, WorkerData } from './protocol.ts';
 import type { Sample } from './types.ts';
 
 const port = parentPort;
 if (port === null) throw new Error('Internal error: engine.worker runs only as a worker');
 const reply = (message: Reply): void => port.postMessage(message);
-const errorOf = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
+/** Between threads an error keeps its message and stack alone; what a user can do about it goes along beside it. */
+const errorOf = (error: unknown): { error: Error; details: ErrorDetails } => {
+  if (!(error instanceof Error)) return { error: new Error(String(error)), details: {} };
+  const { kind = error instanceof OnnxError ? 'invalid' : undefined, fix } = error as { kind?: unknown; fix?: unknown };
+  return { error, details: { ...(typeof kind === 'string' ? { kind } : {}), ...(typeof fix === 'string' ? { fix } : {}) } };
+};
 
 interface Context {
   id: number;
@@ -51,7 +57,7 @@ async function serve(engine: EngineCore, { id, call, argument, cancel }: Request
     const value = await handler(engine, argument, { id, cancelled: () => Atomics.load(flag, 0) === 1 });
     reply({ kind: 'result', id, value });
   } catch (error) {
-    reply({ kind: 'error', id, error: errorOf(error) });
+    reply({ kind: 'error', id, ...errorOf(error) });
   }
   if (call === 'close') port!.close();
 }
@@ -70,5 +76,5 @@ try {
   });
   reply({ kind: 'opened', info: engine.info });
 } catch (error) {
-  reply({ kind: 'failed-to-open', error: errorOf(error) });
+  reply({ kind: 'failed-to-open', ...errorOf(error) });
 }

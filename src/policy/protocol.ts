@@ -23,12 +23,18 @@ export type Request = { [K in CallName]: { id: number; call: K; argument: Calls[
 
 export type Reply =
   | { kind: 'opened'; info: EngineInfo }
-  | { kind: 'failed-to-open'; error: Error }
+  | { kind: 'failed-to-open'; error: Error; details: ErrorDetails }
   | { kind: 'samples'; id: number; samples: readonly Sample[] }
   | { kind: 'token'; id: number; request: string; tokenId: number; logprob: number }
   | { kind: 'result'; id: number; value: unknown }
-  | { kind: 'error'; id: number; error: Error };
+  | { kind: 'error'; id: number; error: Error; details: ErrorDetails };
 
 export interface WorkerData {
   options: EngineOptions;
+}
+
+/** What a structured clone of an error leaves out: see `ModelError`. */
+export interface ErrorDetails {
+  kind?: string;
+  fix?: string;
 }

@@ -1,5 +1,5 @@
 /** Runs what may not run on the main thread: reward modules, regular expressions and schemas of the user, long comparisons. */
-import { readVerdict, serveUserModules, type Verdict } from '../runtimes/index.ts';
+import { defaultExportProblem, readVerdict, serveUserModules, type Verdict } from '../runtimes/index.ts';
 import type { JsonCheck } from './json-schema.ts';
 import type { ScoreRequest } from './types.ts';
 import { similarity } from './similarity.ts';
@@ -19,8 +19,7 @@ type Reward = (completion: string, task: ScoreRequest['task'], info: Record<stri
 serveUserModules((modules) => {
   const answers: { [K in keyof GraderCalls]: (params: GraderCalls[K]['params']) => GraderCalls[K]['result'] | Promise<GraderCalls[K]['result']> } = {
     check({ path }) {
-      const reward = modules(path)['default'];
-      return typeof reward === 'function' ? null : `its default export is ${reward === undefined ? 'missing' : `a ${typeof reward}`}; expected a function`;
+      return defaultExportProblem(modules(path)['default']);
     },
     async module({ path, args, request: { task, completion, completionTokens, truncated } }) {
       const reward = modules(path)['default'] as Reward;

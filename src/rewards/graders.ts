@@ -1,5 +1,5 @@
 import type { RewardSettings } from '../config/types.ts';
-import { invalid, type Verdict } from '../runtimes/index.ts';
+import { invalid, isProgram, type Verdict } from '../runtimes/index.ts';
 import { type GeneratorName, generators } from '../tasks/index.ts';
 import { keyInside, type Loaded, loadFailure } from '../util/load-error.ts';
 import type { GraderTools } from './tools.ts';
@@ -90,6 +90,9 @@ export const graderRules: { [K in RewardKind]: (settings: SettingsOf<K>, tools: 
 
   async command(settings, { runtime, limit }) {
     if (settings.command.length === 0) return loadFailure('The command is empty.', 'Write the program and its arguments, such as [python3, reward.py].', { key: 'command' });
+    if (!isProgram(settings.command[0]!, settings.cwd)) {
+      return loadFailure(`There is no program ${settings.command[0]!}.`, `It is looked for in ${/[\\/]/.test(settings.command[0]!) ? settings.cwd : 'the folders of PATH'}.`, { key: 'command.0' });
+    }
     const { askCommand } = await import('./command.ts');
     const timeoutMs = Math.min(settings.timeoutMs, runtime.scoreTimeoutMs);
     return ready((request, signal) => limit(() => askCommand(settings, request, { timeoutMs, memoryMb: runtime.memoryMb, signal })));
@@ -97,8 +100,8 @@ export const graderRules: { [K in RewardKind]: (settings: SettingsOf<K>, tools: 
 
   async module({ path, args }, { inWorker }) {
     const checked = await inWorker('check', { path });
-    const problem = checked.ok ? checked.value : checked.failure.message;
-    if (problem !== null) return loadFailure(`${path}: ${problem}.`, 'Write `export default (completion, task, info) => number`.', { key: 'path' });
+    if (!checked.ok) return loadFailure(`${path} cannot be loaded: ${checked.failure.message}.`, 'Mend the file; a reward is `export default (completion, task, info) => number`.', { key: 'path', at: checked.failure.at ?? null });
+    if (checked.value !== null) return loadFailure(`${path}: ${checked.value}.`, 'Write `export default (completion, task, info) => number`.', { key: 'path' });
     return ready(async (request, signal) => {
       const verdict = await inWorker('module', { path, args, request }, signal);
       return verdict.ok ? verdict.value : verdict;

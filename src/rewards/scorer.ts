@@ -16,7 +16,7 @@ export interface ScorerOptions {
 
 interface WeightedGrader {
   name: string;
-  /** Positive weights sum to 1; negative ones are penalties and stay as written. */
+  /** As written; shown relative to `positive`, unless it is a penalty. */
   weight: number;
   grade: Grader;
 }
@@ -39,22 +39,25 @@ export async function createScorer({ settings, runtime, onOutput, signal }: Scor
       signal?.throwIfAborted();
       if (!loaded.ok) return { ok: false, error: { ...loaded.error, files, key: keyInside(String(index), loaded.error.key), message: `reward ${entry.name}: ${loaded.error.message}` } };
     } else {
-      graders.push({ name: entry.name, weight: entry.weight > 0 ? entry.weight / positive : entry.weight, grade: loaded.grader });
+      graders.push({ name: entry.name, weight: entry.weight, grade: loaded.grader });
     }
   }
   const scorer: Scorer = {
     ...tools.provenance(),
-    score: (request, abort) => combine(graders, request, abort),
+    score: (request, abort) => combine({ graders, positive }, request, abort),
     [Symbol.asyncDispose]: () => tools[Symbol.asyncDispose](),
   };
   return { ok: true, scorer };
 }
 
-/** reward = Σ weight · value. One grader without a verdict leaves the rollout without one. */
-async function combine(graders: readonly WeightedGrader[], request: ScoreRequest, signal?: AbortSignal): ReturnType<Scorer['score']> {
+/**
+ * reward = Σ weight · value, where positive weights are scaled to sum to 1 and negative ones stay as written. Divided once, at the end, so
+ * that full marks are exactly 1. One grader without a verdict leaves the rollout without one.
+ */
+async function combine({ graders, positive }: { graders: readonly WeightedGrader[]; positive: number }, request: ScoreRequest, signal?: AbortSignal): ReturnType<Scorer['score']> {
   const verdicts = await Promise.all(graders.map(({ grade }) => grade(request, signal)));
   const subscores: Subscore[] = [];
-  let reward = 0;
+  let [earned, penalty] = [0, 0];
   for (const [index, verdict] of verdicts.entries()) {
     const { name, weight } = graders[index]!;
     if (!verdict.ok) {
@@ -62,9 +65,11 @@ async function combine(graders: readonly WeightedGrader[], request: ScoreRequest
       return { ok: false, error: { phase: 'scoring', type, message: `reward ${name} on task ${request.task.id}: ${message}` } };
     }
     const { value, info, children } = verdict;
-    reward += weight * value;
-    subscores.push({ name, value, weight, ...(children ? { children } : {}), ...(info ? { info } : {}) });
+    if (weight > 0) earned += weight * value;
+    else penalty += weight * value;
+    subscores.push({ name, value, weight: weight > 0 ? weight / positive : weight, ...(children ? { children } : {}), ...(info ? { info } : {}) });
   }
+  const reward = earned / positive + penalty;
   if (Math.abs(reward) > MAX_REWARD) {
     return { ok: false, error: { phase: 'scoring', type: 'invalid_reward', message: `task ${request.task.id}: the weighted rewards sum to ${reward}; the limit is ${MAX_REWARD}` } };
   }

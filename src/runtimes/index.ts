@@ -1,8 +1,8 @@
 export { type Environment, isPrompt, openEnvironment, PROGRAM } from './environment.ts';
 export { Pool, seconds } from './pool.ts';
-export { endWithUs, killTree, programFiles, watchMemory } from './processes.ts';
+export { endWithUs, isProgram, killTree, programFiles, watchMemory } from './processes.ts';
 export { PlaceError } from './serve.ts';
 export { type Failure, failure, type OpenPlace, type Outcome } from './types.ts';
 export { openUserCode, type UserCode } from './user-code.ts';
-export { serveUserModules } from './user-modules.ts';
+export { defaultExportProblem, serveUserModules } from './user-modules.ts';
 export { describe, invalid, MAX_REWARD, readVerdict, type Verdict } from './verdict.ts';

@@ -34,6 +34,13 @@ export function killTree(child: Child): void {
   }
 }
 
+/** Is there such a program, by its path from `cwd` or by its name in the folders of PATH? Windows has more rules, so there anything goes. */
+export function isProgram(program: string, cwd: string): boolean {
+  if (process.platform === 'win32') return true;
+  if (program.includes('/')) return existsSync(resolve(cwd, program));
+  return (process.env['PATH'] ?? '').split(':').some((folder) => existsSync(resolve(cwd, folder, program)));
+}
+
 /** The end of what a program said: all of it that is kept, and as much as fits a message. */
 export function keepTail(): { add(chunk: Buffer): void; all(): string; brief(): string } {
   const kept = 16_384;

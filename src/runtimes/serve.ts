@@ -4,8 +4,10 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Socket } from 'node:net';
+import { basename } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
+import { placeOf } from './blame.ts';
 import { lineReader } from './lines.ts';
 import type { CallMessage, Failure, ReplyMessage } from './types.ts';
 
@@ -76,14 +78,14 @@ function childChannel(): Channel {
   };
 }
 
-const OWN_CODE = new URL('..', import.meta.url).href;
-
 /** The message, and the place in the user's own file that it came from. */
 export function messageOf(error: unknown): string {
+  const place = error instanceof PlaceError ? null : placeOf(error);
+  return place ? `${describeError(error)} (${basename(place.file)}:${place.line}:${place.column})` : describeError(error);
+}
+
+export function describeError(error: unknown): string {
   if (error instanceof PlaceError) return error.message;
   if (!(error instanceof Error)) return `threw ${String(error).slice(0, MAX_MESSAGE_CHARACTERS)}`;
-  const message = `${error.name === 'Error' ? '' : `${error.name}: `}${error.message}`.slice(0, MAX_MESSAGE_CHARACTERS);
-  const frames = String(error.stack).slice(0, 20_000).match(/file:\/\/[^\s)]+:\d+:\d+/g) ?? [];
-  const frame = frames.find((place) => !place.startsWith(OWN_CODE));
-  return frame ? `${message} (${frame.slice(frame.lastIndexOf('/') + 1)})` : message;
+  return `${error.name === 'Error' ? '' : `${error.name}: `}${error.message}`.slice(0, MAX_MESSAGE_CHARACTERS);
 }

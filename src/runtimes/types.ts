@@ -4,6 +4,15 @@ import type { RolloutError } from '../events.ts';
 export interface Failure {
   type: RolloutError['type'];
   message: string;
+  /** Of a module that could not be loaded: where. */
+  at?: CodePlace;
+}
+
+/** A place in a file of the user; lines and columns begin with 1. */
+export interface CodePlace {
+  file: string;
+  line: number;
+  column: number;
 }
 
 export type Outcome<T = unknown> = { ok: true; value: T } | { ok: false; failure: Failure };

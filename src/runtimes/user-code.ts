@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { RuntimeSettings } from '../config/types.ts';
 import { type Call, Pool } from './pool.ts';
 import { CHANNEL_FD } from './serve.ts';
-import { type Failure, failure, type OpenPlace } from './types.ts';
+import type { Failure, OpenPlace } from './types.ts';
 import type { OpenReply, OpenRequest, Sources } from './user-modules.ts';
 import { workerPlace } from './worker-place.ts';
 
@@ -43,11 +43,11 @@ export async function openUserCode({ entry, paths, runtime, onOutput, signal }: 
       check(reply) {
         const opened = reply as OpenReply;
         sources ??= opened.sources;
-        return opened.fault === null ? null : { type: 'exception', message: opened.fault };
+        return opened.fault === null ? null : { type: 'exception', ...opened.fault };
       },
     },
   });
-  const first = await pool.use(async (_call: Call, place) => (place.ended ? failure(place.ended.type, place.ended.message) : null), signal);
+  const first = await pool.use(async (_call: Call, place) => (place.ended ? { ok: false as const, failure: place.ended } : null), signal);
   const read = Object.entries((sources ?? {}) as Sources);
   const files = read.map(([url]) => fileURLToPath(url));
   if (first) {

@@ -7,7 +7,10 @@
 import { readFileSync } from 'node:fs';
 import { registerHooks, stripTypeScriptTypes } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { messageOf, type Methods, serve } from './serve.ts';
+import { isUserCode, placeOf, syntaxPlace } from './blame.ts';
+import { describeError, type Methods, serve } from './serve.ts';
+import type { CodePlace } from './types.ts';
+import { describe } from './verdict.ts';
 
 /** File URL → what Node read there. */
 export type Sources = Record<string, Source>;
@@ -30,7 +33,7 @@ export interface OpenRequest {
 /** A failed load still tells which files were read up to the fault. */
 export interface OpenReply {
   sources: Sources;
-  fault: string | null;
+  fault: { message: string; at?: CodePlace } | null;
 }
 
 /** A loaded module by its absolute path: its exports. */
@@ -41,9 +44,6 @@ export function serveUserModules(methodsOver: (modules: UserModules) => Methods)
   const loaded = new Map<string, Record<string, unknown>>();
   serve({ open: (request: OpenRequest) => load(request, loaded), ...methodsOver((path) => loaded.get(path)!) });
 }
-
-const OWN_CODE = new URL('..', import.meta.url).href;
-const isUserCode = (url: string): boolean => url.startsWith('file:') && !url.startsWith(OWN_CODE) && !url.includes('/node_modules/');
 
 async function load({ paths, sources }: OpenRequest, into: Map<string, Record<string, unknown>>): Promise<OpenReply> {
   const read: Sources = {};
@@ -63,7 +63,10 @@ async function load({ paths, sources }: OpenRequest, into: Map<string, Record<st
     for (const path of paths) into.set(path, (await import(pathToFileURL(path).href)) as Record<string, unknown>);
     return { sources: read, fault: null };
   } catch (error) {
-    return { sources: read, fault: messageOf(error) };
+    // What is broken was read last.
+    const [url, last] = Object.entries(read).at(-1) ?? [];
+    const at = placeOf(error) ?? (error instanceof SyntaxError && url && last ? syntaxPlace(url, last.text) : null);
+    return { sources: read, fault: { message: describeError(error), ...(at ? { at } : {}) } };
   }
 }
 
@@ -79,4 +82,11 @@ function canonicalOf(text: string, format: string): string {
   } finally {
     process.emitWarning = warn;
   }
+}
+
+/** Null when it can be called; otherwise what is wrong with it. A file without any export is an empty object to Node. */
+export function defaultExportProblem(exported: unknown): string | null {
+  if (typeof exported === 'function') return null;
+  const isMissing = exported === undefined || (typeof exported === 'object' && exported !== null && Object.keys(exported).length === 0);
+  return `its default export is ${isMissing ? 'missing' : describe(exported)}; expected a function`;
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { basename, extname } from 'node:path';
 import type { RuntimeSettings, TasksetSettings } from '../config/types.ts';
-import { type Environment, openEnvironment, openUserCode, PROGRAM } from '../runtimes/index.ts';
+import { type Environment, type Failure, openEnvironment, openUserCode, PROGRAM } from '../runtimes/index.ts';
 import { type LoadError, type Loaded, loadFailure } from '../util/load-error.ts';
 import { permutation } from '../util/random.ts';
 import { workerUrl } from '../util/worker-url.ts';
@@ -60,13 +60,14 @@ function taskset(name: string, { train, eval: held }: Sides, { files, hashes }: 
 type ReadModule = { ok: true; rows: SourceRow[]; templates: string[]; files: readonly string[] } | { ok: false; error: LoadError };
 
 async function runModule({ settings: { source, args, split, seed }, runtime = PATIENT, onOutput, signal }: LoadTasksetOptions): Promise<ReadModule> {
-  const failed = (message: string, files: readonly string[]) => loadFailure(`${source}: ${message}.`, 'Export a list of { prompt, answer } by default, or a generator of them.', { key: 'source', files });
+  const failed = ({ message, at }: Failure, files: readonly string[]) =>
+    loadFailure(`${source}: ${message}.`, 'Export a list of { prompt, answer } by default, or a generator of them.', { key: 'source', at: at ?? null, files });
   const opened = await openUserCode({ entry: workerUrl('rows.worker', import.meta.url), paths: [source], runtime: { ...runtime, kind: 'local' }, onOutput, signal });
-  if (!opened.ok) return failed(opened.failure.message, opened.files);
+  if (!opened.ok) return failed(opened.failure, opened.files);
   await using code = opened.code;
   const call: RowsCall = { path: source, args, seed, ...split };
   const outcome = await code.pool.call('rows', call, { timeoutMs: runtime.setupTimeoutMs, signal });
-  if (!outcome.ok) return failed(outcome.failure.message, code.files);
+  if (!outcome.ok) return failed(outcome.failure, code.files);
   const { rows: text, templates } = outcome.value as RowsReply;
   const value: unknown = JSON.parse(text);
   const rows = listRows(value, value, source);
@@ -75,24 +76,33 @@ async function runModule({ settings: { source, args, split, seed }, runtime = PA
 
 function checkRows(rows: readonly SourceRow[], context: { file: string; templates: readonly string[] }): Loaded<'rows', RowTask[]> {
   const checked: RowTask[] = [];
-  const named = new Map<string, string>();
+  const named = new Map<string, RowTask>();
   for (const source of rows) {
     const result = checkRow(source, context);
     if (!result.ok) return loadFailure(`${context.file}, ${result.fault.message}.`, result.fault.fix, placeOf(source.name, context.file));
-    const { id } = result.row.task;
+    const row = result.row.isNamed ? result.row : withFreeId(result.row, named);
+    const { id } = row.task;
     const other = named.get(id);
-    if (other !== undefined) return loadFailure(`${context.file}, ${source.name}: the task "${id}" is there already, in ${other}.`, 'Remove one, or give each a slug of its own.', placeOf(source.name, context.file));
-    named.set(id, source.name);
-    checked.push(result.row);
+    if (other !== undefined) return loadFailure(`${context.file}, ${source.name}: the task "${id}" is there already, in ${other.name}.`, 'Remove one, or give each a slug of its own.', placeOf(source.name, context.file));
+    named.set(id, row);
+    checked.push(row);
   }
   const sided = checked.filter(({ split }) => split !== null).length;
   if (sided > 0 && sided < checked.length) return loadFailure(`${context.file}: ${sided} of ${checked.length} rows have a split.`, 'Give every row one, or none.', { key: 'source' });
   return { ok: true, rows: checked };
 }
 
+/** Names made of eight hex digits collide among some ten thousand rows; only the same question and answer twice is a mistake. */
+function withFreeId(row: RowTask, named: ReadonlyMap<string, RowTask>): RowTask {
+  for (let id = row.task.id, number = 2; ; id = `${row.task.id}-${number++}`) {
+    const other = named.get(id);
+    if (!other || (other.question === row.question && other.task.answer === row.task.answer)) return id === row.task.id ? row : { ...row, task: { ...row.task, id } };
+  }
+}
+
 function placeOf(name: string, file: string): Partial<Pick<LoadError, 'key' | 'at'>> {
   const line = /^line (\d+)$/.exec(name)?.[1];
-  return line ? { at: { file, line: Number(line), column: 1 } } : { key: 'source' };
+  return { key: 'source', ...(line ? { at: { file, line: Number(line), column: 1 } } : {}) };
 }
 
 /** As the rows say, else at random with equal questions on one side: train from the front of the shuffled rows, eval from the back. */
@@ -135,32 +145,42 @@ async function askForPrompts(sides: Record<'train' | 'eval', RowTask[]>, { setti
   try {
     for (const source of sources) {
       const opened = await openEnvironment({ source, runtime: source === PROGRAM ? runtime : { ...runtime, kind: 'local' }, onOutput, signal });
-      if (!opened.ok) return loadFailure(`${source === PROGRAM ? settings.source : source}: ${opened.failure.message}.`, 'Its rows name templates that something has to run.', { key: 'source', files: opened.files });
+      if (!opened.ok) return loadFailure(`${source === PROGRAM ? settings.source : source}: ${opened.failure.message}.`, 'Its rows name templates that something has to run.', { key: 'source', at: opened.failure.at ?? null, files: opened.files });
       environments.set(source, opened.environment);
     }
     const files = [...environments.values()].flatMap((environment) => environment.files);
     const asked = await askAll(sides, { environments, signal });
-    if ('fault' in asked) return loadFailure(`${settings.source}, ${asked.fault}.`, 'A template yields its prompt first, then the reward.', { key: 'source', files });
+    if ('fault' in asked) {
+      const isProgram = asked.source === PROGRAM;
+      const fix = isProgram ? 'The program answers each line on stdin with one on stdout: see docs/subprocess.md.' : 'A template yields its prompt first, then the reward.';
+      return loadFailure(`${settings.source}, ${asked.fault}.`, fix, { key: isProgram ? '/runtime.command' : 'source', files });
+    }
     return { ok: true, sides: asked, files, hashes: [...environments.values()].map(({ hash }) => hash) };
   } finally {
     await Promise.all([...environments.values()].map((environment) => environment[Symbol.asyncDispose]()));
   }
 }
 
-class SetupFault extends Error {}
+class SetupFault extends Error {
+  readonly source: string;
+  constructor(source: string, message: string) {
+    super(message);
+    this.source = source;
+  }
+}
 
 /** The first fault is enough: a program that cannot do one task is not asked for thousands. */
 async function askAll(
   sides: Record<'train' | 'eval', RowTask[]>,
   { environments, signal }: { environments: ReadonlyMap<string, Environment>; signal: AbortSignal | undefined },
-): Promise<Sides | { fault: string }> {
+): Promise<Sides | { fault: string; source: string }> {
   const stop = new AbortController();
   const until = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
   const ask = async ({ task, name }: RowTask): Promise<Task> => {
     if (task.prompt !== null) return task as Task;
     const { id, source } = task.template!;
     const prompt = await environments.get(source)!.setup({ template: id, args: task.args }, until);
-    if (!prompt.ok) throw new SetupFault(`${name}: ${prompt.failure.message}`);
+    if (!prompt.ok) throw new SetupFault(source, `${name}: ${prompt.failure.message}`);
     return { ...task, prompt: prompt.value };
   };
   try {
@@ -168,7 +188,7 @@ async function askAll(
     return { train, eval: held };
   } catch (error) {
     stop.abort();
-    if (error instanceof SetupFault) return { fault: error.message };
+    if (error instanceof SetupFault) return { fault: error.message, source: error.source };
     throw error;
   }
 }

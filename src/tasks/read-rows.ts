@@ -111,5 +111,5 @@ const columnOf = (error: unknown): number => Number(/at position (\d+)/.exec((er
 const reasonOf = (error: unknown): string => (error as Error).message.replace(/ in JSON at position.*| at position.*/s, '').replace(/\.$/, '');
 
 function syntaxFault(file: string, place: { line: number; column: number }, message: string, fix: string): { ok: false; error: ReturnType<typeof loadFailure>['error'] } {
-  return loadFailure(`${file}:${place.line}:${place.column} is ${message}.`, fix, { at: { file, ...place }, files: [file] });
+  return loadFailure(`${file}:${place.line}:${place.column} is ${message}.`, fix, { key: 'source', at: { file, ...place }, files: [file] });
 }

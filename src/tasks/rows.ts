@@ -21,6 +21,8 @@ export interface RowTask {
   task: Omit<Task, 'prompt'> & { prompt: Task['prompt'] | null };
   name: string;
   split: 'train' | 'eval' | null;
+  /** Did its author give it a slug? */
+  isNamed: boolean;
   /** Rows with the same question stay on the same side of the split. */
   question: string;
 }
@@ -83,6 +85,7 @@ export function checkRow({ value, name, literalArgs, split: side }: SourceRow, c
       task: { id: taskId, prompt: prompt as Task['prompt'] | null, answer: answer === null ? null : String(answer as string | number | boolean), args, ...(template ? { template } : {}) },
       name,
       split,
+      isNamed: slug !== null,
       question: template ? JSON.stringify([template, literal]) : JSON.stringify(prompt),
     },
   };

@@ -4,7 +4,7 @@ export interface LoadError {
   message: string;
   /** One sentence: what to do about it. */
   fix: string;
-  /** The key inside the settings, such as `args.digits` or `split`; null when the fault is in a file. */
+  /** The key inside the settings, such as `args.digits` or `split`; from the stage's top with a slash: `/runtime.command`. Null when the fault is in a file. */
   key: string | null;
   /** The line of the user's file, when one is to blame. */
   at: { file: string; line: number; column: number } | null;

@@ -47,6 +47,8 @@ test(`a job that is killed (SIGKILL) at ${KILLS} random moments and resumed each
         isResumable = (await Promise.all(jobs.map((job) => readFile(join(folder.cwd, '.rlrun', 'jobs', job, 'meta.json')).catch(() => null)))).some(Boolean);
         continue;
       }
+      // Killed between its last word and its end, it has nothing left to do.
+      if (isResumable && exitCode === 3 && stderr?.toString().includes('is complete')) break;
       expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
       break;
     }

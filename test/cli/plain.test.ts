@@ -61,7 +61,7 @@ describe('the plain log', () => {
     expect(lines).toEqual([
       'warning at step 9: The policy has drifted.',
       '  Roll back.',
-      'rolled back from name-of-a to the base: entropy fell',
+      'rolled back from name-of-a to the base: entropy fell; the learning rate is halved',
       'held: name-of-b is saved, the head stays at the base (not better)',
       'stopped: as asked  10 steps in 1m 01s',
       'held-out reward  0.400 → 0.600 [0.550, 0.650]',

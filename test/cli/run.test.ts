@@ -1,7 +1,8 @@
-import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { build, workspace } from './binary.ts';
+import { binary, build, workspace } from './binary.ts';
 import { writeTinyProject } from './tiny-model.ts';
 
 beforeAll(() => build(), 180_000);
@@ -116,14 +117,14 @@ describe('rlrun PIPELINE', () => {
 });
 
 /** Resolves once the program has said something that matches. */
-async function said(child: ReturnType<Awaited<ReturnType<typeof workspace>>['start']>, pattern: RegExp): Promise<string> {
+async function said(child: { stderr: NodeJS.ReadableStream | null | undefined }, pattern: RegExp): Promise<string> {
   let text = '';
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   child.stderr!.on('data', (chunk: Buffer) => {
     text += chunk.toString();
     if (pattern.test(text)) resolve(text);
   });
-  child.then(() => reject(new Error(`it ended before it said ${pattern}:\n${text}`)), reject);
+  child.stderr!.once('end', () => reject(new Error(`it ended before it said ${pattern}:\n${text}`)));
   return promise;
 }
 
@@ -169,6 +170,51 @@ describe('a job that is interrupted', () => {
     expect(exitCode).toBe(130);
     expect(parse(String(stdout)).at(-1)).toMatchObject({ type: 'job-finished', status: 'stopped', reason: 'stopped at once; the step after 0 is lost' });
   });
+});
+
+describe('behind an older Node, which starts the program under a newer one', () => {
+  /** As `bin/rlrun.js` starts itself there. */
+  function startBehind(cwd: string, ...args: string[]) {
+    const child = spawn(process.execPath, [binary, ...args], { cwd, stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env: { ...process.env, RLRUN_NODE_CHOSEN: '1', NO_COLOR: '1', CI: '1' } });
+    let stderr = '';
+    child.stderr!.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    const ended = new Promise<number | null>((resolve) => child.on('exit', (code) => resolve(code)));
+    return { child, ended, said: () => stderr };
+  }
+
+  test('the job stops when that Node is gone', async () => {
+    await using folder = await workspace();
+    await writeTinyProject(folder.cwd, { sft: 1, grpo: 4000 });
+    const { child, ended, said: stderr } = startBehind(folder.cwd, 'tiny.yaml');
+    await said(child, /^step +\d+/m);
+    child.disconnect();
+    expect(await ended).toBe(143);
+    expect(stderr()).toContain('resume with: rlrun tiny.yaml --resume\n');
+  });
+
+  test('a Ctrl-C that comes twice, from the terminal and passed on, is one', async () => {
+    await using folder = await workspace();
+    await writeTinyProject(folder.cwd, { sft: 1, grpo: 4000 });
+    const { child, ended, said: stderr } = startBehind(folder.cwd, 'tiny.yaml');
+    await said(child, /^step +\d+/m);
+    child.kill('SIGINT');
+    child.kill('SIGINT');
+    expect(await ended).toBe(0);
+    expect(stderr()).toMatch(/stopped: stopped after (step \d+|sft), as asked/);
+  });
+});
+
+test.each([
+  ['tokenizer.json', '{}', /^error: the tokenizer in \S+ cannot be used: /],
+  ['onnx/model.onnx', 'no graph', /^error: \S+model\.onnx: not a readable ONNX file/],
+])('a model whose %s is broken is told as such, and the process ends', async (file, text, says) => {
+  await using folder = await workspace();
+  await writeTinyProject(folder.cwd);
+  await writeFile(join(folder.cwd, 'tiny', file), text);
+  const { stderr, exitCode } = await folder.run('tiny.yaml');
+  expect(exitCode).toBe(1);
+  expect(stderr).toMatch(says);
+  expect(stderr).not.toContain('bug');
 });
 
 /** The bytes of the head's weights and moments. */
@@ -231,6 +277,32 @@ describe('rlrun PIPELINE --watch', () => {
   });
 });
 
+describe('rlrun PIPELINE --watch, between runs', () => {
+  test('a comment, or the way back to what has run, does nothing; a file that was deleted is waited for', async () => {
+    await using folder = await workspace();
+    await writeTinyProject(folder.cwd, { sft: 1, grpo: 1 });
+    const reward = join(folder.cwd, 'rewards', 'digits.ts');
+    const text = await readFile(reward, 'utf8');
+    const child = folder.start(['tiny.yaml', '--watch', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const events = listen(child.stdout!);
+    await events.next('job-finished');
+
+    await writeFile(reward, `// a remark\n${text}`);
+    expect(await events.next('watch-decision')).toMatchObject({ action: 'nothing', reason: 'the run would be the same' });
+    await rm(reward);
+    expect(await events.next('watch-changed')).toMatchObject({ kind: 'invalid', message: expect.stringContaining('there is no reward module ./rewards/digits.ts') });
+    await writeFile(reward, text);
+    expect(await events.next('watch-decision')).toMatchObject({ action: 'nothing' });
+    await writeFile(`${reward}.new`, 'export default (completion: string): number => completion.length / 4;\n');
+    await rename(`${reward}.new`, reward);
+    expect(await events.next('rescored')).toMatchObject({ file: reward });
+    await events.next('job-finished');
+    child.kill('SIGINT');
+    expect((await child).exitCode).toBe(0);
+    expect((await readdir(join(folder.cwd, '.rlrun', 'jobs'))).filter((name) => name.startsWith('tiny-'))).toHaveLength(2);
+  });
+});
+
 /** Waits for events of a program that writes JSON lines, in the order in which they come. */
 function listen(stream: NodeJS.ReadableStream) {
   const queue: Line[] = [];
@@ -254,6 +326,51 @@ function listen(stream: NodeJS.ReadableStream) {
   };
 }
 
+describe('a loss of the user', () => {
+  const lossModule = (factor: number): string => `export default ({ logprobs, advantages }, { b }) => b.mul(b.mul(logprobs, advantages), ${factor});\n`;
+  const withLoss = (text: string): string => text.replace('{ learning_rate: 1e-3 }', '{ learning_rate: 1e-3, loss: { kind: module, path: ./loss.ts, reduction: token_mean } }');
+
+  test('is loaded before anything runs, and shown where it breaks', async () => {
+    await using folder = await workspace();
+    await writeFile(join(folder.cwd, 'tiny.yaml'), withLoss(await writeTinyProject(folder.cwd)));
+    await writeFile(join(folder.cwd, 'loss.ts'), '\nexport default (tensors, { b }) => b.;\n');
+    const broken = await folder.run('tiny.yaml');
+    expect(broken.exitCode).toBe(2);
+    expect(broken.stderr).toContain('error[not-loaded]: the loss cannot be loaded: SyntaxError: Expected ident\n  --> loss.ts:2:38\n');
+    expect(broken.stderr).toMatch(/note: the file is named here\n {2}--> tiny\.yaml:\d+:\d+\n/);
+    await writeFile(join(folder.cwd, 'loss.ts'), 'export const loss = 3;\n');
+    expect((await folder.run('check', 'tiny.yaml')).stderr).toContain('its default export is missing; expected a function');
+  });
+
+  test('counts as it is now: an edit begins a new job, with the edited loss, and forbids to resume', async () => {
+    await using folder = await workspace();
+    await writeFile(join(folder.cwd, 'tiny.yaml'), withLoss(await writeTinyProject(folder.cwd, { sft: 8, grpo: 2 })));
+    await writeFile(join(folder.cwd, 'loss.ts'), lossModule(-1));
+    const child = folder.start(['tiny.yaml', '--watch', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const events = listen(child.stdout!);
+    await events.next('job-finished');
+    await writeFile(join(folder.cwd, 'loss.ts'), `// only a remark\n${lossModule(-1)}`);
+    await events.next('watch-changed');
+    await writeFile(join(folder.cwd, 'loss.ts'), lossModule(0));
+    expect(await events.next('watch-changed')).toMatchObject({ kind: 'config', file: join(folder.cwd, 'loss.ts') });
+    expect((await events.next('job-started'))['parentJob']).toMatch(/^tiny-/);
+    // A loss of zero has no gradient.
+    for (;;) {
+      const { stage, metrics } = (await events.next('step-finished')) as unknown as { stage: string; metrics: Record<string, number> };
+      if (stage !== 'grpo' || metrics['grad_norm'] === undefined) continue;
+      expect(metrics['grad_norm']).toBe(0);
+      break;
+    }
+    child.kill('SIGINT');
+    await child;
+    await writeFile(join(folder.cwd, 'loss.ts'), lossModule(-2));
+    const job = (await readdir(join(folder.cwd, '.rlrun', 'jobs'))).filter((name) => name.startsWith('tiny-')).toSorted().at(-1)!;
+    const meta = join(folder.cwd, '.rlrun', 'jobs', job, 'meta.json');
+    await writeFile(meta, (await readFile(meta, 'utf8')).replace('"status": "completed"', '"status": "stopped"'));
+    expect(await folder.run('tiny.yaml', '--resume')).toMatchObject({ exitCode: 5, stderr: expect.stringContaining('has changed since job') });
+  });
+});
+
 describe('before anything is learnt', () => {
   test('check proves the rewards, and names the task on which one fails', async () => {
     await using folder = await workspace();
@@ -269,7 +386,21 @@ describe('before anything is learnt', () => {
     await writeFile(join(folder.cwd, 'rewards', 'digits.ts'), 'export default (: number => 0.5;\n');
     const broken = await folder.run('check', 'tiny.yaml');
     expect(broken).toMatchObject({ exitCode: 2 });
-    expect(broken.stderr).toMatch(/^error: reward digits: \S+digits\.ts: SyntaxError: /);
+    expect(broken.stderr.replace(/\S+digits\.ts cannot/, '…/digits.ts cannot')).toBe(`error[not-loaded]: reward digits: …/digits.ts cannot be loaded: SyntaxError: Expression expected
+  --> rewards/digits.ts:1:17
+1 | export default (: number => 0.5;
+  |                 ^^^^^^^^^^^^^^^^ Mend the file; a reward is \`export default (completion, task, info) => number\`
+note: the file is named here
+  --> tiny.yaml:8:27
+7 |   - { kind: numeric_match, weight: 0.5 }
+8 |   - { kind: module, path: ./rewards/digits.ts, weight: 0.5 }
+  |                           ^^^^^^^^^^^^^^^^^^^
+
+1 error
+`);
+    await writeFile(join(folder.cwd, 'rewards', 'digits.ts'), 'export default (completion: string): number => completion.lenght.toFixed(1);\n');
+    const throwing = await folder.run('check', 'tiny.yaml');
+    expect(throwing.stderr).toMatch(/error: reward digits on task add-\w+: TypeError: .*\(digits\.ts:1:\d+\) \(and so on 8 other tasks\)\n$/);
   });
 
   test('check --resolved prints a pipeline that means the same', async () => {

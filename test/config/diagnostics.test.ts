@@ -23,6 +23,10 @@ describe('a diagnostic', () => {
     expect(formatDiagnostic(problem('a:\t\tb', 'b')).split('\n').slice(-2)).toEqual(['1 | a:    b', '  |       ^']);
   });
 
+  test('shows nothing of the line ends of Windows', () => {
+    expect(formatDiagnostic(problem('a: 1\r\nb: 2\r\n', 'b')).split('\n').slice(-3)).toEqual(['1 | a: 1', '2 | b: 2', '  | ^']);
+  });
+
   test('underlines no more than its first line, and at least one column', () => {
     expect(formatDiagnostic(problem('a: [1,\n  2]\n', '[1,\n  2]')).split('\n').at(-1)).toBe('  |    ^^^');
     expect(formatDiagnostic(diagnose('empty-file', 'x', { source: source('a: '), start: 3, end: 3 })).split('\n').at(-1)).toBe('  |    ^');

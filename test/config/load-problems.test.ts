@@ -6,7 +6,7 @@ import { filesInMemory, loaded, needed } from './memory.ts';
 const told = async (text: string, ...failure: Parameters<typeof loadFailure>): Promise<string> => {
   const { origins } = await loaded({ 'pipeline.yaml': text, 'brevity.ts': '' });
   const fileSystem = filesInMemory({ '/project/brevity.ts': 'const limit = 20;\nexport default 3;\n' });
-  return formatDiagnostic(await diagnoseLoadError({ origins, error: loadFailure(...failure).error, fileSystem }));
+  return formatDiagnostic(await diagnoseLoadError({ origins, error: loadFailure(...failure).error, directory: '/project', fileSystem }));
 };
 
 describe('what a taskset or a reward refuses', () => {

@@ -137,7 +137,7 @@ describe('fork', () => {
   });
 
   test.each(['Arith', '', '.hidden', 'a/b', '../up', 'con', 'nul.txt', 'dot.', 'a'.repeat(65), 'sp ace'])('%j cannot name a model', async (slug) => {
-    await expect(project.store.fork({ source: 'builtin:tiny', slug })).rejects.toMatchObject({ kind: 'invalid' });
+    await expect(project.store.fork({ source: 'builtin:tiny', slug })).rejects.toMatchObject({ kind: 'usage' });
   });
 
   test('the project may move: what lies in it and what the package brings is found again', async () => {
@@ -198,7 +198,7 @@ describe('the checkpoint tree', () => {
         throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
       },
     });
-    await expect(failing).rejects.toMatchObject({ kind: 'permission', message: expect.stringContaining('the disk is full') });
+    await expect(failing).rejects.toMatchObject({ kind: 'invalid', message: expect.stringContaining('the disk is full') });
     expect(await readdir(join(model.directory, 'checkpoints'))).toEqual(['step-000001']);
     expect((await model.head())!.name).toBe('step-000001');
   });

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { Metrics, MetricsRow } from '../../src/events.ts';
 import { gateAfter } from '../../src/pipeline/gate.ts';
+import type { Checkpoint } from '../../src/models/types.ts';
 import { judge } from '../../src/pipeline/guards.ts';
+import { keptRows } from '../../src/pipeline/history.ts';
 import { stage } from './fakes.ts';
 
 const row = (step: number, metrics: Metrics, more: Partial<MetricsRow> = {}): MetricsRow => ({ step, time: 0, stage: 'grpo', kind: 'step', metrics, ...more });
@@ -32,6 +34,17 @@ describe('a guard', () => {
     const truncated = (...shares: number[]) => rows(...shares.map((share) => ({ 'completions/clipped_ratio': share })));
     expect(judge(truncated(0.1, 0.5, 0.95, 1, 1), guard)).toMatchObject({ action: 'rollback', code: 'truncation_collapse' });
     expect(judge(truncated(1, 1, 1, 1, 0.98), guard)).toEqual({ action: 'continue' });
+  });
+
+  test('ends a stage whose rewards never give a verdict, and not one with a bad moment', () => {
+    const silent = (step: number) => row(step, { 'rollouts/error_ratio': 1 }, { kind: 'skipped', reason: 'there is no program judge' });
+    expect(judge([silent(1), silent(2), silent(3)], guard)).toEqual({
+      action: 'stop',
+      failed: true,
+      reason: 'no rollout of the last 3 steps got a verdict: there is no program judge',
+    });
+    expect(judge([silent(1), row(2, {}), silent(3)], guard)).toEqual({ action: 'continue' });
+    expect(keptRows([row(1, {}), silent(2), row(3, {}), silent(4), silent(5)], new Map([1, 3].map((step) => [step, {} as Checkpoint])))).toHaveLength(3);
   });
 
   test('sees a held-out score that falls beyond both intervals, and forgives noise', () => {

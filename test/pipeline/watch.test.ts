@@ -9,7 +9,7 @@ import { type Load, type WatchHost, startSession } from '../../src/pipeline/watc
 import { recorder } from './fakes.ts';
 
 const follow = (inputs: readonly WatchInput[]) => {
-  let state: WatchState = { at: 'loading' };
+  let state: WatchState = { at: 'loading', ran: null };
   const effects: string[] = [];
   for (const input of inputs) {
     const next = advance(state, input);
@@ -30,21 +30,24 @@ describe('the watch machine', () => {
     ['loads again when an edit comes while it loads', [changed], 'loading', ['load']],
     ['goes on after an edit that changes nothing', [loaded, changed, checked('a')], 'running', ['start', 'check']],
     ['goes on after an edit that is not valid', [loaded, changed, { type: 'check-failed' }], 'running', ['start', 'check']],
-    ['drains, then loads, after an edit that matters', [loaded, changed, checked('b'), { type: 'ended' }, { type: 'loaded', hash: 'b' }], 'running', ['start', 'check', 'drain', 'load', 'start']],
+    ['drains, then loads, after an edit that matters', [loaded, changed, checked('b'), { type: 'ended', failed: false }, { type: 'loaded', hash: 'b' }], 'running', ['start', 'check', 'drain', 'load', 'start']],
     ['keeps going when the edit is taken back in time', [loaded, changed, checked('b'), changed, checked('a')], 'running', ['start', 'check', 'drain', 'check', 'keep-going']],
     ['lets the newest of several edits count', [loaded, changed, checked('b'), changed, checked('c')], 'draining', ['start', 'check', 'drain', 'check']],
-    ['waits when the job is done, and runs again after an edit', [loaded, { type: 'ended' }, changed, { type: 'loaded', hash: 'b' }], 'running', ['start', 'load', 'start']],
-    ['finishes the step on the first stop, aborts on the second', [loaded, { type: 'stop' }, changed, { type: 'stop' }, { type: 'ended' }], 'stopped', ['start', 'finish', 'abort', 'leave']],
+    ['waits when the job is done, and runs again after an edit', [loaded, { type: 'ended', failed: false }, changed, { type: 'loaded', hash: 'b' }], 'running', ['start', 'load', 'start']],
+    ['does not run the same again', [loaded, { type: 'ended', failed: false }, changed, loaded], 'waiting', ['start', 'load']],
+    ['runs the same again if it had failed', [loaded, { type: 'ended', failed: true }, changed, loaded], 'running', ['start', 'load', 'start']],
+    ['sees an edit that was checked while the job ended', [loaded, changed, { type: 'ended', failed: false }, checked('b')], 'loading', ['start', 'check', 'load']],
+    ['finishes the step on the first stop, aborts on the second', [loaded, { type: 'stop' }, changed, { type: 'stop' }, { type: 'ended', failed: false }], 'stopped', ['start', 'finish', 'abort', 'leave']],
     ['leaves at once when nothing runs', [{ type: 'load-failed' }, { type: 'stop' }], 'stopped', ['leave']],
   ])('%s', (_, inputs, at, effects) => expect(follow(inputs)).toEqual({ at, effects }));
 
   test('throws on an input that cannot come', () => {
-    expect(() => advance({ at: 'waiting' }, { type: 'ended' })).toThrow('Internal error: the watcher got "ended" while waiting.');
+    expect(() => advance({ at: 'waiting', ran: null }, { type: 'ended', failed: false })).toThrow('Internal error: the watcher got "ended" while waiting.');
     expect(() => advance({ at: 'running', hash: 'a' }, loaded)).toThrow('while running');
   });
 
   test('takes edits and stops in every state, and never leaves "stopped"', () => {
-    const states: WatchState[] = [{ at: 'loading' }, { at: 'running', hash: 'a' }, { at: 'draining', hash: 'a', pending: 'b' }, { at: 'waiting' }, { at: 'stopping' }, { at: 'stopped' }];
+    const states: WatchState[] = [{ at: 'loading', ran: null }, { at: 'running', hash: 'a' }, { at: 'draining', hash: 'a', pending: 'b' }, { at: 'waiting', ran: 'a' }, { at: 'stopping' }, { at: 'stopped' }];
     fc.assert(
       fc.property(fc.constantFrom(...states), fc.array(fc.constantFrom<WatchInput>(changed, { type: 'stop' }, { type: 'check-failed' }), { maxLength: 8 }), (start, inputs) => {
         let state = start;
@@ -72,7 +75,7 @@ describe('watching real files', () => {
     const record = recorder();
     const waiting: { type: string; resolve: () => void }[] = [];
     const runs: string[] = [];
-    let end = Promise.withResolvers<void>();
+    let end = Promise.withResolvers<boolean>();
     const host: WatchHost<string> = {
       async load(): Promise<Load<string>> {
         if (!existsSync(file)) return { ok: false, files: [file], message: 'it is not there' };
@@ -81,14 +84,14 @@ describe('watching real files', () => {
       },
       run(version) {
         runs.push(version.value);
-        end = Promise.withResolvers<void>();
+        end = Promise.withResolvers<boolean>();
         notify('run');
         return end.promise;
       },
-      finish: () => end.resolve(),
-      drain: () => end.resolve(),
+      finish: () => end.resolve(true),
+      drain: () => end.resolve(true),
       keepGoing: () => {},
-      abort: () => end.resolve(),
+      abort: () => end.resolve(true),
       compare: (before, after) => ({ kind: 'config', changes: [{ path: 'text', before: before.value, after: after.value }] }),
       rescore: async () => {},
       emit(type, data) {
@@ -106,7 +109,7 @@ describe('watching real files', () => {
     const first = next(text === 'bad' ? 'watch-started' : 'run');
     const watching = startSession(host, { watching: true });
     await first;
-    return { ...record, file, runs, next, watching, endJob: () => end.resolve() };
+    return { ...record, file, runs, next, watching, endJob: () => end.resolve(true) };
   }
 
   test('an edit that matters ends the job after its step and runs the new version', async () => {
@@ -142,7 +145,7 @@ describe('watching real files', () => {
 
   test('without watching the session ends with its job, or with a file that cannot be loaded', async () => {
     const host = (load: Load<string>): WatchHost<string> => ({
-      ...{ load: async () => load, run: async () => {}, compare: () => ({ kind: 'config', changes: [] }), rescore: async () => {}, emit: () => {} },
+      ...{ load: async () => load, run: async () => true, compare: () => ({ kind: 'config', changes: [] }), rescore: async () => {}, emit: () => {} },
       ...{ finish: () => {}, drain: () => {}, keepGoing: () => {}, abort: () => {} },
     });
     await startSession(host({ ok: true, version: { hash: 'a', files: [], value: 'a' } }), { watching: false }).done;

@@ -175,7 +175,7 @@ describe('command', () => {
     server.close();
   });
   test('a missing program and a missing folder are told apart', async () => {
-    expect(rewardOf(await (await close.open([command(['no-such-program'])])).score(request('', null)))).toMatch(/there is no program no-such-program/);
+    await expect(close.open([command(['no-such-program'])])).rejects.toThrow('reward program: There is no program no-such-program. It is looked for in the folders of PATH.');
     const gone = join(folder, 'gone');
     mkdirSync(gone);
     const scorer = await close.open([node('console.log(1)', { cwd: gone })]);
@@ -189,13 +189,13 @@ describe('module', () => {
   test.each([
     ['does not exist', { path: join(folder, 'none.ts') }, /Cannot find module/],
     ['has no default export', module('export const reward = 1;'), /its default export is missing; expected a function/],
-    ['does not parse', module('export default ('), /reward judge: /],
-    ['throws while loading', module('throw new Error("no luck");'), /no luck \(reward-\d+\.ts:1:7\)/],
+    ['does not parse', module('export default ('), /SyntaxError/, 1],
+    ['throws while loading', module('throw new Error("no luck");'), /no luck/, 7],
     ['ends its process', module('process.exit(0);'), /ended its worker with exit code 0/],
     ['imports what is not there', module('import "./nothing.ts"; export default () => 1;'), /Cannot find module .*nothing\.ts/],
-  ])('a file that %s is refused when it is loaded, with the file to watch', async (_name, settings, says) => {
+  ])('a file that %s is refused when it is loaded, with the file to watch', async (_name, settings, says, column?: number) => {
     const loaded = await createScorer({ settings: [{ ...module(''), ...settings } as RewardSettings], runtime });
-    expect(loaded).toMatchObject({ ok: false, error: { message: expect.stringMatching(says), files: [expect.stringContaining(folder)] } });
+    expect(loaded).toMatchObject({ ok: false, error: { message: expect.stringMatching(says), at: column === undefined ? null : { file: expect.stringContaining(folder), line: 1, column }, files: [expect.stringContaining(folder)] } });
   });
 
   test('a file that loads for ever is given up', async () => {

@@ -89,6 +89,14 @@ describe('rows', () => {
   });
 });
 
+test('a hundred thousand rows that differ have names that differ', async () => {
+  const source = jsonl(...Array.from({ length: 100_000 }, (_, index) => ({ prompt: `${index}+1=`, answer: index + 1 })));
+  const loaded = await load(source, { train: 99_000, eval: 1000 });
+  if (!loaded.ok) throw new Error(loaded.error.message);
+  const { train, eval: held } = loaded.taskset;
+  expect(new Set([...train, ...held].map(({ id }) => id)).size).toBe(100_000);
+});
+
 describe('what is wrong with rows', () => {
   const good = { prompt: 'p', answer: 'a' };
   test.each([

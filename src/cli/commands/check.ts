@@ -1,13 +1,14 @@
 /** `rlrun check`: everything about a pipeline that can be proved without a model. */
-import { printResolved } from '../../config/index.ts';
-import { loadMaterials } from '../../pipeline/index.ts';
+import { type ResolvedPipeline, printResolved } from '../../config/index.ts';
+import type { Materials } from '../../pipeline/index.ts';
 import { type RewardProof, proveReward } from '../../rewards/index.ts';
 import type { Handler } from '../commands.ts';
 import { count } from '../text.ts';
-import { readPipeline, tellLoadError } from './load.ts';
+import { readMaterials, readPipeline, tellDiagnostics } from './load.ts';
 
 /** A reward that is wrong is wrong almost everywhere. */
 const TASKS_PROVED = 8;
+const FAULTS_SHOWN = 3;
 
 export const check: Handler = async (invocation) => {
   const { args: [file = ''], flags, io } = invocation;
@@ -18,31 +19,45 @@ export const check: Handler = async (invocation) => {
     if (flags.json) io.json({ type: 'resolved', pipeline });
     else io.print(printResolved(origins, { style: (text) => io.paint('dim', text, 'stdout') }));
   }
-  const loaded = await loadMaterials(pipeline, { signal: io.signal });
+  const loaded = await readMaterials(read.loaded, { directory: io.cwd, signal: io.signal });
   if (!loaded.ok) {
-    tellLoadError(loaded.error, file, invocation);
+    tellDiagnostics(loaded, invocation);
     return 'usage';
   }
   await using materials = loaded.materials;
 
+  if (!flags.json && !flags.resolved) io.say(`${file} is valid: ${count(pipeline.stages.length, 'stage')}, model ${pipeline.model.name} from ${pipeline.model.fork}`);
   let isSound = true;
-  const say = (text: string) => io.say(text);
-  if (!flags.json && !flags.resolved) say(`${file} is valid: ${count(pipeline.stages.length, 'stage')}, model ${pipeline.model.name} from ${pipeline.model.fork}`);
-  const pairs = new Map(materials.stages.map((stage, index) => [`${stage.taskset.hash}/${stage.scorer.hash}`, { ...stage, name: pipeline.stages[index]!.name }]));
-  for (const { taskset, scorer, name } of pairs.values()) {
+  for (const { taskset, scorer, name } of differentStages(pipeline, materials)) {
     const proofs = await proveReward({ scorer, tasks: [...taskset.train.slice(0, TASKS_PROVED), ...taskset.eval.slice(0, 1)], signal: io.signal });
-    const faults = proofs.flatMap((proof) => proof.faults);
-    const wrong = faults.filter(({ kind }) => kind !== 'no_answer');
-    isSound &&= wrong.length === 0;
+    const wrong = proofs.filter(({ faults }) => faults.some(isWrong)).length;
+    isSound &&= wrong === 0;
     if (flags.json) io.json({ type: 'proof', stage: name, taskset: taskset.name, train: taskset.train.length, eval: taskset.eval.length, proofs });
     else if (!flags.resolved) {
-      say(`${name}: ${taskset.name}, ${count(taskset.train.length, 'task')} to learn from, ${taskset.eval.length} held out`);
-      say(`${name}: rewards ${wrong.length === 0 ? describe(proofs) : io.paint('red', `fail on ${count(new Set(proofs.filter((proof) => proof.faults.some(({ kind }) => kind !== 'no_answer'))).size, 'task')} of ${proofs.length}`)}`);
+      io.say(`${name}: ${taskset.name}, ${count(taskset.train.length, 'task')} to learn from, ${taskset.eval.length} held out`);
+      io.say(`${name}: rewards ${wrong === 0 ? describe(proofs) : io.paint('red', `fail on ${count(wrong, 'task')} of ${proofs.length}`)}`);
     }
-    for (const message of new Set(wrong.map((fault) => fault.message))) io.stderr.write(`${io.paint('red', 'error')}: ${message}\n`);
+    const messages = faultMessages(proofs);
+    for (const message of messages.slice(0, FAULTS_SHOWN)) io.stderr.write(`${io.paint('red', 'error')}: ${message}\n`);
+    if (messages.length > FAULTS_SHOWN) io.stderr.write(`… and ${messages.length - FAULTS_SHOWN} more\n`);
   }
   return isSound ? 'ok' : 'usage';
 };
+
+/** A task without an answer leaves a gap in the proof; that is no fault of the reward. */
+const isWrong = ({ kind }: RewardProof['faults'][number]): boolean => kind !== 'no_answer';
+
+/** The first stage of each pair of tasks and rewards; an export has neither. */
+function differentStages(pipeline: ResolvedPipeline, materials: Materials) {
+  const stages = pipeline.stages.flatMap(({ name, kind }, index) => (kind === 'export' ? [] : [{ name, ...materials.stages[index]! }]));
+  return [...Map.groupBy(stages, ({ taskset, scorer }) => `${taskset.hash}/${scorer.hash}`).values()].map(([first]) => first!);
+}
+
+/** What is wrong in the same words with several tasks is said once, of the first. */
+function faultMessages(proofs: readonly RewardProof[]): string[] {
+  const faults = proofs.flatMap(({ taskId, faults }) => faults.filter(isWrong).map(({ message }) => ({ message, words: message.replaceAll(taskId, '…') })));
+  return [...Map.groupBy(faults, ({ words }) => words).values()].map(([first, ...others]) => `${first!.message}${others.length > 0 ? ` (and so on ${count(others.length, 'other task')})` : ''}`);
+}
 
 /** What was proved, on how many tasks. */
 function describe(proofs: readonly RewardProof[]): string {
@@ -50,6 +65,6 @@ function describe(proofs: readonly RewardProof[]): string {
   const silent = proofs.length - answered;
   return [
     ...(answered > 0 ? [`give the gold answer full marks, an empty one less, and the same twice (${count(answered, 'task')} tried)`] : []),
-    ...(silent > 0 ? [`${count(silent, 'task')} without an answer: nothing to prove there`] : []),
+    ...(silent > 0 ? [`cannot be proved on ${count(silent, 'task')} without an answer`] : []),
   ].join('; ');
 }

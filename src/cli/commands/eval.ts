@@ -23,7 +23,7 @@ export const evaluateModel: Handler = async (invocation) => {
   const tasks = taskset[split];
   if (tasks.length === 0) throw new CommandError('usage', `The taskset has no ${split} tasks.`, `Set taskset.split.${split} above 0.`);
 
-  const { model, engine, tokenizer } = await workbench.open(pipeline, { justLooking: true });
+  const { model, engine, tokenizer } = await workbench.open(loaded.version.value, { justLooking: true });
   const checkpoint = flags.checkpoint === undefined ? await model.head() : flags.checkpoint === 'base' ? null : await model.find(flags.checkpoint);
   if (checkpoint) await engine.readState(model.stateDirectory(checkpoint.id));
   const { metrics, interval, rollouts, tasks: count } = await evaluate({

@@ -1,6 +1,6 @@
 /** Reading a pipeline for a command: its problems are printed, and decide the exit code. */
-import { type LoadResult, type Style, formatDiagnostics, loadPipeline, positionOf } from '../../config/index.ts';
-import type { LoadError } from '../../util/load-error.ts';
+import { type LoadResult, type Style, diagnoseLoadError, formatDiagnostics, loadPipeline, positionOf } from '../../config/index.ts';
+import { type Materials, type MaterialsOptions, loadMaterials } from '../../pipeline/index.ts';
 import type { Invocation } from '../commands.ts';
 import type { Exit } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
@@ -33,7 +33,15 @@ export async function readPipeline({ args: [file = ''], flags, io }: Invocation)
   return { ok: false, exit: isMissing ? 'notFound' : 'usage' };
 }
 
-export function tellDiagnostics({ ok, diagnostics }: LoadResult, { flags, io }: Pick<Invocation, 'flags' | 'io'>): void {
+/** Loads what a pipeline names. What is wrong with it is a diagnostic like those of the file itself, and not yet told. */
+export async function readMaterials({ pipeline, origins }: LoadResult & { ok: true }, { directory, ...options }: MaterialsOptions & { directory: string }): Promise<{ ok: true; materials: Materials } | (LoadResult & { ok: false })> {
+  const loaded = await loadMaterials(pipeline, options);
+  if (loaded.ok) return loaded;
+  const { error } = loaded;
+  return { ok: false, diagnostics: [await diagnoseLoadError({ origins, error, stage: error.stage, directory })], files: error.files };
+}
+
+export function tellDiagnostics({ ok, diagnostics }: Pick<LoadResult, 'ok' | 'diagnostics'>, { flags, io }: Pick<Invocation, 'flags' | 'io'>): void {
   if (diagnostics.length === 0) return;
   if (flags.json) {
     for (const { code, severity, message, at, fix } of diagnostics) {
@@ -44,11 +52,4 @@ export function tellDiagnostics({ ok, diagnostics }: LoadResult, { flags, io }: 
   if (ok && flags.quiet) return;
   const text = formatDiagnostics(diagnostics, { style: (style, part) => io.paint(styles[style], part), width: io.stderr.columns ?? 120 });
   io.stderr.write(`${text}\n`);
-}
-
-/** A taskset or a reward that could not be loaded: in the user's own file, or else at the key that names it. */
-export function tellLoadError({ message, fix, key, at }: LoadError, pipelineFile: string, { flags, io }: Pick<Invocation, 'flags' | 'io'>): void {
-  const place = at ? `${at.file}:${at.line}:${at.column}` : `${pipelineFile}${key ? ` (${key})` : ''}`;
-  if (flags.json) io.json({ type: 'diagnostic', code: 'not-loaded', severity: 'error', message, file: at?.file ?? pipelineFile, line: at?.line ?? null, column: at?.column ?? null, fix });
-  io.stderr.write(`${io.paint(['red', 'bold'], 'error')}: ${message}\n  ${io.paint('cyan', '-->')} ${place}\n  ${fix}\n`);
 }

@@ -1,15 +1,12 @@
 /** `rlrun models …`: the store. Tables on stdout, remarks on stderr, `--json` for programs. */
 import { resolve } from 'node:path';
 import { type CheckpointNode, type StoredCheckpoint, type StoredModel, checkpointTree } from '../../models/index.ts';
-import { openProjectStore } from '../../pipeline/index.ts';
 import { formatBytes, formatNumber } from '../../plot/index.ts';
 import type { Handler } from '../commands.ts';
 import { CommandError } from '../exit-codes.ts';
-import type { Io } from '../io.ts';
-import { rootOf, shorten } from '../paths.ts';
+import { shorten } from '../paths.ts';
+import { storeOf } from '../store.ts';
 import { table } from '../text.ts';
-
-const storeOf = (io: Io) => openProjectStore(rootOf(io), io.cwd);
 
 export const list: Handler = async ({ flags, io }) => {
   const models = await (await storeOf(io)).list();
@@ -36,9 +33,10 @@ export const list: Handler = async ({ flags, io }) => {
 export const fork: Handler = async ({ args: [source = ''], flags, io }) => {
   if (!flags.name) throw new CommandError('usage', 'A fork needs a name.', `For example: rlrun models fork ${source} --name my-model`);
   const { ifNotExists = false, dryRun = false } = flags;
-  const { record, created } = await (await storeOf(io)).fork({ source, slug: flags.name, ifNotExists, dryRun, signal: io.signal });
+  const store = await storeOf(io);
+  const { record, created } = await store.fork({ source, slug: flags.name, ifNotExists, dryRun, signal: io.signal });
   if (flags.json) io.json({ type: 'fork', created, dryRun, ...record });
-  const from = record.source ? `${record.source.slug}@${record.source.checkpoint}` : record.base;
+  const from = await store.originOf(record);
   io.say(created ? `forked ${record.slug} from ${from}` : dryRun ? `would fork ${record.slug} from ${from}` : `${record.slug} exists already, from ${from}`);
   if (created) io.say(`next: rlrun sample ${record.slug} "…"`);
   return 'ok';

@@ -1,21 +1,17 @@
 /** `rlrun sample MODEL PROMPT`: what a model answers, as it is drawn. */
 import { stripVTControlCharacters } from 'node:util';
-import { openProjectStore } from '../../pipeline/index.ts';
-import { loadTokenizer, openEngine } from '../../policy/index.ts';
+import { openWeights } from '../../pipeline/index.ts';
 import type { Handler } from '../commands.ts';
 import { CommandError } from '../exit-codes.ts';
-import { rootOf } from '../paths.ts';
+import { storeOf } from '../store.ts';
 
 const DEFAULT_MAX_TOKENS = 64;
 
 export const sample: Handler = async ({ args: [slug = '', prompt = ''], flags, io }) => {
-  const model = await (await openProjectStore(rootOf(io), io.cwd)).model(slug);
+  const model = await (await storeOf(io)).model(slug);
   const checkpoint = flags.checkpoint === undefined ? await model.head() : flags.checkpoint === 'base' ? null : await model.find(flags.checkpoint);
   const { baseDirectory, train } = model.record;
-  const [engine, tokenizer] = await Promise.all([
-    openEngine({ modelDirectory: baseDirectory, device: flags.device ?? 'cpu', threads: flags.threads ?? 0, train, microBatchTokens: 1024, maxRows: 1, reference: false }),
-    loadTokenizer(baseDirectory),
-  ]);
+  const { engine, tokenizer } = await openWeights({ modelDirectory: baseDirectory, device: flags.device ?? 'cpu', threads: flags.threads ?? 0, train, microBatchTokens: 1024, maxRows: 1, reference: false });
   await using _ = engine;
   if (checkpoint) await engine.readState(model.stateDirectory(checkpoint.id));
   const promptTokenIds = tokenizer.encode(prompt, { addSpecialTokens: true });

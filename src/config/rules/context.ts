@@ -28,6 +28,8 @@ export interface StageContext {
   readonly own: MapNode;
   /** Whether a person (or a preset that a person named) chose the value, rather than a default. */
   isWritten(path: Path): boolean;
+  /** Tells whoever watches that this file is missing. */
+  lookFor(path: string): void;
   /** The first of `paths` that somebody wrote is where the problem is; the others are where its other half stands. */
   report(code: DiagnosticCode, message: string, paths: readonly Path[], options?: ReportOptions): void;
 }
@@ -41,9 +43,10 @@ export interface ContextOptions {
   fileSystem: FileSystem;
   unclear: ReadonlySet<string>;
   report: (diagnostic: Diagnostic) => void;
+  lookFor: (path: string) => void;
 }
 
-export function stageContext({ document, pipeline, index, fileSystem, unclear, report }: ContextOptions): StageContext {
+export function stageContext({ document, pipeline, index, fileSystem, unclear, report, lookFor }: ContextOptions): StageContext {
   const tree = document.stages[index] as MapNode;
   const stage = pipeline.stages[index] as StageSettings;
   const treeOf = (path: Path): MapNode => (path[0] === 'model' ? document.root : tree);
@@ -51,7 +54,7 @@ export function stageContext({ document, pipeline, index, fileSystem, unclear, r
   const fallback = placeOf(tree) ?? { source: document.source, start: 0, end: 1 };
   return {
     own: document.own[index] as MapNode,
-    pipeline, stage, fileSystem, node,
+    pipeline, stage, fileSystem, node, lookFor,
     trainsOnRollouts: stage.kind === 'grpo',
     learns: stage.kind === 'grpo' || stage.kind === 'sft',
     evaluates: stage.kind !== 'export',

@@ -22,6 +22,7 @@ export const fileRules: readonly StageRule[] = [
     collectFiles(stage.reward, ['reward'], context, named);
     for (const { path, file, what } of named) {
       if (await context.fileSystem.exists(file)) continue;
+      context.lookFor(file);
       const meant = nearest(basename(file), await context.fileSystem.list(dirname(file)));
       context.report('file-not-found', `there is no ${what} ${asSeenFrom(pipeline.file, file)}`, [path], { fix: meant === undefined ? undefined : `did you mean "${meant}"?` });
     }

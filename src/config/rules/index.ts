@@ -20,14 +20,16 @@ export interface RuleOptions {
   fileSystem: FileSystem;
   /** Sections with errors: nothing is concluded from what is left of them. */
   unclear: ReadonlySet<string>;
+  /** Hears of every file that is named and does not exist. */
+  onFile: (path: string) => void;
 }
 
 /** Errors and warnings, unsorted; a problem that several stages inherit comes once per stage, at the same place. */
-export async function checkRules({ document, pipeline, fileSystem, unclear }: RuleOptions): Promise<Diagnostic[]> {
+export async function checkRules({ document, pipeline, fileSystem, unclear, onFile }: RuleOptions): Promise<Diagnostic[]> {
   const found: Diagnostic[] = stageNamesAreUnique(document);
   const report = (diagnostic: Diagnostic): void => void found.push(diagnostic);
   for (const index of pipeline.stages.keys()) {
-    const context = stageContext({ document, pipeline, index, fileSystem, unclear, report });
+    const context = stageContext({ document, pipeline, index, fileSystem, unclear, report, lookFor: onFile });
     for (const rule of stageRules) await rule(context);
   }
   return found;

@@ -1,6 +1,6 @@
 /** @file A checkpoint as a directory that other tools load. */
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Model } from '../../onnx/index.ts';
 import { ModelError } from '../errors.ts';
 import { readTokenizerFiles } from '../import-safetensors.ts';
@@ -42,9 +42,16 @@ const precisions: Readonly<Record<ExportDtype, { file: string; convert: (model: 
 
 /** Writes the directory as a whole or not at all. Throws a `ModelError` when the model cannot be written in that form. */
 export async function exportCheckpoint(options: ExportOptions): Promise<void> {
-  const { directory, format, replace = false } = options;
+  const { directory, format, model, replace = false } = options;
+  if (resolve(directory) === resolve(model.record.baseDirectory)) {
+    throw new ModelError('conflict', `${directory} is what "${model.slug}" was forked from`, { fix: 'Choose another directory: the checkpoints need this one.' });
+  }
+  const isThere = await exists(directory);
+  if (isThere && replace && !(await isModelDirectory(directory))) {
+    throw new ModelError('conflict', `${directory} exists and holds no model, so it is not replaced`, { fix: 'Choose another directory, or remove this one first.' });
+  }
   const write = await writers[format](options);
-  await createDirectory(directory, write, { replace: replace && (await isModelDirectory(directory)) });
+  await createDirectory(directory, write, { replace: replace && isThere });
 }
 
 /** Only what looks like an export is ever replaced. */
@@ -105,4 +112,4 @@ async function describe({ model: { record } }: ExportOptions): Promise<{ config:
   return { config: await readJsonObject(join(record.baseDirectory, 'config.json')), companions: await readTokenizerFiles(record.baseDirectory) };
 }
 
-const unfit = (message: string, fix: string): ModelError => new ModelError('invalid', message, { fix });
+const unfit = (message: string, fix: string): ModelError => new ModelError('usage', message, { fix });

@@ -1,7 +1,8 @@
 /** The steps of a stage that learns: what each of them may do, and when there should be no more of them. */
+import type { MetricsRow } from '../../events.ts';
 import type { Loop, StepPlace } from '../loop.ts';
 import { gateAfter } from '../gate.ts';
-import { judge } from '../guards.ts';
+import { gotNoVerdict, judge } from '../guards.ts';
 import type { StepOptions, StepResult } from '../promote.ts';
 import { learningRate } from '../schedule.ts';
 import type { Session } from '../session.ts';
@@ -38,7 +39,7 @@ async function runSteps(session: Session, index: number, runStep: TrainingStep):
     }
 
     const ofStage = session.stepsDone(stage) + 1;
-    if (ofStage > stage.steps) return { end: 'done', reason: null };
+    if (ofStage > stage.steps) return endOf(rows.filter(({ kind }) => kind === 'step' || kind === 'skipped'));
     if (panel.finishing) return { end: 'leave' };
     await session.atBoundary(index);
     if (panel.finishing) return { end: 'leave' };
@@ -64,4 +65,11 @@ async function runSteps(session: Session, index: number, runStep: TrainingStep):
     session.keep(result);
     warn(session.rowsOf(stage));
   }
+}
+
+/** A stage that went through all its steps may still have learnt nothing: then it says so, and fails if its rewards never worked. */
+function endOf(steps: readonly MetricsRow[]): StageEnd {
+  if (steps.length === 0 || steps.some(({ kind }) => kind === 'step')) return { end: 'done', reason: null };
+  const reason = `no step learnt anything: ${steps.at(-1)!.reason}`;
+  return steps.every(gotNoVerdict) ? { end: 'failed', reason } : { end: 'done', reason };
 }

@@ -259,7 +259,7 @@ describe('LoRA', () => {
 
   test('there is no adapter of a fully trained model, or before the first checkpoint', async () => {
     const full = await forkDecoder(project, 'qwen3-linear');
-    await expect(exported(full, { format: 'peft' })).rejects.toMatchObject({ kind: 'invalid', message: 'model "qwen3-linear" is trained in full and has no adapter' });
+    await expect(exported(full, { format: 'peft' })).rejects.toMatchObject({ kind: 'usage', message: 'model "qwen3-linear" is trained in full and has no adapter' });
     const fresh = await forkDecoder(project, 'llama-tied', { train });
     await expect(exported(fresh, { format: 'peft' })).rejects.toThrow('has no checkpoint yet');
   });
