@@ -2,6 +2,7 @@
 import { readFile, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import lockfile from 'proper-lockfile';
 import { writeJsonDurably } from './durable.ts';
 import { errorCode, fileError, ModelError } from './errors.ts';
@@ -78,8 +79,12 @@ function isDead({ pid, host }: Owner): boolean {
  * if a new owner wrote that file in the meantime, it gets it back.
  */
 async function buryDeadOwner(directory: string, ownerPath: string): Promise<boolean> {
-  const owner = await readOwner(ownerPath);
-  if (owner === null) return removeOwnerless(join(directory, 'lock'));
+  const lock = join(directory, 'lock');
+  const owner = await namedOwner(lock, ownerPath);
+  if (owner === null) {
+    await rmdir(lock).catch(() => {});
+    return true;
+  }
   if (!isDead(owner)) return false;
   const grave = `${ownerPath}.${process.pid}`;
   try {
@@ -92,18 +97,20 @@ async function buryDeadOwner(directory: string, ownerPath: string): Promise<bool
     await rename(grave, ownerPath);
     return false;
   }
-  await rmdir(join(directory, 'lock')).catch(() => {});
+  await rmdir(lock).catch(() => {});
   await rm(grave, { force: true });
   return true;
 }
 
-/** A writer says who it is as soon as it has the lock; one that is silent for longer died in between. */
-async function removeOwnerless(lock: string): Promise<boolean> {
-  const silenceMs = 2000;
-  const age = Date.now() - ((await stat(lock).catch(() => null))?.mtimeMs ?? 0);
-  if (age < silenceMs) return false;
-  await rmdir(lock).catch(() => {});
-  return true;
+/** A writer says who it is as soon as it has the lock, and leaves right after it took its name away: one that is silent for longer died in between. */
+async function namedOwner(lock: string, ownerPath: string): Promise<Owner | null> {
+  const silenceMs = 2000, askEveryMs = 50;
+  for (;;) {
+    const owner = await readOwner(ownerPath);
+    const age = Date.now() - ((await stat(lock).catch(() => null))?.mtimeMs ?? 0);
+    if (owner !== null || age >= silenceMs) return owner;
+    await setTimeout(askEveryMs);
+  }
 }
 
 function busy(slug: string, owner: Owner | null, cause: unknown): ModelError {

@@ -287,6 +287,13 @@ describe('one writer at a time', () => {
     expect((await readdir(model.directory)).sort()).toEqual(['checkpoints', 'head', 'model.json']);
   });
 
+  test('so is what one held that was killed before it had said its name, after a moment', async () => {
+    const model = await trained(1);
+    await mkdir(join(model.directory, 'lock'));
+    await model.setHead(null);
+    expect((await readdir(model.directory)).sort()).toEqual(['checkpoints', 'head', 'model.json']);
+  });
+
   test('on another machine the holder cannot be seen, so it is believed', async () => {
     const model = await trained(1);
     await mkdir(join(model.directory, 'lock'));
