@@ -1,4 +1,5 @@
 /** What a job's metrics and its model's checkpoints say together: where it stands, and what a restart may keep. */
+import type { StageSettings } from '../config/types.ts';
 import type { MetricsRow } from '../events.ts';
 import { gotNoVerdict } from './guards.ts';
 import type { Checkpoint } from '../models/types.ts';
@@ -7,6 +8,12 @@ import type { Checkpoint } from '../models/types.ts';
 export interface Start {
   checkpoint: string | null;
   step: number;
+}
+
+/** Do two stages put the same question to the model? Scores on other tasks, or by another reward, say nothing about each other. */
+export function measureAlike(a: StageSettings, b: StageSettings): boolean {
+  const question = ({ taskset, reward, agent }: StageSettings): string => JSON.stringify([taskset, reward, agent]);
+  return question(a) === question(b);
 }
 
 /** Checkpoints that a job made, by the job's step. */

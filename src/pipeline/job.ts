@@ -30,10 +30,7 @@ export async function runJob(session: Session, options: JobOptions): Promise<Job
   const { emit, clock } = session.options;
   const began = clock();
   const end = await runStages(session, options).catch((error: unknown) => endOfFailure(error, session));
-  const measured = session.rows.filter((row) => row.metrics['eval/reward'] !== undefined);
-  const before = measured.find((row) => row.kind === 'baseline')?.metrics ?? null;
-  const after = measured.findLast((row) => row.kind !== 'baseline')?.metrics ?? null;
-  const result = { ...end, steps: session.step, head: session.head, before, after };
+  const result = { ...end, steps: session.step, head: session.head, ...change(session) };
   const resumeCommand = result.status === 'completed' ? null : options.resumeCommand;
   const { error: _, ...told } = result;
   emit('job-finished', { ...told, durationMs: Math.round(clock() - began), resumeCommand });
@@ -53,10 +50,7 @@ async function runStages(session: Session, { resume, introduction }: JobOptions)
     resumedFrom,
     head: session.head,
   });
-  if (!panel.finishing) {
-    await session.restore();
-    await measureBaseline(session);
-  }
+  if (!panel.finishing) await session.restore();
 
   const reasons: string[] = [];
   for (const [index, { name, kind, steps }] of stages.entries()) {
@@ -72,13 +66,13 @@ async function runStages(session: Session, { resume, introduction }: JobOptions)
   return { status: 'completed', reason: reasons.join('; ') || 'all steps done', error: null };
 }
 
-/** Step 0: the model before the job, on the held-out tasks of the first stage that has any. */
-async function measureBaseline(session: Session): Promise<void> {
-  const { pipeline, materials } = session.options;
-  const index = pipeline.stages.findIndex((stage, at) => isTraining(stage.kind) && stage.eval.baseline && materials[at]!.taskset.eval.length > 0);
-  if (index === -1 || session.rows.length > 0) return;
-  const metrics = await session.evaluate(index, { step: 0, baseline: true });
-  session.write({ step: 0, stage: pipeline.stages[index]!.name, kind: 'baseline', metrics });
+/** The last held-out measurement, and the one before the first step that asked the same. */
+function change(session: Session): Pick<JobResult, 'before' | 'after'> {
+  const measured = session.rows.filter((row) => row.metrics['eval/reward'] !== undefined);
+  const after = measured.findLast((row) => row.kind !== 'baseline');
+  const stage = session.options.pipeline.stages.find(({ name }) => name === (after ?? measured[0])?.stage);
+  const before = stage && session.comparable(stage).find((row) => measured.includes(row) && row.kind !== 'step' && row !== after);
+  return { before: before?.metrics ?? null, after: after?.metrics ?? null };
 }
 
 const isTraining = (kind: EventData['stage-started']['kind']): boolean => kind === 'sft' || kind === 'grpo';

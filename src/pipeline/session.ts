@@ -9,7 +9,7 @@ import type { Checkpoint } from '../models/types.ts';
 import type { ControlPanel } from './controls.ts';
 import { evaluate } from './evaluate.ts';
 import { bestRow } from './guards.ts';
-import { type Start, checkpointsOfJob, keptRows, weightsAfter } from './history.ts';
+import { type Start, checkpointsOfJob, keptRows, measureAlike, weightsAfter } from './history.ts';
 import type { JobFiles } from './job-files.ts';
 import type { Clock, Loop, ModelLine, StageMaterials } from './loop.ts';
 import type { StepResult } from './promote.ts';
@@ -70,9 +70,25 @@ export class Session {
     return this.rows.at(-1)?.step ?? 0;
   }
 
-  /** The rows of a stage, after the baseline if there is one: what its guards look at. */
+  /** The rows of a stage, after the baseline if there is one that measured the same: what its guards look at. */
   rowsOf(stage: StageSettings): MetricsRow[] {
-    return this.rows.filter((row) => row.stage === stage.name || row.kind === 'baseline');
+    return this.comparable(stage).filter((row) => row.stage === stage.name || row.kind === 'baseline');
+  }
+
+  /** Rows of all stages that ask what this one asks: their held-out scores can be compared. */
+  comparable(stage: StageSettings): MetricsRow[] {
+    const alike = new Set(this.options.pipeline.stages.filter((other) => measureAlike(stage, other)).map(({ name }) => name));
+    return this.rows.filter((row) => alike.has(row.stage));
+  }
+
+  /** Measures the weights before a stage's first step, unless they were when its question was asked last. */
+  async measureBaseline(index: number): Promise<void> {
+    const { pipeline, materials, panel } = this.options;
+    const stage = pipeline.stages[index]!;
+    const isMeasured = this.comparable(stage).some((row) => row.metrics['eval/reward'] !== undefined);
+    if (!stage.eval.baseline || isMeasured || panel.finishing || materials[index]!.taskset.eval.length === 0) return;
+    const metrics = await this.evaluate(index, { step: this.step, baseline: this.rows.length === 0 });
+    this.write({ step: this.step, stage: stage.name, kind: 'baseline', metrics });
   }
 
   stepsDone(stage: StageSettings): number {
@@ -177,11 +193,11 @@ export class Session {
   }
 
   /** The weights with the best held-out score so far; without any evaluation, those that drew the best-rewarded rollouts. */
-  bestWeights(): string | null {
+  bestWeights(stage: StageSettings): string | null {
     const after = weightsAfter(this.rows, this.made, this.options.start);
-    const measured = bestRow(this.rows);
+    const measured = bestRow(this.comparable(stage));
     if (measured) return after[this.rows.indexOf(measured)]!;
-    const rewarded = bestRow(this.rows, 'reward');
+    const rewarded = bestRow(this.comparable(stage), 'reward');
     return (rewarded && after[this.rows.indexOf(rewarded) - 1]) ?? this.options.start.checkpoint;
   }
 

@@ -311,6 +311,23 @@ describe('stages', () => {
     expect(done.rows.at(-1)).toMatchObject({ stage: 'more' });
   });
 
+  test('are compared with what was measured by the same question only', async () => {
+    const other = { taskset: { args: { harder: true } } };
+    const stages = [
+      stage({ name: 'easy', steps: 6, eval: { every: 3 } }),
+      stage({ name: 'hard', steps: 3, eval: { every: 1 }, promote: { when: 'better' }, ...other }),
+      stage({ name: 'easy again', steps: 1, eval: { every: 1 }, promote: { when: 'better' } }),
+    ];
+    const done = await run({ stages });
+    const baselines = done.rows.filter(({ kind }) => kind === 'baseline');
+    expect(baselines.map(({ stage: name, step }) => [name, step])).toEqual([['easy', 0], ['hard', 6]]);
+    const bars = done.of('promotion-held').map(({ step, reason }) => [step, /the head's (\d\.\d+)/.exec(reason)?.[1]]);
+    const score = (name: string, step: number) => done.rows.find((row) => row.stage === name && row.step === step)!.metrics['eval/reward']!.toFixed(3);
+    for (const [step, bar] of bars) expect(bar, `step ${step}`).toBe(step === 10 ? score('easy', 6) : score('hard', 6));
+    expect(bars.length).toBeGreaterThan(0);
+    expect(done.result.before).toEqual(baselines[0]!.metrics);
+  });
+
   test('are found again when the job is resumed in the middle of one', async () => {
     const whole = await run({ stages: curriculum });
     const first = await run({ stages: curriculum, prepare: ({ panel, on }) => on((type, step) => type === 'step-finished' && step === 4 && panel.controls.finish()) });

@@ -27,6 +27,7 @@ async function runSteps(session: Session, index: number, runStep: TrainingStep):
   const { stage, signal, emit } = loop;
   const { panel, start } = session.options;
   if (loop.taskset.train.length === 0) return { end: 'failed', reason: `the taskset of ${stage.name} has no tasks to learn from: set taskset.split.train above 0` };
+  await session.measureBaseline(index);
   const warn = createWarner(stage, emit);
 
   for (;;) {
@@ -35,7 +36,7 @@ async function runSteps(session: Session, index: number, runStep: TrainingStep):
     if (verdict.action === 'stop') return verdict.failed ? { end: 'failed', reason: verdict.reason } : { end: 'done', reason: verdict.reason };
     if (verdict.action === 'rollback') {
       await session.settled();
-      await session.rollBack(stage, session.bestWeights(), verdict.reason);
+      await session.rollBack(stage, session.bestWeights(stage), verdict.reason);
     }
 
     const ofStage = session.stepsDone(stage) + 1;
@@ -57,7 +58,7 @@ async function runSteps(session: Session, index: number, runStep: TrainingStep):
         parent: () => session.weights,
         head: () => session.head,
         evaluate: due && evaluable ? () => session.evaluate(index, { step }) : null,
-        gate: gateAfter(session.rows, stage.promote),
+        gate: gateAfter(session.comparable(stage), stage.promote),
         restore: () => session.restore(),
       },
       loop,
