@@ -92,10 +92,11 @@ export function collapse(rows: readonly MetricsRow[], settings: GuardSettings): 
 }
 
 /**
- * Judges a stage after each of its steps. `rows` are the stage's rows so far, the baseline before them (if it was measured) included.
+ * Judges a stage after each of its steps. `rows` are the stage's rows so far, the baseline before them (if it was measured) included;
+ * `restored` is what was measured of the weights that the last rollback put back: the bar for what follows.
  */
-export function judge(rows: readonly MetricsRow[], settings: GuardSettings): Verdict {
-  const wrong = collapse(currentRows(rows), settings);
+export function judge(rows: readonly MetricsRow[], settings: GuardSettings, restored: MetricsRow | null = null): Verdict {
+  const wrong = collapse([...(restored ? [restored] : []), ...currentRows(rows)], settings);
   if (wrong && settings.rollback) {
     const rollbacks = rows.filter((row) => row.kind === 'rollback').length;
     return rollbacks < MAX_ROLLBACKS

@@ -201,6 +201,15 @@ export class Session {
     return (rewarded && after[this.rows.indexOf(rewarded) - 1]) ?? this.options.start.checkpoint;
   }
 
+  /** The held-out measurement of the weights that the last rollback put back, if this stage's question was asked of them. */
+  restored(stage: StageSettings): MetricsRow | null {
+    const back = this.rows.findLastIndex(({ kind }) => kind === 'rollback');
+    if (back === -1) return null;
+    const after = weightsAfter(this.rows, this.made, this.options.start);
+    const comparable = new Set(this.comparable(stage));
+    return this.rows.findLast((row, index) => index < back && after[index] === after[back] && comparable.has(row) && row.metrics['eval/reward'] !== undefined) ?? null;
+  }
+
   private async moveHead(to: string | null): Promise<void> {
     await this.options.model.setHead(to);
     this.head = to;

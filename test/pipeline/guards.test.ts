@@ -70,6 +70,13 @@ describe('a guard', () => {
     expect(judge([...fallen, back, back, back, ...fallen], guard)).toMatchObject({ action: 'stop', failed: true, reason: expect.stringMatching(/after 3 rollbacks$/) });
   });
 
+  test('after a rollback, holds what follows against the weights that were put back', () => {
+    const [best, fallen] = [row(0, evaluated(0.6), { kind: 'baseline' }), row(5, evaluated(0.3))];
+    const history = [best, row(1, evaluated(0.1)), row(1, {}, { kind: 'rollback', checkpoint: null }), fallen];
+    expect(judge(history, guard)).toEqual({ action: 'continue' });
+    expect(judge(history, guard, best)).toMatchObject({ action: 'rollback', code: 'held_out_collapse', reason: expect.stringContaining('from 0.600 (step 0) to 0.300') });
+  });
+
   test('without guard.rollback only stops for target and patience', () => {
     expect(judge(rows(evaluated(0.6), evaluated(0.1)), { ...guard, rollback: false })).toEqual({ action: 'continue' });
   });

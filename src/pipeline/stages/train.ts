@@ -32,7 +32,7 @@ async function runSteps(session: Session, index: number, runStep: TrainingStep):
 
   for (;;) {
     const rows = session.rowsOf(stage);
-    const verdict = judge(rows, stage.guard);
+    const verdict = judge(rows, stage.guard, session.restored(stage));
     if (verdict.action === 'stop') return verdict.failed ? { end: 'failed', reason: verdict.reason } : { end: 'done', reason: verdict.reason };
     if (verdict.action === 'rollback') {
       await session.settled();
