@@ -11,9 +11,10 @@ import { producersOf } from './graph.ts';
 export function forCpu(model: Model): Model {
   const producers = producersOf(model);
   const types = inferTypes(model);
+  // What is fed (the keys of a cache) meets a row or two per product, where the fused kernel is slower than a transpose and a product.
   const source = (name: string): string | null => {
     const node = producers.get(name);
-    return node !== undefined && swapsLast(node) ? node.inputs[0]! : null;
+    return node !== undefined && swapsLast(node) && producers.has(node.inputs[0]!) ? node.inputs[0]! : null;
   };
   let found = false;
   const nodes = model.nodes.map((node): Node => {
