@@ -1,8 +1,10 @@
 /** @file The dashboard in a real terminal: jobs are played and trained inside tmux, keys are pressed, screens are captured. */
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import stringWidth from 'string-width';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { arithJob } from './fixtures.ts';
 import { hasTmux, startTmux, type Pane, type Tmux } from './tmux.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
@@ -109,6 +111,31 @@ describe.skipIf(!hasTmux)('in tmux', { timeout: LIMIT_MS + 20_000 }, () => {
     await shows(/Roll back to step-0000\d\d before the next step\?/);
     key('n', '4', 'Tab');
     await shows('resolved');
+    key('q');
+    await shows('status 0');
+  });
+
+  test('texts of any script and length do not tear the frame', async () => {
+    const texts = ['漢字かな交じり文'.repeat(9), '👩‍👩‍👧‍👦🇩🇪👍🏽 ❤️ 1️⃣ ☎ ✅ '.repeat(9), '\u001b[2J\u001b[31mred\u001b[0m\u001b]0;title\u0007\b\b', 'a\tb\nc\r\nd\u2028e', 'x'.repeat(10_000), 'e\u0301'.repeat(99), 'ภาษาไทย น้ำ नमस्ते हिन्दी العربية', '\ud800 조합 \u1112\u1161\u11ab ｶﾞ ½ ① ★'];
+    let next = 0;
+    const text = (): string => texts[next++ % texts.length]!;
+    const events = [...arithJob({ steps: 12, start: Date.now(), collapseAt: null })].map((event) =>
+      event.type === 'rollout-finished' ? { ...event, completion: text() } : event.type === 'step-started' ? { ...event, tasks: event.tasks.map((task) => ({ ...task, prompt: text() })) } : event,
+    );
+    const file = path.join(folder, 'texts.jsonl');
+    writeFileSync(file, events.map((event) => JSON.stringify(event)).join('\n'));
+    const { shows, screen, key, run } = open(80, 24, root);
+    await run(`${process.execPath} bench/tui-replay.ts --file ${file} --speed 30`);
+    await shows('✔ completed');
+    key('2');
+    for (let index = 1; index <= texts.length; index++) {
+      await shows(`live ${index}/64`);
+      const lines = screen().trimEnd().split('\n');
+      expect(lines[0]).toMatch(/^ rlrun {2}arith/);
+      expect(lines.at(-1)).toContain('? help');
+      expect(lines.slice(2, -1).filter((line) => stringWidth(line.split('│')[0]!) !== 37)).toEqual([]);
+      key('Down');
+    }
     key('q');
     await shows('status 0');
   });
