@@ -3,7 +3,7 @@ const memory = process.memoryUsage;
 let looks = 0;
 process.memoryUsage = Object.assign(() => memory(), {
   rss(): number {
-    if (++looks > 8) throw new Error('the memory gauge fell off');
+    if (++looks > 3) throw new Error('the memory gauge fell off');
     return memory.rss();
   },
 });

@@ -218,9 +218,9 @@ describe.skipIf(!hasTmux)('in tmux', { timeout: LIMIT_MS + 20_000 }, () => {
   });
 
   test('a screen that breaks gives the terminal back and says why; the job goes on without it', async () => {
-    const pane = await train(80, 24, { steps: 12, entry: 'test/tui/broken-screen.ts' });
+    const pane = await train(80, 24, { steps: 30, entry: 'test/tui/broken-screen.ts' });
     await pane.shows('the memory gauge fell off');
-    await pane.shows(/step 12\/12[^]*status 0/);
+    await pane.shows(/step 30\/30[^]*status 0/);
     expectRestored(pane);
   });
 });
