@@ -198,6 +198,8 @@ export interface EventData {
   'eval-started': { step: number; tasks: number };
   'eval-finished': { step: number; metrics: Metrics; tasks: number; interval: [low: number, high: number]; baseline: boolean };
   'checkpoint-saved': { step: number; checkpoint: CheckpointSummary };
+  /** Room was made: these keep their place in the tree and their numbers, but there is no way back to their weights. */
+  'checkpoints-pruned': { checkpoints: string[] };
   /** The head moved: the next batch samples this checkpoint. */
   'promoted': { step: number; checkpoint: string; previous: string | null; reason: string };
   /** A gate held the head back although a checkpoint was saved. */

@@ -63,6 +63,7 @@ const lines: { readonly [K in EventType]: Line<K> } = {
     return [`eval ${where}  reward ${number(score)} ${interval(low, high)}`, `accuracy ${number(metrics['eval/accuracy'])}`, ...passes, count(tasks, 'held-out task')].join('  ');
   },
   'checkpoint-saved': nothing,
+  'checkpoints-pruned': nothing,
   promoted: nothing,
   'promotion-held': ({ checkpoint, head, reason }, _, { nameOf }) => `held: ${nameOf(checkpoint)} is saved, the head stays at ${head ? nameOf(head) : 'the base'} (${reason})`,
   'rolled-back': ({ from, to, reason }, state, { paint, nameOf }) => {

@@ -48,6 +48,7 @@ function plainLines({ io }: Pick<Invocation, 'io'>, { names }: ScreenOptions): S
 function fullScreen({ io }: Pick<Invocation, 'io'>, { controls }: ScreenOptions, plain: Screen): Screen {
   let show: ((event: JobEvent) => void) | null = null;
   let leave: () => Promise<void> = async () => {};
+  let job: JobEvent<'job-started'> | null = null;
   /** Heard before the screen was there. */
   const early: JobEvent[] = [];
   /** How the last job ended was told on a screen that leaves nothing behind. */
@@ -55,10 +56,13 @@ function fullScreen({ io }: Pick<Invocation, 'io'>, { controls }: ScreenOptions,
   const screen = {
     isFull: false,
     listen(event: JobEvent) {
+      if (event.type === 'job-started') job = event;
       if (!show) early.push(event);
       if (!screen.isFull || !show) return plain.listen(event);
       owesSummary = event.type === 'job-finished' || (owesSummary && event.type !== 'job-started');
       show(event);
+      // Silent there; but should the screen break, the log knows the names.
+      if (event.type === 'checkpoint-saved') plain.listen(event);
     },
     async open(pipeline: () => string) {
       if (show) return;
@@ -74,17 +78,32 @@ function fullScreen({ io }: Pick<Invocation, 'io'>, { controls }: ScreenOptions,
         ...{ controls, stdout, stdin, theme: detectTheme(stdout, env, process.platform), pipeline: pipeline() },
         memory: () => process.memoryUsage.rss(),
       });
-      const left = dashboard.waitUntilExit().finally(() => (screen.isFull = false));
-      // Whoever leaves the screen between two jobs does not want to wait for the next one.
-      left.then(() => controls.finish(), () => {});
+      const fault = dashboard.waitUntilExit().then(
+        () => null,
+        (error: unknown) => error,
+      );
+      void fault.then((error) => {
+        screen.isFull = false;
+        // Whoever leaves the screen between two jobs does not want to wait for the next one.
+        if (error === null) return controls.finish();
+        // A broken screen is no reason to end the job: the plain log takes over.
+        io.say(brokenScreen(error, io));
+        if (job) plain.listen(job);
+      });
       leave = async () => {
         const wasFull = screen.isFull;
         dashboard.unmount();
-        await left;
-        if (wasFull || owesSummary) io.say(dashboard.summary());
+        if ((await fault) === null && (wasFull || owesSummary)) io.say(dashboard.summary());
       };
     },
     close: () => leave(),
   };
   return screen;
+}
+
+function brokenScreen(error: unknown, io: Invocation['io']): string {
+  const { message, stack } = error instanceof Error ? error : new Error(String(error));
+  const place = stack?.split('\n').find((line) => /^\s+at /.test(line))?.trim();
+  const told = `${io.paint('red', 'error')}: the dashboard broke: ${message}${place ? ` (${place})` : ''}`;
+  return `${told}\n  This is a bug in rlrun. The job goes on without it; Ctrl-C ends it after the step.`;
 }

@@ -2,6 +2,7 @@
 import { healthRules, type HealthContext, type HealthMetric, type HealthRule, type Level, type Verdict } from './rules.ts';
 import type { Metrics } from '../events.ts';
 
+export { asSentence } from './sentence.ts';
 export { healthRules, type HealthContext, type HealthMetric, type HealthRule, type Level, type Verdict };
 
 /** A metric that left its healthy range. */

@@ -134,7 +134,9 @@ export class Session {
     const measured = this.rows.filter((row) => row.metrics['eval/reward'] !== undefined).flatMap((row) => this.made.get(row.step)?.id ?? []);
     const spare = new Set([...measured, ...(start.checkpoint ? [start.checkpoint] : [])]);
     const pruned = await model.pruneTo({ maxBytes: CHECKPOINT_BUDGET_BYTES, spare });
-    if (pruned.length > 0) emit('log', { level: 'debug', message: `Made room: the weights of ${pruned.map(({ name }) => name).join(', ')} were deleted.` });
+    if (pruned.length === 0) return;
+    emit('checkpoints-pruned', { checkpoints: pruned.map(({ id }) => id) });
+    emit('log', { level: 'debug', message: `Made room: the weights of ${pruned.map(({ name }) => name).join(', ')} were deleted.` });
   }
 
   write(row: Omit<MetricsRow, 'time'>): void {

@@ -1,5 +1,5 @@
 /** @file What went wrong, in words: what the loop said while it ran, what is still out of range at the end, what was skipped and undone. */
-import { findings } from '../health/index.ts';
+import { asSentence, findings } from '../health/index.ts';
 import { formatCount } from './format.ts';
 import { type Html, html, visibleLine } from './html.ts';
 import type { ReportJob } from './read-job.ts';
@@ -63,12 +63,10 @@ export function sharedNotices(jobs: readonly { name: string; notices: readonly N
     .toSorted((a, b) => Number(b.level === 'bad') - Number(a.level === 'bad'));
 }
 
-const sentence = (text: string): string => text.replace(/^./u, (first) => first.toUpperCase()).replace(/[.!?…]?$/, (end) => end || '.');
-
 export function renderNotices(notices: readonly Notice[]): Html {
   if (notices.length === 0) return html`<p class="well"><span class="light ok">●</span> No warnings.</p>`;
   return html`<ul class="notices">${notices.map(
     ({ level, message, fix, when }) =>
-      html`<li class="${level}"><span class="light ${level}">${level === 'bad' ? '■' : '▲'}</span><div><strong>${sentence(visibleLine(message))}</strong> ${fix && html`<span>${sentence(visibleLine(fix))}</span>`} <small>${when}</small></div></li>`,
+      html`<li class="${level}"><span class="light ${level}">${level === 'bad' ? '■' : '▲'}</span><div><strong>${asSentence(visibleLine(message))}</strong> ${fix && html`<span>${asSentence(visibleLine(fix))}</span>`} <small>${when}</small></div></li>`,
   )}</ul>`;
 }

@@ -1,12 +1,13 @@
 /** @file The only file that knows Ink: it owns the terminal, reads keys, and writes the lines that `frame` makes. */
-import { Text, Transform, render, useApp, useInput, useWindowSize, type Instance, type Key as InkKey } from 'ink';
-import { createElement, useEffect, useReducer, useSyncExternalStore, type ReactElement } from 'react';
+import { Text, Transform, render, useApp, useInput, useWindowSize, type Instance } from 'ink';
+import { createElement, useEffect, useReducer, useRef, useSyncExternalStore, type ReactElement } from 'react';
 import type { JobControls } from '../events.ts';
 import { frame } from './frame.ts';
+import { keysOf } from './keys.ts';
 import { toAnsi, type Size } from './line.ts';
 import type { Store } from './store.ts';
 import type { Theme } from './theme.ts';
-import { initialUi, press, type Command, type Key, type Ui } from './ui.ts';
+import { initialUi, press, type Command } from './ui.ts';
 
 export interface AppOptions {
   store: Store;
@@ -22,24 +23,28 @@ const TICK_MS = 1000;
 
 function Dashboard({ store, controls, theme, now, memory, pipeline }: AppOptions): ReactElement {
   useSyncExternalStore(store.subscribe, store.version);
-  const [, tick] = useReducer((count: number) => count + 1, 0);
-  const [ui, setUi] = useReducer((_: Ui, next: Ui) => next, undefined, initialUi);
+  const [, draw] = useReducer((count: number) => count + 1, 0);
+  // Several keys of one chunk come before the next render: each must meet what the one before it left.
+  const ui = useRef(initialUi());
   const { columns, rows } = useWindowSize();
   const { exit } = useApp();
 
   useEffect(() => {
-    const timer = setInterval(tick, TICK_MS);
+    const timer = setInterval(draw, TICK_MS);
     return () => clearInterval(timer);
   }, []);
 
   useInput((input, key) => {
-    const pressed = press(ui, keyOf(input, key), store.state);
-    setUi(pressed.ui);
-    if (pressed.command?.control === 'leave') exit();
-    else if (pressed.command) run(pressed.command, controls, store);
+    for (const name of keysOf(input, key)) {
+      const pressed = press(ui.current, name, store.state);
+      ui.current = pressed.ui;
+      if (pressed.command?.control === 'leave') exit();
+      else if (pressed.command) run(pressed.command, controls, store);
+    }
+    draw();
   });
 
-  const model = { state: store.state, ui, theme, now: now(), memory: memory(), pipeline };
+  const model = { state: store.state, ui: ui.current, theme, now: now(), memory: memory(), pipeline };
   // One line stays free: a frame as high as the screen would scroll it.
   const size = { width: columns, height: Math.max(1, rows - 1) };
   const lines = frame(model, size).map((line) => toAnsi(line, theme));
@@ -66,26 +71,6 @@ function run(command: Exclude<Command, { control: 'leave' }>, controls: JobContr
     else if (command.control === 'rollbackTo') requests.rollback = command.args[0];
     else if (command.control === 'setWatch') watch.on = command.args[0];
   });
-}
-
-const namedKeys = {
-  upArrow: 'up',
-  downArrow: 'down',
-  leftArrow: 'left',
-  rightArrow: 'right',
-  pageUp: 'pageup',
-  pageDown: 'pagedown',
-  return: 'return',
-  escape: 'escape',
-  tab: 'tab',
-  home: 'home',
-  end: 'end',
-} as const satisfies Partial<Record<keyof InkKey, Key>>;
-
-function keyOf(input: string, key: InkKey): Key {
-  if (key.ctrl) return `ctrl-${input}`;
-  const name = (Object.keys(namedKeys) as (keyof typeof namedKeys)[]).find((entry) => key[entry]);
-  return name ? namedKeys[name] : input;
 }
 
 export interface Terminal {

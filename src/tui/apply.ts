@@ -133,6 +133,9 @@ const appliers: { readonly [K in EventType]: Apply<K> } = {
   'checkpoint-saved': (state, { checkpoint }) => {
     state.checkpoints.push(checkpoint);
   },
+  'checkpoints-pruned': (state, { checkpoints }) => {
+    for (const id of checkpoints) state.pruned.add(id);
+  },
   promoted: (state, { step, checkpoint }) => {
     state.head = checkpoint;
     state.marks.set(step, 'promoted');

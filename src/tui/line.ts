@@ -88,14 +88,22 @@ export function heading(title: Line, width: number, { glyph }: Theme): Line {
 
 /**
  * Text of a model or a user, fit for a line: no escape sequences, no control or invisible formatting characters (they could move the
- * cursor or turn the direction of the text); newlines become visible.
+ * cursor or turn the direction of the text); newlines become visible. What remains is as wide on every terminal: whether marks, joined
+ * emoji and flags take columns of their own is a matter of taste among terminals, and one column of difference tears the frame. So marks
+ * that belong to no single character go, and flags are their letters.
  */
 export function clean(text: string, { glyph }: Theme): string {
+  if (NARROW.test(text)) return text;
   return stripVTControlCharacters(text)
     .toWellFormed()
+    .normalize('NFC')
     .replace(/\r\n?|\n/g, glyph.newline)
     .replace(/\t/g, ' ')
-    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '');
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{M}\p{Emoji_Modifier}\uff9e\uff9f\u1160-\u11ff\u115f\u3164\uffa0]/gu, '')
+    .replace(/\p{Zs}/gu, (space) => (space === '\u3000' ? '  ' : ' '))
+    .replace(/[\u0e33\u0eb3]/g, (am) => String.fromCharCode(am.charCodeAt(0) - 1))
+    .replace(/\p{Regional_Indicator}/gu, (letter) => String.fromCharCode(letter.codePointAt(0)! - 0x1f1e6 + 65))
+    .replace(/[\p{Co}\p{Cn}]/gu, '\ufffd');
 }
 
 /** Breaks a text into lines of at most `width` columns, between words where it can. */

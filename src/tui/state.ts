@@ -119,6 +119,8 @@ export interface DashboardState {
   previousReward: History | null;
   times: PhaseTimes | null;
   checkpoints: CheckpointSummary[];
+  /** Checkpoints without weights: nobody can go back to them. */
+  pruned: Set<string>;
   head: string | null;
   findings: Finding[];
   warnings: Warning[];
@@ -150,6 +152,7 @@ export const initialState = (): DashboardState => ({
   previousReward: null,
   times: null,
   checkpoints: [],
+  pruned: new Set(),
   head: null,
   findings: [],
   warnings: [],

@@ -1,5 +1,6 @@
 import { formatDuration, formatNumber, sparkline } from '../plot/index.ts';
-import { notices, sentences } from './panels/warnings.ts';
+import { asSentence } from '../health/index.ts';
+import { notices } from './panels/warnings.ts';
 import { bestCheckpoint, type DashboardState } from './state.ts';
 
 /** What stays on the terminal after the dashboard has gone: plain text, a few lines, the next command last. */
@@ -22,7 +23,7 @@ export function summary(state: DashboardState): string {
   const best = bestCheckpoint(state);
   const head = state.head ?? result?.head ?? null;
   lines.push(`  model     ${job.model}, head at ${nameOf(head)}${best && best.id !== head ? `; the best is ${best.name}` : ''}`);
-  for (const notice of notices(state).slice(0, 3)) lines.push(`  warning   ${sentences(notice).join(' ')}`);
+  for (const notice of notices(state).slice(0, 3)) lines.push(`  warning   ${asSentence(notice.message)} ${asSentence(notice.fix)}`);
   lines.push(`  files     ${job.directory}`);
   lines.push(`  report    rlrun report ${job.jobId}`);
   if (result?.resumeCommand) lines.push(`  resume    ${result.resumeCommand}`);

@@ -39,14 +39,14 @@ const glyphs = {
   unicode: {
     rule: '─', axis: '└', yAxis: '│', tick: '┤', promoted: '━', held: '╌', skipped: '·', rolledBack: '↺', evaluation: '◆', best: '★',
     ok: '●', warn: '▲', bad: '■', up: '↗', down: '↘', level: '→', select: '▸', pending: '·', failed: '×', none: '□', little: '▪', much: '▣', full: '■', ellipsis: '…', arrow: '→',
-    progress: '━', progressHead: '╸', progressRest: '─', node: '●', head: '◉', lane: '│', join: '╯', branch: '─', rise: '▲', fall: '▼', even: '·',
+    progress: '━', progressHead: '╸', progressRest: '─', node: '●', pruned: '○', head: '◉', lane: '│', join: '╯', branch: '─', rise: '▲', fall: '▼', even: '·',
     plusMinus: '±', times: '×', dot: '·', newline: '⏎', running: '●', paused: '‖', done: '✔', column: '│', band: '⢕',
     phases: { rollout: '█', reward: '▓', step: '▒', promote: '░', eval: '▚' },
   },
   ascii: {
     rule: '-', axis: '+', yAxis: '|', tick: '+', promoted: '=', held: '-', skipped: '.', rolledBack: '<', evaluation: 'o', best: '*',
     ok: 'o', warn: '!', bad: 'X', up: '/', down: '\\', level: '-', select: '>', pending: '.', failed: 'x', none: '_', little: '-', much: '+', full: '#', ellipsis: '~', arrow: '->',
-    progress: '=', progressHead: '>', progressRest: '-', node: 'o', head: '@', lane: '|', join: '\'', branch: '-', rise: '+', fall: '-', even: ' ',
+    progress: '=', progressHead: '>', progressRest: '-', node: 'o', pruned: '.', head: '@', lane: '|', join: '\'', branch: '-', rise: '+', fall: '-', even: ' ',
     plusMinus: '+-', times: 'x', dot: '-', newline: '\\n', running: '*', paused: '=', done: '+', column: '|', band: ':',
     phases: { rollout: '#', reward: '=', step: '+', promote: ':', eval: '%' },
   },

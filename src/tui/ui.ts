@@ -11,6 +11,8 @@ export interface Ui {
   help: boolean;
   /** A question that wants a yes. */
   confirm: { checkpoint: string; name: string } | null;
+  /** Why the last key did nothing, until the next one. */
+  refusal: string | null;
   /** Selected row of the step's groups, and attempt inside it. */
   group: number;
   rollout: number;
@@ -30,6 +32,7 @@ export const initialUi = (): Ui => ({
   view: 'overview',
   help: false,
   confirm: null,
+  refusal: null,
   group: 0,
   rollout: 0,
   shownStep: null,
@@ -127,7 +130,10 @@ export const keyBindings: readonly KeyBinding[] = [
     press: (ui, state) => {
       const id = shownCheckpoint(ui, state);
       const checkpoint = state.checkpoints.find((entry) => entry.id === id);
-      return checkpoint && id !== state.head ? { ui: { ...ui, confirm: { checkpoint: checkpoint.id, name: checkpoint.name } } } : { ui };
+      if (!checkpoint) return { ui };
+      if (id === state.head) return { ui: { ...ui, refusal: `${checkpoint.name} is the head already` } };
+      if (state.pruned.has(checkpoint.id)) return { ui: { ...ui, refusal: `${checkpoint.name} has no weights any more: they made room for newer ones` } };
+      return { ui: { ...ui, confirm: { checkpoint: checkpoint.id, name: checkpoint.name } } };
     },
   },
   {
@@ -187,7 +193,8 @@ export const keyBindings: readonly KeyBinding[] = [
 ];
 
 /** What a key does now. An open question or the list of keys takes it first. */
-export function press(ui: Ui, key: Key, state: DashboardState): Pressed {
+export function press(before: Ui, key: Key, state: DashboardState): Pressed {
+  const ui = before.refusal === null ? before : { ...before, refusal: null };
   if (key !== 'ctrl-c') {
     if (ui.confirm) {
       const { checkpoint } = ui.confirm;

@@ -103,6 +103,16 @@ describe('the dashboard on a terminal', () => {
     expect(asked).toEqual(['finish', 'stop']);
   });
 
+  test('keys that come in one chunk act one after the other', async () => {
+    const { press, shows, asked, dashboard } = await renderTui();
+    press('3jj\u001b[BR');
+    await shows('Roll back to step-000002 before the next step?');
+    press('y1e');
+    await shows('evaluate, roll back after this step');
+    await shows('groups step');
+    expect(asked).toEqual([`rollbackTo ${dashboard.state.checkpoints[1]!.id}`, 'evaluateNow']);
+  });
+
   test('q on a finished job leaves', async () => {
     const { press, terminal, dashboard } = await renderTui({ events: untilStep(99, small) });
     press('q');

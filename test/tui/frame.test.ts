@@ -86,11 +86,11 @@ describe('the overview', () => {
   });
 
   test.each(sizes)('at %d × %d says in words what is wrong and what to do', (columns, rows) => {
-    // Two findings take turns where there is no room: look at both turns.
+    // Findings take turns where there is no room: look at all of them.
     const model = modelOf(states.collapsed);
-    const text = [0, 6000, 12_000, 18_000, 24_000].map((later) => screenText({ ...model, now: model.now + later }, columns, rows - 1)).join('\n');
-    expect(text).toContain('entropy fell to');
-    if (rows > 15) expect(text).toContain('Roll back to an earlier checkpoint');
+    const text = Array.from({ length: 16 }, (_, turn) => turn * 6000).map((later) => screenText({ ...model, now: model.now + later }, columns, rows - 1)).join('\n');
+    expect(text).toContain('Entropy fell to');
+    expect(text).toContain('Roll back to an earlier checkpoint');
   });
 
   test('marks promotions and the rollback on the axis', () => {
@@ -130,6 +130,15 @@ describe('the other views', () => {
     expect(tall).toMatch(/│ ●\s+step-000009/);
     expect(tall).toMatch(/●─╯\s+step-000006/);
     expect(tall).toContain('(the base)');
+  });
+
+  test('checkpoints: those without weights are marked, and a refusal stands in the footer', () => {
+    const state = stateAfter(untilStep(6, small));
+    state.pruned.add(state.checkpoints[1]!.id);
+    const text = screenText(modelOf(state, { view: 'checkpoints', refusal: 'step-000002 has no weights any more' }), 80, 23);
+    expect(text).toMatch(/○\s+step-000002 no weights/);
+    expect(text).toMatch(/●\s+step-000003 {2}/);
+    expect(text).toMatch(/step-000002 has no weights any more $|step-000002 has no weights any more$/);
   });
 
   test('watch: the change, the rescored rollouts with the largest change first, and the decision', () => {

@@ -32,6 +32,29 @@ describe('lines', () => {
     expect(wrap('漢字', 1)).toEqual(['漢', '字']);
   });
 
+  test.each([
+    ['a family of four, joined', '👩‍👩‍👧‍👦', '👩👩👧👦'],
+    ['a flag', '🇩🇪', 'DE'],
+    ['a skin tone and a variation selector', '👍🏽 ❤️ 1️⃣', '👍 ❤ 1'],
+    ['an accent of its own', 'e\u0301', 'é'],
+    ['marks that no character has in one piece', 'x\u0301 हिन्दी', 'x हनद'],
+    ['Thai sara am', 'น้ำ', 'นา'],
+    ['a Korean syllable in parts', '\u1112\u1161\u11ab', '한'],
+    ['half-width katakana with a sound mark', 'ｶﾞ', 'ｶ'],
+    ['an ideographic space and a no-break space', 'a\u3000b\u00a0c', 'a  b c'],
+    ['private and unassigned characters', '\ue000\u0378', '\ufffd\ufffd'],
+  ])('clean leaves nothing whose width terminals disagree on: %s', (_, text, shown) => expect(clean(text, theme)).toBe(shown));
+
+  test('what clean leaves is as wide as its characters one by one', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (text) => {
+        const shown = clean(text, theme);
+        expect(textWidth(shown)).toBe([...shown].reduce((sum, character) => sum + textWidth(character), 0));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
   test('clean keeps what is read and drops what acts', () => {
     expect(clean('a\r\nb\tc\u001b[31md\u001b[0m\u0007\u202e\ud800', theme)).toBe('a⏎b cd\ufffd');
   });

@@ -1,88 +1,89 @@
-/** @file The dashboard in a real terminal: a job is played inside tmux, keys are pressed, screens are captured. */
-import { execFileSync, spawnSync } from 'node:child_process';
+/** @file The dashboard in a real terminal: jobs are played and trained inside tmux, keys are pressed, screens are captured. */
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { setTimeout } from 'node:timers/promises';
+import stringWidth from 'string-width';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { arithJob } from './fixtures.ts';
+import { hasTmux, startTmux, type Pane, type Tmux } from './tmux.ts';
 
-const hasTmux = spawnSync('tmux', ['-V']).status === 0;
 const root = path.resolve(import.meta.dirname, '../..');
 
-describe.skipIf(!hasTmux)('in tmux', { timeout: 120_000 }, () => {
-  // A server of its own; one session stays open, or the server would die with the last one and refuse the next.
-  const socket = `rlrun-test-${process.pid}`;
-  const tmux = (...args: string[]): string => execFileSync('tmux', ['-L', socket, '-f', '/dev/null', ...args], { encoding: 'utf8' });
-  const folder = mkdtempSync(path.join(tmpdir(), 'rlrun-tmux-'));
-  let sessions = 0;
+/** A test has more time than all of its waits together, so that it ends with a screen in its message. */
+const LIMIT_MS = 80_000;
+const sizes = [
+  [80, 24],
+  [120, 40],
+  [60, 15],
+] as const;
 
-  beforeAll(() => void tmux('new-session', '-d', '-s', 'keeper', '-x', '80', '-y', '24', 'cat'));
+describe.skipIf(!hasTmux)('in tmux', { timeout: LIMIT_MS + 20_000 }, () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'rlrun-tmux-'));
+  let tmux: Tmux;
+  beforeAll(() => void (tmux = startTmux(folder)));
   afterAll(() => {
-    spawnSync('tmux', ['-L', socket, 'kill-server']);
+    tmux?.close();
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** A shell in which the job is played: what the shell shows before and after must survive. */
-  function start({ columns, rows, speed = 6 }: { columns: number; rows: number; speed?: number }) {
-    const name = `job${++sessions}`;
-    const raw = path.join(folder, `${name}.raw`);
-    writeFileSync(raw, '');
-    tmux('new-session', '-d', '-s', name, '-c', root, '-x', String(columns), '-y', String(rows), 'env -u CI -u NO_COLOR LANG=C.UTF-8 LC_ALL=C.UTF-8 PS1="ready> " sh');
-    tmux('pipe-pane', '-t', name, `cat >> ${raw}`);
-    const screen = (): string => tmux('capture-pane', '-p', '-t', name);
-    const shows = (text: string | RegExp): Promise<void> => expect.poll(screen, { timeout: 60_000, interval: 100 }).toMatch(text);
-    const key = (...keys: string[]): void => void tmux('send-keys', '-t', name, ...keys);
-    const run = async (command: string): Promise<void> => {
-      await shows('ready>');
-      key(`echo before; ${command}; echo "status $?"`, 'Enter');
-    };
-    const play = (): Promise<void> => run(`${process.execPath} bench/tui-replay.ts --speed ${speed}`);
-    /** The real thing: rlrun trains in a folder of its own. */
-    const train = (steps: number, batch = 64): Promise<void> =>
-      run(`cd ${folder} && ${process.execPath} ${root}/bin/rlrun.js ${root}/pipelines/arith.yaml --set steps=${steps} --set batch=${batch} --set model.name=${name}`);
-    const size = (width: number, height: number): void => void tmux('resize-window', '-t', name, '-x', String(width), '-y', String(height));
-    const terminal = (): string => tmux('display-message', '-p', '-t', name, '#{cursor_flag} #{alternate_on}').trim();
-    return { name, screen, shows, key, play, train, size, terminal, raw: () => readFileSync(raw, 'utf8') };
+  const open = (columns: number, rows: number, cwd = folder): Pane => tmux.open({ columns, rows, cwd, limitMs: LIMIT_MS });
+
+  /** An invented job, six times as fast as its own clock. */
+  async function play(columns: number, rows: number): Promise<Pane> {
+    const pane = open(columns, rows, root);
+    await pane.run(`${process.execPath} bench/tui-replay.ts --speed 6`);
+    return pane;
+  }
+
+  /** The real thing: rlrun trains a model named after the pane. */
+  async function train(columns: number, rows: number, { steps, batch = 64, entry = 'bin/rlrun.js', flags = '' }: { steps: number; batch?: number; entry?: string; flags?: string }): Promise<Pane> {
+    const pane = open(columns, rows);
+    await pane.run(`${process.execPath} ${root}/${entry} ${root}/pipelines/arith.yaml --set steps=${steps} --set batch=${batch} --set model.name=${pane.name} ${flags}`);
+    return pane;
   }
 
   const count = (text: string, part: string): number => text.split(part).length - 1;
+  const rowsUsed = ({ screen }: Pane): number => screen().trimEnd().split('\n').length;
 
-  test.each([
-    [80, 24],
-    [120, 40],
-    [60, 15],
-  ])('%d × %d: a whole job, every view, and a terminal as it was', async (columns, rows) => {
-    const { shows, screen, key, play, raw } = start({ columns, rows });
-    await play();
+  /** Screen and cursor are as they were, and the scrollback was never wiped. */
+  function expectRestored(pane: Pane): void {
+    const bytes = pane.raw();
+    expect(bytes).not.toContain('\u001b[3J');
+    expect([count(bytes, '\u001b[?1049h'), count(bytes, '\u001b[?1049l')]).toEqual([1, 1]);
+    expect(bytes.lastIndexOf('\u001b[?25h')).toBeGreaterThan(bytes.lastIndexOf('\u001b[?25l'));
+    expect(pane.modes()).toBe('1 0');
+    expect(pane.screen()).not.toContain('groups step');
+  }
+
+  test.each(sizes)('%d × %d: a whole job, every view, and a terminal as it was', async (columns, rows) => {
+    const pane = await play(columns, rows);
+    const { shows, screen, key } = pane;
     await shows(/ ([3-9]|\d\d)\/60/);
     expect(screen()).toContain('reward');
     expect(screen().split('\n').filter((line) => line.length > columns)).toEqual([]);
-    key('2');
-    await shows('live');
-    key('3');
-    await shows('◉ head');
-    key('4');
-    await shows('baseline 0.');
-    key('5');
-    await shows('watch off');
-    key('?');
-    await shows('any key closes this');
-    key('x');
-    key('1');
-    await shows('groups step');
+    for (const [press, sign] of [
+      ['2', 'live'],
+      ['3', '◉ head'],
+      ['4', 'baseline 0.'],
+      ['5', 'watch off'],
+      ['?', 'any key closes this'],
+      ['x', 'watch off'],
+      ['1', 'groups step'],
+    ] as const) {
+      key(press);
+      await shows(sign);
+    }
     key('q');
     await shows('status 0');
     expect(screen()).toContain('before');
     expect(screen()).toContain('resume    rlrun pipelines/arith.yaml --resume');
-    const bytes = raw();
-    expect(bytes).not.toContain('\u001b[3J');
-    expect(count(bytes, '\u001b[?2026h')).toBeGreaterThan(3);
-    expect([count(bytes, '\u001b[?1049h'), count(bytes, '\u001b[?1049l')]).toEqual([1, 1]);
+    expect(count(pane.raw(), '\u001b[?2026h')).toBeGreaterThan(3);
+    expectRestored(pane);
   });
 
   test('resized in mid-run, up and down, with a pause in between', async () => {
-    const { name, shows, screen, key, play, raw } = start({ columns: 120, rows: 40 });
-    await play();
+    const pane = await play(120, 40);
+    const { shows, key } = pane;
     await shows('samples');
     key('p');
     await shows('paused');
@@ -92,31 +93,60 @@ describe.skipIf(!hasTmux)('in tmux', { timeout: 120_000 }, () => {
       [30, 8, 'a larger window'],
       [80, 24, '5 watch'],
     ] as const) {
-      tmux('resize-window', '-t', name, '-x', String(columns), '-y', String(rows));
+      pane.resize(columns, rows);
       await shows(sign);
-      expect(screen().trimEnd().split('\n').length).toBeLessThanOrEqual(rows - 1);
+      expect(rowsUsed(pane)).toBeLessThanOrEqual(rows - 1);
     }
     key('p');
     await shows(/scoring|rolling out|learning/);
     key('C-c');
     await shows('status 0');
-    expect(raw()).not.toContain('\u001b[3J');
+    expectRestored(pane);
+  });
+
+  test('keys that arrive in one piece are single keys', async () => {
+    const { shows, key } = await play(80, 24);
+    await shows(/ ([5-9]|\d\d)\/60/);
+    key('3', 'Down', 'Down', 'R');
+    await shows(/Roll back to step-0000\d\d before the next step\?/);
+    key('n', '4', 'Tab');
+    await shows('resolved');
+    key('q');
+    await shows('status 0');
+  });
+
+  test('texts of any script and length do not tear the frame', async () => {
+    const texts = ['漢字かな交じり文'.repeat(9), '👩‍👩‍👧‍👦🇩🇪👍🏽 ❤️ 1️⃣ ☎ ✅ '.repeat(9), '\u001b[2J\u001b[31mred\u001b[0m\u001b]0;title\u0007\b\b', 'a\tb\nc\r\nd\u2028e', 'x'.repeat(10_000), 'e\u0301'.repeat(99), 'ภาษาไทย น้ำ नमस्ते हिन्दी العربية', '\ud800 조합 \u1112\u1161\u11ab ｶﾞ ½ ① ★'];
+    let next = 0;
+    const text = (): string => texts[next++ % texts.length]!;
+    const events = [...arithJob({ steps: 12, start: Date.now(), collapseAt: null })].map((event) =>
+      event.type === 'rollout-finished' ? { ...event, completion: text() } : event.type === 'step-started' ? { ...event, tasks: event.tasks.map((task) => ({ ...task, prompt: text() })) } : event,
+    );
+    const file = path.join(folder, 'texts.jsonl');
+    writeFileSync(file, events.map((event) => JSON.stringify(event)).join('\n'));
+    const { shows, screen, key, run } = open(80, 24, root);
+    await run(`${process.execPath} bench/tui-replay.ts --file ${file} --speed 30`);
+    await shows('✔ completed');
+    key('2');
+    for (let index = 1; index <= texts.length; index++) {
+      await shows(`live ${index}/64`);
+      const lines = screen().trimEnd().split('\n');
+      expect(lines[0]).toMatch(/^ rlrun {2}arith/);
+      expect(lines.at(-1)).toContain('? help');
+      expect(lines.slice(2, -1).filter((line) => stringWidth(line.split('│')[0]!) !== 37)).toEqual([]);
+      key('Down');
+    }
+    key('q');
+    await shows('status 0');
   });
 
   test('kill -TERM gives screen and cursor back', async () => {
-    const { name, shows, screen, play, raw } = start({ columns: 80, rows: 24 });
-    await play();
-    await shows('groups step');
-    const shell = tmux('display-message', '-p', '-t', name, '#{pane_pid}').trim();
-    const child = execFileSync('ps', ['-o', 'pid=', '--ppid', shell], { encoding: 'utf8' }).trim();
-    process.kill(Number(child), 'SIGTERM');
-    await shows('status 143');
-    expect(screen()).toContain('before');
-    expect(screen()).not.toContain('groups step');
-    expect(tmux('display-message', '-p', '-t', name, '#{cursor_flag} #{alternate_on}').trim()).toBe('1 0');
-    const bytes = raw();
-    expect([count(bytes, '\u001b[?1049h'), count(bytes, '\u001b[?1049l')]).toEqual([1, 1]);
-    expect(bytes.lastIndexOf('\u001b[?25h')).toBeGreaterThan(bytes.lastIndexOf('\u001b[?25l'));
+    const pane = await play(80, 24);
+    await pane.shows('groups step');
+    process.kill(pane.child(), 'SIGTERM');
+    await pane.shows('status 143');
+    expect(pane.screen()).toContain('before');
+    expectRestored(pane);
   });
 
   /** The values of a finished step as the job's file has them. */
@@ -126,66 +156,71 @@ describe.skipIf(!hasTmux)('in tmux', { timeout: 120_000 }, () => {
     return readFileSync(path.join(jobs, job, 'metrics.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
   };
 
-  const restored = (bytes: string): void => {
-    expect(bytes).not.toContain('\u001b[3J');
-    expect([count(bytes, '\u001b[?1049h'), count(bytes, '\u001b[?1049l')]).toEqual([1, 1]);
-    expect(bytes.lastIndexOf('\u001b[?25h')).toBeGreaterThan(bytes.lastIndexOf('\u001b[?25l'));
-  };
-
-  test.each([
-    [80, 24],
-    [120, 40],
-    [60, 15],
-  ])('%d × %d: a model learns, the screen says the numbers of its files, a rollback branches the tree', async (columns, rows) => {
-    const { name, shows, screen, key, train, size, terminal, raw } = start({ columns, rows });
-    await train(400);
+  test.each(sizes)('%d × %d: a model learns, the screen says the numbers of its files, a rollback branches the tree', async (columns, rows) => {
+    const pane = await train(columns, rows, { steps: 400 });
+    const { shows, screen, key } = pane;
     await shows(/ ([5-9]|\d\d+)\/400/);
     key('3');
     await shows('◉');
-    for (const press of ['Down', 'Down', 'R']) {
-      key(press);
-      // Keys that come in one piece are one paste for the terminal's reader.
-      await setTimeout(300);
-    }
+    key('Down', 'Down', 'R');
     await shows(/Roll back to step-0000\d\d before the next step\?/);
     key('y');
-    await shows(/●─╯|─╯/);
+    await shows('─╯');
     key('2');
     await shows('numeric_match');
-    size(columns + 20, rows + 6);
+    pane.resize(columns + 20, rows + 6);
     await shows('numeric_match');
-    size(columns, rows);
+    pane.resize(columns, rows);
     key('1');
     await shows('↺');
-    expect(screen().trimEnd().split('\n').length).toBeLessThanOrEqual(rows - 1);
+    expect(rowsUsed(pane)).toBeLessThanOrEqual(rows - 1);
     key('q');
     await shows('status 0');
-    const rewards = metricsOf(name).filter((row) => row.kind === 'step').map((row) => row.metrics['reward']!.toFixed(2));
+    const rewards = metricsOf(pane.name).filter((row) => row.kind === 'step').map((row) => row.metrics['reward']!.toFixed(2));
     expect(screen()).toContain(`reward    ${rewards[0]} → ${rewards.at(-1)}`);
-    expect(metricsOf(name).filter((row) => row.kind === 'rollback')).toHaveLength(1);
-    expect(terminal()).toBe('1 0');
-    restored(raw());
+    expect(metricsOf(pane.name).filter((row) => row.kind === 'rollback')).toHaveLength(1);
+    expectRestored(pane);
   });
 
-  test('Ctrl-C once finishes the step and says how to go on; twice stops at once', async () => {
-    const once = start({ columns: 80, rows: 24 });
-    await once.train(500);
-    await once.shows('groups step');
-    once.key('C-c');
-    await once.shows(/status \d+/);
-    await once.shows(/resume {4}rlrun [^]*--resume/);
-    expect(once.terminal()).toBe('1 0');
-    restored(once.raw());
+  test('kill -TERM while a model learns', async () => {
+    const pane = await train(80, 24, { steps: 400 });
+    await pane.shows('groups step');
+    process.kill(pane.child(), 'SIGTERM');
+    await pane.shows('status 143');
+    expectRestored(pane);
+  });
 
-    const twice = start({ columns: 80, rows: 24 });
-    // Steps of seconds: the second key must come before the first one's step is over.
-    await twice.train(500, 2048);
-    await twice.shows('groups step');
-    twice.key('C-c');
-    await twice.shows('finishing this step');
-    twice.key('C-c');
-    await twice.shows('status 130');
-    expect(twice.terminal()).toBe('1 0');
-    restored(twice.raw());
+  test('Ctrl-C finishes the step and says how to go on', async () => {
+    const pane = await train(80, 24, { steps: 400 });
+    await pane.shows('groups step');
+    pane.key('C-c');
+    await pane.shows(/resume {4}rlrun [^]*--resume[^]*status 0/);
+    expectRestored(pane);
+  });
+
+  test('Ctrl-C twice stops at once', async () => {
+    // Steps of seconds: the second key must come before the step of the first one is over.
+    const pane = await train(80, 24, { steps: 400, batch: 2048 });
+    await pane.shows('groups step');
+    pane.key('C-c');
+    await pane.shows('finishing this step');
+    pane.key('C-c');
+    await pane.shows('status 130');
+    expectRestored(pane);
+  });
+
+  test('q on a job that is over ends the watching as well', async () => {
+    const pane = await train(80, 24, { steps: 2, flags: '--watch' });
+    await pane.shows('✔ completed');
+    pane.key('q');
+    await pane.shows(/completed, all steps done[^]*status 0/);
+    expectRestored(pane);
+  });
+
+  test('a screen that breaks gives the terminal back and says why; the job goes on without it', async () => {
+    const pane = await train(80, 24, { steps: 30, entry: 'test/tui/broken-screen.ts' });
+    await pane.shows('the memory gauge fell off');
+    await pane.shows(/step 30\/30[^]*status 0/);
+    expectRestored(pane);
   });
 });

@@ -89,8 +89,20 @@ describe('rolling back', () => {
     expect(type(asking, 'q')).toEqual({ ui: { ...asking, confirm: null } });
   });
 
+  test('to weights that were pruned is refused with the reason, until the next key', () => {
+    const pruned = stateAfter(untilStep(6, { tasks: 8, group: 4, steps: 12, collapseAt: null }));
+    applyEvent(pruned, { type: 'checkpoints-pruned', time: 0, checkpoints: [idOf(5)] });
+    const down = press(view, 'down', pruned).ui;
+    const refused = press(down, 'R', pruned).ui;
+    expect(refused.confirm).toBeNull();
+    expect(refused.refusal).toBe('step-000005 has no weights any more: they made room for newer ones');
+    expect(press(refused, 'down', pruned).ui.refusal).toBeNull();
+    expect(press(press(refused, 'down', pruned).ui, 'R', pruned).ui.confirm?.name).toBe('step-000004');
+  });
+
   test('not to where the head is already, and not from other views', () => {
     expect(type(view, 'R').ui.confirm).toBeNull();
+    expect(type(view, 'R').ui.refusal).toBe('step-000006 is the head already');
     expect(type({ ...view, view: 'overview' }, 'R').ui.confirm).toBeNull();
   });
 

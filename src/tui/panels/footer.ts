@@ -8,6 +8,7 @@ export function footer({ state, ui, theme }: Model, width: number): Line {
     const question = ` Roll back to ${clean(ui.confirm.name, theme)} before the next step? `;
     return fit([span(question, 'warn', { bold: true, inverse: true }), span(' y', 'plain', { bold: true }), span(' yes  '), span('n', 'plain', { bold: true }), span(' no')], width, theme.glyph.ellipsis);
   }
+  if (ui.refusal) return fit([span(` ${clean(ui.refusal, theme)} `, 'warn', { inverse: true })], width, theme.glyph.ellipsis);
   const { pause, evaluate, checkpoint, rollback } = state.requests;
   const asked = [pause && 'pause', evaluate && 'evaluate', checkpoint && 'save', rollback && 'roll back'].filter((word) => typeof word === 'string');
   const pending: Line = asked.length > 0 ? [span(` ${asked.join(', ')} after this step `, 'warn', { inverse: true }), span(' ')] : [span(' ')];

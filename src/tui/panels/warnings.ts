@@ -1,5 +1,5 @@
-import { isHealthMetric } from '../../health/index.ts';
-import { clean, span, spread, textWidth, wrap, type Line, type Size } from '../line.ts';
+import { asSentence, isHealthMetric } from '../../health/index.ts';
+import { clean, span, spread, textWidth, wrap, type Line, type Size, type Span } from '../line.ts';
 import type { Model } from '../model.ts';
 import type { DashboardState } from '../state.ts';
 import type { Theme } from '../theme.ts';
@@ -26,35 +26,37 @@ export function notices(state: DashboardState): Notice[] {
   return [...told.values()].sort((a, b) => Number(b.level === 'bad') - Number(a.level === 'bad'));
 }
 
-/** Message and fix as they stand beside each other. */
-export const sentences = ({ message, fix }: Pick<Notice, 'message' | 'fix'>): [message: string, fix: string] => [
-  message.replace(/\.?$/, '.'),
-  fix.replace(/^./, (first) => first.toUpperCase()).replace(/\.?$/, '.'),
-];
-
-/** How long one of several warnings stays when there is no room for all. */
+/** How long a page of warnings stays when there is no room for all. */
 const TURN_MS = 6000;
 
-/** The sentences with their fixes. Where they do not fit together they take turns, with their number at the right. */
+/** Longer than this, a message or a fix is cut. */
+const MAX_LINES = 4;
+
+/** The sentences with their fixes. Where they do not fit together they take turns, with their number at the right; nothing is left out. */
 export function warningLines({ state, theme, now }: Model, { width, height }: Size): Line[] {
-  const all = notices(state).map((notice) => noticeLines(notice, theme, { width, height }));
-  if (all.flat().length <= height) return all.flat();
-  const turn = Math.floor(now / TURN_MS) % all.length;
-  const turned = [...all.slice(turn), ...all.slice(0, turn)];
+  if (height < 1) return [];
+  const all = notices(state).map((notice) => ({ level: notice.level, lines: noticeLines(notice, theme, width - GUTTER - 1) }));
+  const isCrowded = all.flatMap(({ lines }) => lines).length > height;
+  const pages = all.flatMap(({ level, lines }) => chunksOf(lines, isCrowded ? height : lines.length).map((chunk) => withLight(chunk, light(level, theme))));
+  if (!isCrowded) return pages.flat();
+  const turn = Math.floor(now / TURN_MS) % pages.length;
   const lines: Line[] = [];
-  for (const notice of turned) if (lines.length === 0 || lines.length + notice.length <= height) lines.push(...notice);
-  if (all.length > 1 && lines[0]) lines[0] = spread(lines[0], [span(` ${turn + 1}/${all.length} `, 'muted')], width, theme.glyph.ellipsis);
-  return lines.slice(0, height);
+  for (const page of [...pages.slice(turn), ...pages.slice(0, turn)]) if (lines.length === 0 || lines.length + page.length <= height) lines.push(...page);
+  lines[0] = spread(lines[0]!, [span(` ${turn + 1}/${pages.length} `, 'muted')], width, theme.glyph.ellipsis);
+  return lines;
 }
 
-function noticeLines({ level, message, fix }: Notice, theme: Theme, { width, height }: Size): Line[] {
-  const [sentence, advice] = sentences({ message, fix }).map((text) => clean(text, theme)) as [string, string];
-  const room = width - 4;
-  const start = [span(' '), light(level, theme), span(' ')];
-  if (textWidth(`${sentence} ${advice}`) <= room) return [[...start, span(sentence, level, { bold: true }), span(` ${advice}`)]];
-  const advised = wrap(advice, room, Math.max(1, height - 1));
-  return [
-    ...wrap(sentence, room, Math.max(1, height - advised.length)).map((part, index) => [...(index === 0 ? start : [span('   ')]), span(part, level, { bold: true })]),
-    ...advised.map((part): Line => [span(`   ${part}`)]),
-  ];
+/** Columns of the light before the text. */
+const GUTTER = 3;
+
+const withLight = (lines: readonly Line[], sign: Span): Line[] => lines.map((line, index) => [...(index === 0 ? [span(' '), sign, span(' ')] : [span(' '.repeat(GUTTER))]), ...line]);
+
+const chunksOf = <T>(items: readonly T[], size: number): T[][] => Array.from({ length: Math.ceil(items.length / size) }, (_, index) => items.slice(index * size, (index + 1) * size));
+
+function noticeLines({ level, message, fix }: Notice, theme: Theme, width: number): Line[] {
+  const [sentence, advice] = [message, fix].map((text) => clean(asSentence(text), theme)) as [string, string];
+  if (textWidth(`${sentence} ${advice}`) <= width) return [[span(sentence, level, { bold: true }), span(` ${advice}`)]];
+  // Room for the number of the page.
+  const room = width - 5;
+  return [...wrap(sentence, room, MAX_LINES).map((part): Line => [span(part, level, { bold: true })]), ...wrap(advice, room, MAX_LINES).map((part): Line => [span(part)])];
 }

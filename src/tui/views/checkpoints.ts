@@ -43,11 +43,13 @@ function checkpointLine(row: TreeRow, { state, theme }: Model, { width, lanes, s
   const { glyph } = theme;
   const isHead = checkpoint.id === state.head;
   const reward = checkpoint.meanReward;
+  const pruned = state.pruned.has(checkpoint.id);
   const left: Line = [
     selected ? span(` ${glyph.select} `, 'accent', { bold: true }) : span('   '),
-    ...laneCells(row, lanes, theme, isHead),
-    span(` ${clean(checkpoint.name, theme)}`, isHead ? 'ok' : selected ? 'accent' : 'plain', { bold: isHead || selected }),
+    ...laneCells(row, lanes, theme, { isHead, pruned }),
+    span(` ${clean(checkpoint.name, theme)}`, isHead ? 'ok' : selected ? 'accent' : pruned ? 'muted' : 'plain', { bold: isHead || selected }),
     ...(isHead ? [span(' head', 'ok')] : []),
+    ...(pruned ? [span(' no weights', 'muted')] : []),
     ...(best ? [span(` ${glyph.best}`, 'eval', { bold: true })] : []),
   ];
   const barWidth = Math.max(6, Math.min(30, width - 50));
@@ -64,11 +66,11 @@ function checkpointLine(row: TreeRow, { state, theme }: Model, { width, lanes, s
   return spread(left, right, width, glyph.ellipsis);
 }
 
-function laneCells({ lane, passing, joining }: TreeRow, lanes: number, { glyph }: Model['theme'], isHead: boolean): Span[] {
+function laneCells({ lane, passing, joining }: TreeRow, lanes: number, { glyph }: Model['theme'], { isHead, pruned }: { isHead: boolean; pruned: boolean }): Span[] {
   const lastJoin = Math.max(-1, ...joining);
   return Array.from({ length: lanes }, (_, column): Span => {
     const connected = lastJoin > column && column >= lane ? glyph.branch : ' ';
-    if (column === lane) return span((isHead ? glyph.head : glyph.node) + connected, isHead ? 'ok' : 'accent', { bold: isHead });
+    if (column === lane) return span((isHead ? glyph.head : pruned ? glyph.pruned : glyph.node) + connected, isHead ? 'ok' : pruned ? 'muted' : 'accent', { bold: isHead });
     if (joining.includes(column)) return span(glyph.join + connected, 'muted');
     if (passing.includes(column)) return span(glyph.lane + connected, 'muted');
     return span((connected === ' ' ? ' ' : glyph.branch) + connected, 'muted');

@@ -47,7 +47,7 @@ function pipelinePane({ state, ui, theme, pipeline }: Model, { width, height }: 
   const about = facts.map(([name, value]): Line => [span(` ${name.padEnd(8)}`, 'muted'), span(clean(value, theme))]);
   const yaml = pipeline.split('\n').map((text): Line => {
     const [, indent, key, rest] = /^([\s-]*)([\w./]+:)?(.*)$/.exec(text) ?? [];
-    return [span(` ${indent ?? ''}`), span(key ?? '', 'accent'), span(clean(rest ?? '', theme))];
+    return [span(` ${clean(indent ?? '', theme)}`), span(key ?? '', 'accent'), span(clean(rest ?? '', theme))];
   });
   const rows = height - 1 - about.length - 1;
   const offset = Math.min(ui.pipelineScroll, Math.max(0, yaml.length - rows));

@@ -13,7 +13,7 @@ import { samplePanel } from './sample.ts';
 export function overview(model: Model, { width, height }: Size): Line[] {
   const { state, theme } = model;
   const step = currentStep(state);
-  const warnings = warningLines(model, { width, height: height < 16 ? 1 : height < 26 ? 2 : 5 });
+  const warnings = warningLines(model, { width, height: height < 26 ? 2 : 5 });
   // Two headings and the time bar.
   const room = height - 3 - warnings.length;
   const gridWanted = Math.max(1, stripLines(step, width - 2));
