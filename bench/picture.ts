@@ -28,7 +28,7 @@ const [input, outputFile] = positionals;
 if (!input || !outputFile) throw new Error('usage: node bench/picture.ts EVENTS.jsonl OUT.svg [--step N] [--columns C] [--rows R] [--keys K]');
 
 const events = readFileSync(input, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line) as JobEvent);
-const lastStep = Math.max(0, ...events.map((event) => (event.type === 'step-finished' ? event.step : 0)));
+const lastStep = events.reduce((last, event) => (event.type === 'step-finished' ? Math.max(last, event.step) : last), 0);
 const shownStep = Number(values.step ?? Math.ceil(lastStep * 0.62));
 
 /** Up to the moment in which two thirds of the chosen step's rollouts have their reward. */
