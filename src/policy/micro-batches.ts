@@ -48,7 +48,10 @@ export function microBatches(sequences: readonly TrainingSequence[], { budget, s
 
 const widthOf = ({ tree }: Row): number => tree.tokenIds.length;
 
-/** The row length at which attention costs as much as everything else, as measured on models of 1 to 135 million parameters. */
+/**
+ * The row length at which attention is taken to cost as much as everything else. By arithmetic alone it is six times the model's width;
+ * attention's products are small and its softmax is none, so for small models it is less.
+ */
 const ATTENTION_LENGTH = 512;
 
 /** What a row of so many tokens costs, in tokens. */
