@@ -25,7 +25,11 @@ export const temporaryPrefix = '.tmp-';
 /** Measures the state files that lie in `directory` and writes `checkpoint.json` beside them. */
 export async function sealCheckpoint(directory: string, checkpoint: Checkpoint): Promise<StoredCheckpoint> {
   const names = await readdir(directory);
-  const measured = await Promise.all(names.map(async (name) => [name, { bytes: (await stat(join(directory, name))).size, sha256: await sha256(join(directory, name)) }] as const));
+  const measured = await Promise.all(names.map(async (name) => {
+    const path = join(directory, name);
+    const bytes = (await stat(path)).size;
+    return [name, { bytes, sha256: await sha256(path, bytes) }] as const;
+  }));
   const files: StoredCheckpoint['files'] = Object.fromEntries(measured);
   if (files[weightsFile] === undefined) throw new Error(`no ${weightsFile} was written to ${directory}`);
   const stored: StoredCheckpoint = { ...checkpoint, files, pruned: false };
@@ -94,7 +98,7 @@ export async function verifyFiles(directory: string, checkpoint: StoredCheckpoin
   checkFiles(directory, checkpoint);
   for (const [file, expected] of Object.entries(checkpoint.files)) {
     const path = join(directory, file);
-    if ((await sha256(path)) !== expected.sha256) throw damaged(checkpoint.name, `${path} was changed after it was written (its hash differs)`);
+    if ((await sha256(path, expected.bytes)) !== expected.sha256) throw damaged(checkpoint.name, `${path} was changed after it was written (its hash differs)`);
   }
 }
 
@@ -118,13 +122,13 @@ function damaged(name: string, what: string, cause?: unknown): ModelError {
 /** Files up to this size are hashed in one piece by a thread of the pool, so that a loop that goes on meanwhile is not held up. */
 const HASHED_WHOLE_BYTES = 256 * 2 ** 20;
 
-async function sha256(path: string): Promise<string> {
-  const hash = createHash('sha256');
+async function sha256(path: string, bytes: number): Promise<string> {
   try {
-    if ((await stat(path)).size <= HASHED_WHOLE_BYTES) return Buffer.from(await crypto.subtle.digest('SHA-256', await readFile(path))).toString('hex');
+    if (bytes <= HASHED_WHOLE_BYTES) return Buffer.from(await crypto.subtle.digest('SHA-256', await readFile(path))).toString('hex');
+    const hash = createHash('sha256');
     await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
+    return hash.digest('hex');
   } catch (error) {
     throw fileError(error, path);
   }
-  return hash.digest('hex');
 }

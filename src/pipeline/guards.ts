@@ -56,7 +56,7 @@ const guards: { [C in GuardCode]: Guard } = {
     return `${percent(average(recent))} of the completions hit the token limit: the policy has forgotten how to stop`;
   },
   held_out_collapse: (rows) => {
-    const evaluated = rows.filter((row) => row.metrics['eval/reward'] !== undefined);
+    const evaluated = rows.filter(isMeasured);
     const [best, last] = [bestRow(evaluated), evaluated.at(-1)];
     if (!best || !last || best === last) return null;
     const [high, now] = [best.metrics['eval/reward']!, last.metrics['eval/reward']!];
@@ -70,6 +70,9 @@ const guards: { [C in GuardCode]: Guard } = {
     return refused ? `${REFUSALS_IN_A_ROW} updates in a row were refused, because their gradient was not finite` : null;
   },
 };
+
+/** Does a row hold a held-out score? */
+export const isMeasured = (row: MetricsRow): boolean => row.metrics['eval/reward'] !== undefined;
 
 /** Was every rollout of the step lost to an error? */
 export const gotNoVerdict = (row: MetricsRow): boolean => row.kind === 'skipped' && row.metrics['rollouts/error_ratio'] === 1;
@@ -107,7 +110,7 @@ export function judge(rows: readonly MetricsRow[], settings: GuardSettings, rest
   if (silent.length === SILENT_STEPS && silent.every(gotNoVerdict)) {
     return { action: 'stop', failed: true, reason: `no rollout of the last ${SILENT_STEPS} steps got a verdict: ${silent.at(-1)!.reason ?? 'all failed'}` };
   }
-  const evaluated = rows.filter((row) => row.metrics['eval/reward'] !== undefined);
+  const evaluated = rows.filter(isMeasured);
   const last = evaluated.at(-1);
   if (!last || last !== rows.at(-1)) return { action: 'continue' };
   const score = last.metrics['eval/reward']!;

@@ -1,5 +1,6 @@
 /** One run of a pipeline, from its first event to its last. */
 import type { EventData, JobStatus, Metrics } from '../events.ts';
+import { isMeasured } from './guards.ts';
 import type { Session } from './session.ts';
 import { stageRunners } from './stages/index.ts';
 
@@ -68,7 +69,7 @@ async function runStages(session: Session, { resume, introduction }: JobOptions)
 
 /** The last held-out measurement, and the one before the first step that asked the same. */
 function change(session: Session): Pick<JobResult, 'before' | 'after'> {
-  const measured = session.rows.filter((row) => row.metrics['eval/reward'] !== undefined);
+  const measured = session.rows.filter(isMeasured);
   const after = measured.findLast((row) => row.kind !== 'baseline');
   const stage = session.options.pipeline.stages.find(({ name }) => name === (after ?? measured[0])?.stage);
   const before = stage && session.comparable(stage).find((row) => measured.includes(row) && row.kind !== 'step' && row !== after);

@@ -8,7 +8,7 @@ import type { ResolvedPipeline, StageSettings } from '../config/types.ts';
 import type { Checkpoint } from '../models/types.ts';
 import type { ControlPanel } from './controls.ts';
 import { evaluate } from './evaluate.ts';
-import { bestRow } from './guards.ts';
+import { bestRow, isMeasured } from './guards.ts';
 import { type Start, checkpointsOfJob, keptRows, measureAlike, weightsAfter } from './history.ts';
 import type { JobFiles } from './job-files.ts';
 import type { Clock, Loop, ModelLine, StageMaterials } from './loop.ts';
@@ -85,8 +85,8 @@ export class Session {
   async measureBaseline(index: number): Promise<void> {
     const { pipeline, materials, panel } = this.options;
     const stage = pipeline.stages[index]!;
-    const isMeasured = this.comparable(stage).some((row) => row.metrics['eval/reward'] !== undefined);
-    if (!stage.eval.baseline || isMeasured || panel.finishing || materials[index]!.taskset.eval.length === 0) return;
+    const isKnown = this.comparable(stage).some(isMeasured);
+    if (!stage.eval.baseline || isKnown || panel.finishing || materials[index]!.taskset.eval.length === 0) return;
     const metrics = await this.evaluate(index, { step: this.step, baseline: this.rows.length === 0 });
     this.write({ step: this.step, stage: stage.name, kind: 'baseline', metrics });
   }
@@ -110,10 +110,10 @@ export class Session {
   keep({ row, checkpoint }: StepResult): void {
     this.rows.push(row);
     if (!checkpoint) return;
-    this.saving = checkpoint.then(async ({ id }) => {
-      this.made.set(row.step, await checkpoint);
-      this.weights = id;
-      if (row.promoted) this.head = id;
+    this.saving = checkpoint.then(async (saved) => {
+      this.made.set(row.step, saved);
+      this.weights = saved.id;
+      if (row.promoted) this.head = saved.id;
       await this.makeRoom();
     });
     // Whoever needs the checkpoint hears of the failure from `settled`.
@@ -131,7 +131,7 @@ export class Session {
    */
   private async makeRoom(): Promise<void> {
     const { model, start, emit } = this.options;
-    const measured = this.rows.filter((row) => row.metrics['eval/reward'] !== undefined).flatMap((row) => this.made.get(row.step)?.id ?? []);
+    const measured = this.rows.filter(isMeasured).flatMap((row) => this.made.get(row.step)?.id ?? []);
     const spare = new Set([...measured, ...(start.checkpoint ? [start.checkpoint] : [])]);
     const pruned = await model.pruneTo({ maxBytes: CHECKPOINT_BUDGET_BYTES, spare });
     if (pruned.length === 0) return;
@@ -209,7 +209,7 @@ export class Session {
     if (back === -1) return null;
     const after = weightsAfter(this.rows, this.made, this.options.start);
     const comparable = new Set(this.comparable(stage));
-    return this.rows.findLast((row, index) => index < back && after[index] === after[back] && comparable.has(row) && row.metrics['eval/reward'] !== undefined) ?? null;
+    return this.rows.findLast((row, index) => index < back && after[index] === after[back] && comparable.has(row) && isMeasured(row)) ?? null;
   }
 
   private async moveHead(to: string | null): Promise<void> {
