@@ -4,10 +4,6 @@
  * All products of the graph are timed as a graph of nothing else, in the same rounds, with the same shapes and operators; `ratio`
  * is their time over the whole graph's. PyTorch is asked in turn with us, one step each, when a Python with torch is there (RLRUN_PYTHON, or python3).
  */
-import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface, type Interface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { buildDecoder, decoderParameters, parseDecoderConfig } from '../src/models/architectures/index.ts';
 import { Builder, createSession, elementCount, f32, float32Tensor, inferTypes, intAttribute, type Dim, type HostTensor, type Model, type Node, type Value } from '../src/onnx/index.ts';
 import { prepareDecoder } from '../src/policy/decoder.ts';
@@ -16,6 +12,7 @@ import { microBatches, trainingFeeds } from '../src/policy/micro-batches.ts';
 import { trainingGraph } from '../src/policy/training-graph.ts';
 import type { Loss, TrainMethod, TrainingSequence } from '../src/policy/types.ts';
 import { uniform } from '../src/util/random.ts';
+import { openPeer, type Peer } from './peers/peer.ts';
 
 interface Case {
   readonly name: string;
@@ -110,21 +107,9 @@ async function productsAlone(all: readonly Product[]): Promise<() => Promise<unk
   return () => session.run(feeds);
 }
 
-interface Peer { step(): Promise<number>; close(): void }
-
-async function torchPeer(bench: Case): Promise<Peer | null> {
-  const python = process.env['RLRUN_PYTHON'] ?? 'python3';
-  const script = fileURLToPath(new URL('./peers/torch_step.py', import.meta.url));
+function torchPeer(bench: Case): Promise<Peer | null> {
   const lora = bench.train.method === 'lora' ? bench.train.rank : 0;
-  const child: ChildProcessWithoutNullStreams = spawn(python, [script, JSON.stringify({ ...bench.config, rows: bench.rows, length: bench.length, scored: bench.scored, lora })]);
-  child.on('error', () => {});
-  const lines: Interface = createInterface(child.stdout);
-  const next = async (): Promise<string | null> => Promise.race([once(lines, 'line').then(([line]) => line as string), once(lines, 'close').then(() => null)]);
-  if ((await next()) !== 'ready') { child.kill(); return null; }
-  return {
-    async step() { child.stdin.write('step\n'); return Number(await next()) * 1000; },
-    close() { child.stdin.end(); },
-  };
+  return openPeer('./torch_step.py', [JSON.stringify({ ...bench.config, rows: bench.rows, length: bench.length, scored: bench.scored, lora })]);
 }
 
 async function measure(bench: Case): Promise<Record<string, unknown>> {
@@ -146,7 +131,7 @@ async function measure(bench: Case): Promise<Record<string, unknown>> {
   for (let round = -1; round < rounds; round++) {
     const whole = await timed(() => session.run(feeds));
     const sum = await timed(alone);
-    const torch = peer === null ? NaN : await peer.step();
+    const torch = peer === null ? NaN : (await peer.step()) * 1000;
     if (round >= 0) { ours.push(whole); gemm.push(sum); theirs.push(torch); } // the first round warms up
   }
   peer?.close();

@@ -4,8 +4,6 @@
  * All ratios are paired: the two sides take turns in one run, and the median of the pairwise ratios is printed.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,6 +15,7 @@ import { openEngine } from '../src/policy/index.ts';
 import { loadTokenizer } from '../src/policy/tokenizer.ts';
 import type { Engine, SampleRequest, TrainingSequence } from '../src/policy/types.ts';
 import { normal } from '../src/util/random.ts';
+import { openPeer } from './peers/peer.ts';
 
 const rounds = Number(process.env['RLRUN_BENCH_ROUNDS'] ?? 5);
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
@@ -109,7 +108,7 @@ async function grpoStep(directory: string): Promise<Record<string, unknown>> {
     await engine.trainer.update({ learningRate: 1e-6, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, maxGradNorm: 1 });
   };
   for (let warm = 0; warm < 5; warm++) await ours();
-  const peer = await trl();
+  const peer = await openPeer('./trl_step.py');
   const own: number[] = [], theirs: number[] = [];
   for (let at = 0; at < Math.max(rounds, 10); at++) {
     own.push(await seconds(ours));
@@ -126,30 +125,6 @@ async function grpoStep(directory: string): Promise<Record<string, unknown>> {
 function trainingSequence(request: SampleRequest, { outputTokenIds, outputLogprobs }: { outputTokenIds: number[]; outputLogprobs: number[] }, advantage: number): TrainingSequence {
   const along = <T>(before: T, after: (at: number) => T): T[] => [...request.promptTokenIds.map(() => before), ...outputTokenIds.map((_, at) => after(at))];
   return { tokenIds: [...request.promptTokenIds, ...outputTokenIds], actionMask: along(0, () => 1), samplingLogprobs: along(0, (at) => outputLogprobs[at]!), advantages: along(0, () => advantage), temperature: 1 };
-}
-
-/** TRL's GRPOTrainer on a model of the same shape, a step at a time, when a Python with trl is there. */
-async function trl(): Promise<{ step(): Promise<number>; close(): void } | null> {
-  const python = process.env['RLRUN_PYTHON'] ?? 'python3';
-  const child = spawn(python, [fileURLToPath(new URL('./peers/trl_step.py', import.meta.url))], { stdio: ['pipe', 'pipe', 'ignore'] });
-  child.on('error', () => {});
-  const lines = createInterface(child.stdout);
-  const answers = lines[Symbol.asyncIterator]();
-  const next = async (): Promise<string | null> => { const { value, done } = await answers.next(); return done === true ? null : value; };
-  let line = await next();
-  while (line !== null && line !== 'ready') line = await next();
-  if (line === null) return null;
-  return {
-    async step() {
-      child.stdin.write('step\n');
-      for (;;) {
-        const answer = await next();
-        if (answer === null) return NaN;
-        if (answer.startsWith('seconds ')) return Number(answer.slice('seconds '.length));
-      }
-    },
-    close() { child.kill(); },
-  };
 }
 
 /** Resident memory at the first, middle and last of many steps, and the time per token at four lengths. */

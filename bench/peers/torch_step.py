@@ -1,4 +1,4 @@
-"""The same forward and backward in PyTorch, one step per line on stdin; prints the seconds it took.
+"""The same forward and backward in PyTorch, one step per line on stdin; prints `seconds …`, what it took.
 
 A plain Llama decoder, float32, all cores. LoRA as PEFT computes it: x·W + (x·A)·B·(alpha/rank), W frozen.
 """
@@ -91,4 +91,4 @@ print("ready", flush=True)
 for _ in sys.stdin:
     start = time.perf_counter()
     step()
-    print(time.perf_counter() - start, flush=True)
+    print(f"seconds {time.perf_counter() - start}", flush=True)
