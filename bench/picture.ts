@@ -1,7 +1,8 @@
 /**
  * Draws the dashboard of a recorded job as an SVG picture, through the real dashboard and a terminal emulator.
  *
- *   node bench/picture.ts .rlrun/jobs/<id>/events.jsonl docs/dashboard.svg [--step 37] [--columns 120] [--rows 40] [--keys 2]
+ *   rlrun pipelines/arith.yaml --json > events.jsonl
+ *   node bench/picture.ts events.jsonl docs/dashboard.svg [--step 37] [--columns 120] [--rows 40] [--keys 2]
  *
  * Blocks, lines and braille are drawn as shapes, so that the picture looks the same whatever fonts its viewer has.
  */

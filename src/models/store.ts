@@ -6,7 +6,7 @@ import { basename, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { closest, distance } from 'fastest-levenshtein';
 import { fingerprint, inspectBase, requireTrainable } from './base.ts';
 import { sealCheckpoint, weightsFile } from './checkpoint-files.ts';
-import { publishDirectory, removeDirectory, syncFile, writeJsonDurably, writeTextDurably } from './durable.ts';
+import { publishDirectory, removeDirectory, writeJsonDurably, writeTextDurably } from './durable.ts';
 import { errorCode, fileError, ModelError } from './errors.ts';
 import { exportCheckpoint } from './export/index.ts';
 import type { HubOptions } from './hub.ts';
@@ -283,7 +283,6 @@ class Store implements ModelStore {
     const directory = join(checkpoints, name);
     await mkdir(directory);
     await copyFile(join(from, weightsFile), join(directory, weightsFile), constants.COPYFILE_FICLONE);
-    await syncFile(join(directory, weightsFile));
     return sealCheckpoint(directory, {
       id: this.#injected.newId(), name, parent: null, step: 0, createdAt: this.#injected.now().toISOString(),
       traces: 0, datums: 0, tokens: 0, meanReward: null, learningRate: null, loss: null, metrics: {}, jobId: null, hashes,

@@ -175,7 +175,7 @@ export class StoredModel {
   }
 
   /**
-   * Has `write` fill a directory with state files (which it syncs), gives it its name and then, with `promote`, moves the
+   * Has `write` fill a directory with state files, makes them durable, gives the directory its name and then, with `promote`, moves the
    * head there. A crash at any moment leaves the old head or the new one, each with all its files.
    */
   commit(draft: CheckpointDraft, options: { promote: boolean; write: (directory: string) => Promise<void> }): Promise<StoredCheckpoint> {
@@ -186,7 +186,7 @@ export class StoredModel {
       try {
         await mkdir(temporary, { recursive: true });
         await options.write(temporary);
-        const name = freeName(draft.step, await readdir(parent));
+        const name = this.#freeName(draft.step);
         const checkpoint = await sealCheckpoint(temporary, { id, name, createdAt: this.#injected.now().toISOString(), ...draft });
         this.#lock?.check();
         await publishDirectory(temporary, join(parent, name));
@@ -234,10 +234,11 @@ export class StoredModel {
    */
   pruneTo({ maxBytes, spare }: { maxBytes: number; spare: ReadonlySet<string> }): Promise<StoredCheckpoint[]> {
     return this.#whileLocked('pruning', async () => {
-      const head = (await this.head())?.id;
       const stored = (await this.checkpoints()).filter((checkpoint) => !checkpoint.pruned);
-      const newest = stored.at(-1)?.id;
       let bytes = stored.reduce((sum, checkpoint) => sum + stateBytes(checkpoint), 0);
+      if (bytes <= maxBytes) return [];
+      const head = (await this.head())?.id;
+      const newest = stored.at(-1)?.id;
       const pruned: StoredCheckpoint[] = [];
       for (const checkpoint of stored) {
         if (bytes <= maxBytes) break;
@@ -250,17 +251,17 @@ export class StoredModel {
     });
   }
 
+  /** `step-000012`; on another branch that had a step 12 already, `step-000012-2`. */
+  #freeName(step: number): string {
+    const taken = new Set([...this.#known.values(), ...this.#problems].map(({ name }) => name));
+    const plain = `step-${String(step).padStart(6, '0')}`;
+    for (let branch = 1; ; branch++) {
+      const name = branch === 1 ? plain : `${plain}-${branch}`;
+      if (!taken.has(name)) return name;
+    }
+  }
+
   #directoryOf({ name }: Checkpoint): string {
     return join(this.directory, checkpointsDirectory, name);
-  }
-}
-
-/** `step-000012`; on another branch that had a step 12 already, `step-000012-2`. */
-function freeName(step: number, names: readonly string[]): string {
-  const taken = new Set(names);
-  const plain = `step-${String(step).padStart(6, '0')}`;
-  for (let branch = 1; ; branch++) {
-    const name = branch === 1 ? plain : `${plain}-${branch}`;
-    if (!taken.has(name)) return name;
   }
 }

@@ -2,9 +2,11 @@
  * The directory of one job, `.rlrun/jobs/<id>/`. Lines are appended whole, everything else is written beside and renamed, so a reader (or
  * a restart) finds either the old file or the new one.
  */
-import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs';
-import { readFile, readdir } from 'node:fs/promises';
+import { closeSync, fstatSync, fsync, mkdirSync, openSync, readSync, writeSync } from 'node:fs';
+import { readFile, readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as nextTick } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import writeFileAtomic from 'write-file-atomic';
 import type { JobEvent, JobStatus, MetricsRow, Rollout } from '../events.ts';
 
@@ -41,17 +43,18 @@ export interface JobFiles {
   readMeta(): Promise<JobMeta>;
   writeMeta(meta: JobMeta): Promise<void>;
   writeText(name: string, text: string): Promise<void>;
-  /** Lines written in one tick go out in one write. */
+  // What is written must not change any more: it becomes text once its tick is over.
   appendEvent(event: JobEvent): void;
   appendLog(line: string): void;
-  /** Durable when it returns: a checkpoint may follow. */
   appendMetrics(row: MetricsRow): void;
   readMetrics(): Promise<MetricsRow[]>;
   replaceMetrics(rows: readonly MetricsRow[]): Promise<void>;
-  writeRollouts(step: number, rollouts: readonly Rollout[]): Promise<void>;
+  writeRollouts(step: number, rollouts: readonly Rollout[]): void;
   readRollouts(step: number): Promise<Rollout[]>;
   /** Steps whose rollouts are on disk, in order. */
   rolloutSteps(): Promise<number[]>;
+  /** Resolves once all metrics and rollouts so far are durable: a checkpoint may follow. Rejects with what went wrong since it was asked last. */
+  durable(): Promise<void>;
   close(): void;
 }
 
@@ -71,32 +74,48 @@ export function openJobFiles(directory: string, { create = false } = {}): JobFil
   const log = lineWriter(path('log.txt'));
   const metrics = lineWriter(path('metrics.jsonl'));
   const write = (name: string, text: string) => writeFileAtomic(path(name), text);
+  const begun: Promise<unknown>[] = [];
+  /** Nobody waits for it now; whoever asks for `durable` hears of a failure. */
+  const begin = (work: Promise<unknown>) => {
+    begun.push(work);
+    work.catch(() => {});
+  };
   return {
     directory,
     readMeta: async () => JSON.parse(await readFile(path('meta.json'), 'utf8')) as JobMeta,
     writeMeta: (meta) => write('meta.json', `${JSON.stringify(meta, null, 2)}\n`),
     writeText: write,
-    appendEvent: (event) => events.append(JSON.stringify(event)),
-    appendLog: (line) => log.append(line),
+    appendEvent: (event) => events.append(() => JSON.stringify(event)),
+    appendLog: (line) => log.append(() => line),
     appendMetrics(row) {
-      metrics.append(JSON.stringify(row));
-      metrics.flush({ durable: true });
+      metrics.append(() => JSON.stringify(row));
+      begin(nextTick().then(() => metrics.sync()));
     },
     readMetrics: () => readJsonLines<MetricsRow>(path('metrics.jsonl')),
     async replaceMetrics(rows) {
       metrics.close();
       await write('metrics.jsonl', jsonLines(rows));
     },
-    writeRollouts: (step, rollouts) => write(rolloutsName(step), jsonLines(rollouts)),
+    writeRollouts: (step, rollouts) => begin(nextTick().then(() => writeNew(path(rolloutsName(step)), jsonLines(rollouts)))),
     readRollouts: (step) => readJsonLines<Rollout>(path(rolloutsName(step))),
     async rolloutSteps() {
       const names = await readdir(path('rollouts')).catch(() => []);
       return names.flatMap((name) => /^step-(\d+)\.jsonl$/.exec(name)?.[1] ?? []).map(Number).sort((a, b) => a - b);
     },
+    async durable() {
+      await Promise.all(begun.splice(0));
+    },
     close() {
       for (const writer of [events, log, metrics]) writer.close();
     },
   };
+}
+
+/** A file that nobody replaces while it is read: beside, synced, renamed. */
+async function writeNew(path: string, text: string): Promise<void> {
+  const temporary = `${path}.tmp`;
+  await writeFile(temporary, text, { flush: true });
+  await rename(temporary, path);
 }
 
 const jsonLines = (rows: readonly unknown[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
@@ -116,17 +135,19 @@ export async function readJsonLines<T>(path: string): Promise<T[]> {
   });
 }
 
-/** Appends lines; opens its file when the first one comes. What a tick appends is one write. */
+/**
+ * Appends lines; opens its file when the first one comes. What a tick appends becomes text and one write when the tick is over: by then the
+ * loop has given the engine its next work and waits.
+ */
 function lineWriter(path: string) {
   let file: number | null = null;
-  let waiting: string[] = [];
-  const flush = ({ durable = false } = {}) => {
+  let waiting: (() => string)[] = [];
+  const flush = (): void => {
     if (waiting.length === 0) return;
-    const text = waiting.join('');
+    const text = waiting.map((line) => `${line()}\n`).join('');
     waiting = [];
     file ??= openToAppend(path);
     writeSync(file, text);
-    if (durable) fsyncSync(file);
   };
   // Events and log lines are for readers: when the disk is full they get lost, and what the job needs fails by itself.
   const flushQuietly = () => {
@@ -135,11 +156,15 @@ function lineWriter(path: string) {
     } catch {}
   };
   return {
-    append(line: string) {
+    append(line: () => string) {
       if (waiting.length === 0) setImmediate(flushQuietly);
-      waiting.push(`${line}\n`);
+      waiting.push(line);
     },
-    flush,
+    /** Writes what is left; resolves when all is durable. */
+    async sync() {
+      flush();
+      if (file !== null) await fsyncFile(file);
+    },
     close() {
       flushQuietly();
       if (file !== null) closeSync(file);
@@ -147,6 +172,8 @@ function lineWriter(path: string) {
     },
   };
 }
+
+const fsyncFile = promisify(fsync);
 
 /** A line that was torn when its writer was killed is ended here, so that it spoils no other. */
 function openToAppend(path: string): number {

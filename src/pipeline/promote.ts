@@ -1,8 +1,8 @@
 /**
  * The end of a step: measure if it is time to, write down what happened, save the weights, move the head.
  *
- * Saving waits for the disk and for nothing else, and the next step's rollouts need neither: it goes on while they are drawn, and is over
- * before the weights change again.
+ * Saving waits for the disk and for nothing else, and the next step does not need what it leaves: it goes on meanwhile, and is over before
+ * that step is saved in its turn.
  */
 import type { Accounting, CheckpointSummary, Metrics, MetricsRow } from '../events.ts';
 import type { Checkpoint } from '../models/types.ts';
@@ -15,14 +15,15 @@ export interface StepOptions {
   learningRate: number;
   /** Waits until the step before is saved. Rejects if it cannot be. */
   settled: () => Promise<void>;
-  /** The checkpoint that the weights are before the step, once that is settled: the parent of what it makes. Null: as the model was forked. */
+  /** The checkpoint that the weights were before the step, once that is settled: the parent of what it makes. Null: as the model was forked. */
   parent: () => string | null;
-  /** The checkpoint that is the head before the step, once that is settled. */
+  /** The checkpoint that was the head before the step, once that is settled. */
   head: () => string | null;
   /** Measures the weights as they are now; null when no evaluation is due. */
   evaluate: (() => Promise<Metrics>) | null;
   /** Should the head move to what this step makes? */
   gate: (metrics: Metrics) => { promote: boolean; reason: string };
+  /** Puts back the weights that the step began with. */
   restore: () => Promise<void>;
 }
 
@@ -41,8 +42,8 @@ export interface StepFindings {
 }
 
 /**
- * The metrics line is on disk before the checkpoint is: a restart finds a checkpoint with its line, or a line whose checkpoint is missing,
- * which is a step to do again.
+ * The metrics line and the rollouts are on disk before the checkpoint is: a restart finds a checkpoint with its line, or a line whose
+ * checkpoint is missing, which is a step to do again.
  */
 export async function promote(place: StepPlace, findings: StepFindings, options: StepOptions, loop: Loop): Promise<StepResult> {
   const { stage, emit, clock, files } = loop;
@@ -61,8 +62,10 @@ export async function promote(place: StepPlace, findings: StepFindings, options:
   const row: MetricsRow = { step, time: Math.round(clock()), stage: stage.name, ...outcome, metrics };
 
   stopwatch.begin('promote');
+  await options.settled();
   files.appendMetrics(row);
   const checkpoint = learnt.updated && gate ? save(place, { metrics, learnt, accounting, gate, options }, loop) : null;
+  if (!checkpoint) await files.durable();
   emit('step-finished', { step, stage: stage.name, metrics, times: stopwatch.read(), accounting });
   return { row, checkpoint };
 }
@@ -76,7 +79,7 @@ interface Save {
 }
 
 async function save(place: StepPlace, { metrics, learnt, accounting, gate, options }: Save, loop: Loop): Promise<Checkpoint> {
-  const { stage, model, engine, emit } = loop;
+  const { stage, model, engine, files, emit } = loop;
   const { step } = place;
   const previous = options.head();
   const checkpoint = await model.commit(
@@ -93,7 +96,7 @@ async function save(place: StepPlace, { metrics, learnt, accounting, gate, optio
       jobId: loop.jobId,
       hashes: { config: loop.configHash, taskset: loop.taskset.hash, reward: loop.scorer.hash },
     },
-    { promote: gate.promote, write: (directory) => engine.writeState(directory) },
+    { promote: gate.promote, write: async (directory) => void (await Promise.all([engine.writeState(directory), files.durable()])) },
   );
   emit('checkpoint-saved', { step, checkpoint: summarize(checkpoint) });
   if (gate.promote) emit('promoted', { step, checkpoint: checkpoint.id, previous, reason: gate.reason });

@@ -17,14 +17,21 @@ export interface TaskOrder {
  * Indices of the tasks of a step (from 1). Each epoch visits every task once, in an order of its own; a step may straddle two epochs.
  */
 export function tasksOfStep(step: number, { seed, count, batch }: TaskOrder): number[] {
-  const orders = new Map<number, number[]>();
   return Array.from({ length: batch }, (_, slot) => {
     const position = (step - 1) * batch + slot;
-    const epoch = Math.floor(position / count);
-    const order = orders.get(epoch) ?? permutation([seed, STREAMS.shuffle, epoch], count);
-    orders.set(epoch, order);
-    return order[position % count]!;
+    return orderOf({ seed, epoch: Math.floor(position / count), count })[position % count]!;
   });
+}
+
+interface Epoch { seed: number; epoch: number; count: number }
+
+/** Steps come one after another, so nearly all ask for the order that was asked for last. */
+let last: Epoch & { order: readonly number[] } = { seed: 0, epoch: 0, count: 0, order: [] };
+
+function orderOf({ seed, epoch, count }: Epoch): readonly number[] {
+  const isLast = last.seed === seed && last.epoch === epoch && last.count === count;
+  if (!isLast) last = { seed, epoch, count, order: permutation([seed, STREAMS.shuffle, epoch], count) };
+  return last.order;
 }
 
 type Decay = (progress: number, final: number) => number;

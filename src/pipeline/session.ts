@@ -88,7 +88,7 @@ export class Session {
     const isKnown = this.comparable(stage).some(isMeasured);
     if (!stage.eval.baseline || isKnown || panel.finishing || materials[index]!.taskset.eval.length === 0) return;
     const metrics = await this.evaluate(index, { step: this.step, baseline: this.rows.length === 0 });
-    this.write({ step: this.step, stage: stage.name, kind: 'baseline', metrics });
+    await this.write({ step: this.step, stage: stage.name, kind: 'baseline', metrics });
   }
 
   stepsDone(stage: StageSettings): number {
@@ -139,14 +139,17 @@ export class Session {
     emit('log', { level: 'debug', message: `Made room: the weights of ${pruned.map(({ name }) => name).join(', ')} were deleted.` });
   }
 
-  write(row: Omit<MetricsRow, 'time'>): void {
-    const complete = { ...row, time: Math.round(this.options.clock()) };
-    this.options.files.appendMetrics(complete);
+  async write(row: Omit<MetricsRow, 'time'>): Promise<void> {
+    const { clock, files } = this.options;
+    const complete = { ...row, time: Math.round(clock()) };
+    files.appendMetrics(complete);
     this.rows.push(complete);
+    await files.durable();
   }
 
   /** Loads the weights that the session stands at. */
   async restore(): Promise<void> {
+    await this.settled();
     const { engine, model } = this.options;
     if (this.weights === null) await engine.reset();
     else await engine.readState(model.stateDirectory(this.weights));
@@ -175,7 +178,7 @@ export class Session {
     const { emit } = this.options;
     const from = this.weights;
     const promoted = stage.promote.when === 'always';
-    this.write({ step: this.step, stage: stage.name, kind: 'rollback', metrics: {}, checkpoint: to, promoted, reason });
+    await this.write({ step: this.step, stage: stage.name, kind: 'rollback', metrics: {}, checkpoint: to, promoted, reason });
     this.weights = to;
     await this.restore();
     if (promoted) await this.moveHead(to);
@@ -232,7 +235,7 @@ export class Session {
     if (requested.rollbackTo !== null) await this.rollBackAsAsked(stage, requested.rollbackTo);
     if (requested.evaluate) {
       const metrics = await this.evaluate(index, { step: this.step });
-      this.write({ step: this.step, stage: stage.name, kind: 'evaluation', metrics });
+      await this.write({ step: this.step, stage: stage.name, kind: 'evaluation', metrics });
     }
     if (requested.checkpoint) {
       emit('log', { level: 'info', message: `Every step is saved; the weights are ${this.weights ?? 'those of the base'}.` });

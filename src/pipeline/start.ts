@@ -83,6 +83,8 @@ export async function startJob(options: StartOptions): Promise<StartedJob> {
   const result = await runJob(session, { introduction, resume: resume !== null, resumeCommand: options.resumeCommand });
   const { status, reason, steps } = result;
   await files.writeMeta({ ...meta, status, reason, steps, endedAt: new Date(clock()).toISOString() }).catch(() => {});
+  // Whoever needed what was written has heard of it if that failed.
+  await files.durable().catch(() => {});
   files.close();
   return { id, directory, result };
 }
@@ -113,13 +115,15 @@ async function describeJob(id: string, options: StartOptions): Promise<JobMeta> 
   };
 }
 
+/** For those who watch it happen: how far sampling is, and rollouts, which the step's own file holds in full a moment later. */
+const LIVE: ReadonlySet<JobEvent['type']> = new Set(['rollout-progress', 'rollout-finished']);
+
 /** Sends events to the job's file and to whoever listens; a listener that fails is not heard from again. */
 function emitter(files: JobFiles, listen: (event: JobEvent) => void, clock: Clock): Emit {
   let isListening = true;
   return (type, data) => {
     const event = { type, time: Math.round(clock()), ...data } as unknown as JobEvent;
-    // How far a step's sampling is interests only those who watch it happen.
-    if (type !== 'rollout-progress') files.appendEvent(event);
+    if (!LIVE.has(type)) files.appendEvent(event);
     if (!isListening) return;
     try {
       listen(event);

@@ -31,16 +31,16 @@ export async function runStep(place: StepPlace, options: StepOptions, loop: Loop
   const rollouts = await score(drawn, { scorer, runtime: stage.runtime, signal, onDrawn: report.drawn, onScored: report.scored, onSampled });
   const groups = formGroups(rollouts, stage.train);
   reportGroups(place.step, groups, loop);
-  await files.writeRollouts(place.step, rollouts);
+  files.writeRollouts(place.step, rollouts);
 
-  // Step: nudge the weights toward the rollouts that scored above their group, once the last step's are safe.
+  // Step: nudge the weights toward the rollouts that scored above their group; meanwhile, sum up what happened.
   stopwatch.begin('step');
-  await options.settled();
-  const learnt = await learnFromGroups(groups, options, loop);
+  const learning = learnFromGroups(groups, options, loop);
+  const findings = { metrics: rolloutMetrics(groups), accounting: account(groups), stopwatch };
+  const learnt = await learning;
 
   // Promote: save the weights and move the head. The next step samples what this one learnt.
-  const findings = { metrics: rolloutMetrics(groups), accounting: account(groups), learnt, stopwatch };
-  return promote(place, findings, options, loop);
+  return promote(place, { ...findings, learnt }, options, loop);
 }
 
 export interface TryOptions extends Pick<Loop, 'stage' | 'seed' | 'taskset' | 'scorer' | 'agent' | 'signal'> {

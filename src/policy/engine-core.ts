@@ -192,11 +192,13 @@ export class EngineCore {
   // ---- state -------------------------------------------------------------------------------------------------------
 
   async writeState(directory: string): Promise<void> {
-    const tensor = (name: string, data: Float32Array, dims: readonly number[]) => [name, { dtype: 'F32' as const, shape: dims, data }] as const;
     const { parameters } = this.#decoder;
-    const weights = writeSafetensors(join(directory, 'weights.safetensors'), new Map(parameters.map(({ name, dims }) => tensor(name, this.#weights.get(name)!, dims))), { metadata: { format: 'rlrun' } });
-    const moments = parameters.flatMap(({ name, dims }) => [tensor(`first.${name}`, this.#adam.first.get(name)!, dims), tensor(`second.${name}`, this.#adam.second.get(name)!, dims)]);
-    await Promise.all([weights, writeSafetensors(join(directory, 'optimizer.safetensors'), new Map(moments), { metadata: { format: 'rlrun', step: String(this.#adam.step) } })]);
+    const tensors = (prefix: string, of: ReadonlyMap<string, Float32Array>) => parameters.map(({ name, dims }) => [`${prefix}${name}`, { dtype: 'F32' as const, shape: dims, data: of.get(name)! }] as const);
+    const files = [
+      { name: 'weights.safetensors', tensors: new Map(tensors('', this.#weights)), metadata: { format: 'rlrun' } },
+      { name: 'optimizer.safetensors', tensors: new Map([...tensors('first.', this.#adam.first), ...tensors('second.', this.#adam.second)]), metadata: { format: 'rlrun', step: String(this.#adam.step) } },
+    ];
+    await Promise.all(files.map(({ name, tensors, metadata }) => writeSafetensors(join(directory, name), tensors, { metadata })));
   }
 
   /** All or nothing: every tensor is checked before the first is written over. */

@@ -1,6 +1,6 @@
 /**
  * @file The worker that owns ONNX Runtime, because its runs block the thread they are on. Calls are served one after another, except
- * that saving waits for the disk only: what does not change weights or moments is served meanwhile.
+ * that saving waits for the disk only: it goes on beside whatever does not change weights or moments.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { OnnxError } from '../onnx/index.ts';
@@ -65,14 +65,19 @@ async function serve(engine: EngineCore, { id, call, argument, cancel }: Request
 try {
   const engine = await EngineCore.open((workerData as WorkerData).options);
   let queue: Promise<unknown> = Promise.resolve();
+  let changed: Promise<unknown> = Promise.resolve();
   let saved: Promise<unknown> = Promise.resolve();
   port.on('message', (request: Request) => {
+    if (request.call === 'writeState') {
+      saved = Promise.all([saved, changed.then(() => serve(engine, request))]);
+      return;
+    }
+    const changes = CHANGES_STATE.has(request.call);
     queue = queue.then(async () => {
-      if (CHANGES_STATE.has(request.call)) await saved;
-      const served = serve(engine, request);
-      if (request.call === 'writeState') saved = Promise.all([saved, served]);
-      else await served;
+      if (changes) await saved;
+      await serve(engine, request);
     });
+    if (changes) changed = queue;
   });
   reply({ kind: 'opened', info: engine.info });
 } catch (error) {

@@ -7,7 +7,7 @@ import type { ResolvedPipeline } from '../config/types.ts';
 import type { CheckpointSummary, EventType, JobEvent, MetricsRow } from '../events.ts';
 import { type JobMeta, type StoredJob, readJobMetrics } from '../pipeline/index.ts';
 
-/** The events that a report tells. Most lines of the file are single rollouts, which are read from their own files. */
+/** The events that a report tells. */
 export const toldTypes = [
   'job-started', 'job-finished', 'warning', 'eval-finished', 'checkpoint-saved', 'promoted', 'rolled-back', 'exported',
 ] as const satisfies readonly EventType[];

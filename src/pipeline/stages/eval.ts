@@ -7,7 +7,7 @@ export const runEvalStage: StageRunner = async (session, index) => {
   const measured = session.rows.some((row) => row.kind === 'evaluation' && row.stage === stage.name);
   if (!measured) {
     const metrics = await session.evaluate(index, { step: session.step });
-    session.write({ step: session.step, stage: stage.name, kind: 'evaluation', metrics });
+    await session.write({ step: session.step, stage: stage.name, kind: 'evaluation', metrics });
   }
   return { end: 'done', reason: null };
 };

@@ -22,7 +22,6 @@ async function runSupervisedStep(place: StepPlace, options: StepOptions, loop: L
   emit('step-started', { step: place.step, stage: stage.name, tasks: [], group: 0 });
 
   stopwatch.begin('step');
-  await options.settled();
   const sequences = indices.flatMap((index) => demonstration(taskset.train[index]!, loop) ?? []);
   const loss = stage.train.loss.kind === 'cross_entropy' ? stage.train.loss : SUPERVISED;
   const learnt =

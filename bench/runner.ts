@@ -1,0 +1,56 @@
+/**
+ * `npm run bench:runner`: what a job costs beyond its engine. Prints JSON.
+ *
+ * `outside_engine_share` is the part of a job's wall time, from the start of the process to its exit, in which no call to the engine is under
+ * way. `above_replay_share` is stricter: it compares the job, in turn, with a program that makes the same calls to the engine and does nothing
+ * else, so it also holds what scoring, events and files take away from the engine's threads and its disk while both work.
+ */
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const rounds = Number(process.env['RLRUN_BENCH_ROUNDS'] ?? 3);
+const steps = process.env['RLRUN_BENCH_STEPS'];
+const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+const round = (value: number, digits = 2): number => Number(value.toFixed(digits));
+
+const scratch = await mkdtemp(join(tmpdir(), 'rlrun-runner-'));
+const [tape, busy] = [join(scratch, 'tape'), join(scratch, 'busy')];
+
+/** Seconds of one process, in a folder of its own. */
+async function timed(args: readonly string[], env: Record<string, string> = {}): Promise<number> {
+  const cwd = join(scratch, 'run');
+  await mkdir(cwd);
+  const started = performance.now();
+  await execa(process.execPath, args, { cwd, env });
+  const seconds = (performance.now() - started) / 1000;
+  await rm(cwd, { recursive: true });
+  return seconds;
+}
+
+const sets = steps === undefined ? [] : ['--set', `steps=${steps}`];
+const job = ['--import', join(root, 'bench', 'runner', 'tap.ts'), join(root, 'bin', 'rlrun.js'), join(root, 'pipelines', 'arith.yaml'), '--no-tui', ...sets];
+const replay = [join(root, 'bench', 'runner', 'replay.ts'), tape, 'states'];
+
+try {
+  await timed(job, { RLRUN_BENCH_TAPE: tape });
+  const turns: { job: number; engine: number; outside: number }[] = [];
+  for (let turn = 0; turn < rounds; turn++) {
+    const seconds = await timed(job, { RLRUN_BENCH_BUSY: busy });
+    turns.push({ job: seconds, engine: await timed(replay), outside: seconds - Number(await readFile(busy, 'utf8')) / 1000 });
+  }
+  const shares = (of: (turn: (typeof turns)[number]) => number): number[] => turns.map((turn) => round(of(turn) / turn.job, 3));
+  const [outside, above] = [shares((turn) => turn.outside), shares((turn) => turn.job - turn.engine)];
+  console.log(JSON.stringify({
+    job_s: round(median(turns.map((turn) => turn.job))),
+    replay_s: round(median(turns.map((turn) => turn.engine))),
+    outside_engine_share: median(outside),
+    above_replay_share: median(above),
+    turns: { outside_engine_share: outside, above_replay_share: above },
+  }, null, 2));
+} finally {
+  await rm(scratch, { recursive: true });
+}

@@ -1,0 +1,71 @@
+/**
+ * @file Loaded before the program (`node --import`): watches the calls that its main thread makes to the engine's worker. The time in which
+ * one of them is under way, or the engine is being opened, goes to the file RLRUN_BENCH_BUSY; the calls themselves to RLRUN_BENCH_TAPE, for
+ * `replay.ts`. Saving does not count as busy: it goes on beside other calls, and what waits for it alone waits for the disk.
+ */
+import { openSync, writeFileSync, writeSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { serialize } from 'node:v8';
+import workerThreads, { isMainThread, type WorkerOptions } from 'node:worker_threads';
+import type { Reply, Request, WorkerData } from '../../src/policy/protocol.ts';
+import type { EngineOptions } from '../../src/policy/types.ts';
+
+/** What the tape holds: how the engine was opened, then its calls in order. */
+export type Recorded = { options: EngineOptions } | Pick<Request, 'call' | 'argument'>;
+
+function openTape(path: string | undefined): (value: Recorded) => void {
+  if (path === undefined) return () => {};
+  const tape = openSync(path, 'w');
+  return (value) => {
+    const bytes = serialize(value);
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(bytes.length);
+    writeSync(tape, Buffer.concat([length, bytes]));
+  };
+}
+
+/** Milliseconds in which at least one of the things that began has not ended. */
+function busyClock() {
+  const underWay = new Set<number>();
+  let [since, total] = [0, 0];
+  return {
+    begin(id: number) {
+      if (underWay.size === 0) since = performance.now();
+      underWay.add(id);
+    },
+    end(id: number) {
+      if (underWay.delete(id) && underWay.size === 0) total += performance.now() - since;
+    },
+    read: () => total,
+  };
+}
+
+/** In place of a call's id. */
+const OPENING = -1;
+
+const { RLRUN_BENCH_BUSY: busyFile, RLRUN_BENCH_TAPE: tapeFile } = process.env;
+if (isMainThread && (busyFile ?? tapeFile) !== undefined) {
+  const record = openTape(tapeFile);
+  const busy = busyClock();
+  if (busyFile !== undefined) process.on('exit', () => writeFileSync(busyFile, String(busy.read())));
+  const ends: ReadonlySet<Reply['kind']> = new Set(['opened', 'failed-to-open', 'result', 'error']);
+
+  workerThreads.Worker = class extends workerThreads.Worker {
+    readonly #isEngine: boolean;
+    constructor(url: string | URL, options?: WorkerOptions) {
+      super(url, options);
+      this.#isEngine = String(url).includes('engine.worker');
+      if (!this.#isEngine) return;
+      record({ options: (options!.workerData as WorkerData).options });
+      busy.begin(OPENING);
+      this.on('message', (reply: Reply) => { if (ends.has(reply.kind)) busy.end('id' in reply ? reply.id : OPENING); });
+    }
+    override postMessage(message: Request): void {
+      super.postMessage(message);
+      if (!this.#isEngine) return;
+      if (message.call !== 'writeState') busy.begin(message.id);
+      record({ call: message.call, argument: message.argument } as Recorded);
+    }
+  };
+  syncBuiltinESMExports();
+}
