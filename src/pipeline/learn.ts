@@ -16,6 +16,7 @@ export interface LearnOptions {
   learningRate: number;
   /** Puts back the weights that the step began with: an update was refused after others had gone through. */
   restore: () => Promise<void>;
+  onUpdating: () => void;
 }
 
 /** Learns from the groups that have spread, in `train.updates` optimizer updates over equal shares of the batch. */
@@ -30,16 +31,19 @@ export async function learnFromGroups(groups: readonly Group[], options: LearnOp
 export async function learn(
   batches: readonly TrainingBatch[],
   loss: Loss,
-  { learningRate, restore }: LearnOptions,
+  { learningRate, restore, onUpdating }: LearnOptions,
   { engine, stage, emit, signal }: Loop,
 ): Promise<Learnt> {
   const { beta1, beta2, eps, weightDecay, maxGradNorm } = stage.train;
   const adam: AdamParams = { learningRate, beta1, beta2, eps, weightDecay, maxGradNorm };
   const parts: { metrics: Metrics; tokens: number; sequences: number }[] = [];
-  for (const batch of batches.filter(({ sequences }) => sequences.length > 0)) {
+  const filled = batches.filter(({ sequences }) => sequences.length > 0);
+  for (const batch of filled) {
     signal.throwIfAborted();
     const { metrics, tokens, sequences } = await engine.trainer.forwardBackward(batch, loss, signal);
-    const update = await engine.trainer.update(adam);
+    const updating = engine.trainer.update(adam);
+    if (batch === filled.at(-1)) onUpdating();
+    const update = await updating;
     if ('refused' in update) {
       if (parts.length > 0) await restore();
       return { updated: false, reason: 'non_finite_gradient', message: update.message, metrics: { 'update/refused': 1 } };

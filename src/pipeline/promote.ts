@@ -9,10 +9,15 @@ import type { Checkpoint } from '../models/types.ts';
 import type { Learnt } from './learn.ts';
 import type { Loop, StepPlace, Stopwatch } from './loop.ts';
 import { timeMetrics } from './metrics.ts';
+import type { RolloutsAhead } from './rollout.ts';
 
 /** What the job decides about a step. */
 export interface StepOptions {
   learningRate: number;
+  /** The step's rollouts, if they were begun while the step before was still being written down. */
+  ahead: RolloutsAhead | null;
+  /** Called when the engine has been given its last update of the step: what is asked of it now finds the weights that the step makes. */
+  onUpdating: () => void;
   /** Waits until the step before is saved. Rejects if it cannot be. */
   settled: () => Promise<void>;
   /** The checkpoint that the weights were before the step, once that is settled: the parent of what it makes. Null: as the model was forked. */

@@ -52,6 +52,37 @@ export async function* rollOut(attempts: readonly Attempt[], context: RolloutCon
   signal.throwIfAborted();
 }
 
+/** Rollouts of a step that has not begun yet. */
+export interface RolloutsAhead {
+  attempts: readonly Attempt[];
+  drawn: AsyncGenerator<Unscored>;
+  /** Resolves when the sampler is free again. */
+  abandon(): Promise<void>;
+}
+
+/** As `rollOut`, beginning at once, and not when somebody asks for the first: that one hears of a failure. */
+export function rollOutAhead(attempts: readonly Attempt[], context: RolloutContext): RolloutsAhead {
+  const abandoned = new AbortController();
+  const begun = rollOut(attempts, { ...context, signal: AbortSignal.any([context.signal, abandoned.signal]) });
+  const first = begun.next();
+  first.catch(() => {});
+  async function* rest(): AsyncGenerator<Unscored> {
+    try {
+      for (let next = await first; !next.done; next = await begun.next()) yield next.value;
+    } finally {
+      await begun.return(undefined);
+    }
+  }
+  return {
+    attempts,
+    drawn: rest(),
+    async abandon() {
+      abandoned.abort();
+      await begun.return(undefined).catch(() => {});
+    },
+  };
+}
+
 /** The attempts of a group read the same prompt. */
 function once(agent: Agent): Agent['prepare'] {
   const prepared = new Map<Task, ReturnType<Agent['prepare']>>();

@@ -70,6 +70,11 @@ export class Session {
     return this.rows.at(-1)?.step ?? 0;
   }
 
+  /** Are the weights those that the last step made? Not after a rollback, nor when an update was refused. */
+  get stands(): boolean {
+    return this.rows.findLast(({ kind }) => kind !== 'evaluation')?.kind === 'step';
+  }
+
   /** The rows of a stage, after the baseline if there is one that measured the same: what its guards look at. */
   rowsOf(stage: StageSettings): MetricsRow[] {
     return this.comparable(stage).filter((row) => row.stage === stage.name || row.kind === 'baseline');

@@ -11,20 +11,19 @@ import { type Group, account, formGroups } from './groups.ts';
 import { learnFromGroups } from './learn.ts';
 import { rolloutMetrics } from './metrics.ts';
 import { type StepOptions, type StepResult, promote } from './promote.ts';
-import { type Attempt, rollOut, score } from './rollout.ts';
+import { type Attempt, type RolloutsAhead, rollOut, rollOutAhead, score } from './rollout.ts';
 import { reportGroups, reportRollouts, reportTasks } from './progress.ts';
 import { tasksOfStep } from './schedule.ts';
 
 export async function runStep(place: StepPlace, options: StepOptions, loop: Loop): Promise<StepResult> {
-  const { stage, engine, agent, scorer, signal, files } = loop;
+  const { stage, scorer, signal, files } = loop;
   const stopwatch = startStopwatch(place.step, loop);
 
   // Roll out: `group` attempts at each task of the batch, with the weights as they are now.
   stopwatch.begin('rollout');
-  const attempts = attemptsOfStep(place, loop);
+  const { attempts, drawn } = options.ahead ?? beginRollouts(place, loop);
   reportTasks(place.step, attempts, loop);
   const report = reportRollouts(place.step, attempts, loop);
-  const drawn = rollOut(attempts, { sampler: engine.sampler, agent, settings: stage.agent, signal });
 
   // Score: every rollout as soon as it ends, then each against the others of its group.
   const onSampled = () => stopwatch.begin('reward');
@@ -41,6 +40,12 @@ export async function runStep(place: StepPlace, options: StepOptions, loop: Loop
 
   // Promote: save the weights and move the head. The next step samples what this one learnt.
   return promote(place, { ...findings, learnt }, options, loop);
+}
+
+/** The first phase of a step. It depends on the weights alone, so it may begin as soon as they are known. */
+export function beginRollouts(place: StepPlace, loop: Loop): RolloutsAhead {
+  const { engine: { sampler }, agent, stage, signal } = loop;
+  return rollOutAhead(attemptsOfStep(place, loop), { sampler, agent, settings: stage.agent, signal });
 }
 
 export interface TryOptions extends Pick<Loop, 'stage' | 'seed' | 'taskset' | 'scorer' | 'agent' | 'signal'> {

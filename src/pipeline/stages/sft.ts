@@ -13,7 +13,7 @@ import { runTrainingStage } from './train.ts';
 /** Mean over all answer tokens of the batch, so that long answers weigh no less per token. */
 const SUPERVISED: Loss = { kind: 'cross_entropy', reduction: 'token_mean' };
 
-export const runSftStage: StageRunner = (session, index) => runTrainingStage(session, index, runSupervisedStep);
+export const runSftStage: StageRunner = (session, index) => runTrainingStage(session, index, { run: runSupervisedStep, begin: null });
 
 async function runSupervisedStep(place: StepPlace, options: StepOptions, loop: Loop): Promise<StepResult> {
   const { stage, seed, taskset, emit } = loop;
