@@ -18,7 +18,9 @@ export interface StepOptions {
   ahead: RolloutsAhead | null;
   /** Called when the engine has been given its last update of the step: what is asked of it now finds the weights that the step makes. */
   onUpdating: () => void;
-  /** Waits until the step before is saved. Rejects if it cannot be. */
+  /** Waits until the weights of the step before are in the files of its checkpoint: they must not change earlier. Rejects if they cannot be written. */
+  written: () => Promise<void>;
+  /** Waits until the step before is saved for good. Rejects if it cannot be. */
   settled: () => Promise<void>;
   /** The checkpoint that the weights were before the step, once that is settled: the parent of what it makes. Null: as the model was forked. */
   parent: () => string | null;
@@ -34,8 +36,15 @@ export interface StepOptions {
 
 export interface StepResult {
   row: MetricsRow;
-  /** Resolves when it is on the disk and, if the gate says so, the head. Null when nothing was learnt. */
-  checkpoint: Promise<Checkpoint> | null;
+  /** Null when nothing was learnt. */
+  saving: Saving | null;
+}
+
+export interface Saving {
+  /** Resolves when the weights may change again. */
+  written: Promise<unknown>;
+  /** Resolves when it is on the disk and, if the gate says so, the head. */
+  checkpoint: Promise<Checkpoint>;
 }
 
 export interface StepFindings {
@@ -69,10 +78,10 @@ export async function promote(place: StepPlace, findings: StepFindings, options:
   stopwatch.begin('promote');
   await options.settled();
   files.appendMetrics(row);
-  const checkpoint = learnt.updated && gate ? save(place, { metrics, learnt, accounting, gate, options }, loop) : null;
-  if (!checkpoint) await files.durable();
+  const saving = learnt.updated && gate ? save(place, { metrics, learnt, accounting, gate, options }, loop) : null;
+  if (!saving) await files.durable();
   emit('step-finished', { step, stage: stage.name, metrics, times: stopwatch.read(), accounting });
-  return { row, checkpoint };
+  return { row, saving };
 }
 
 interface Save {
@@ -83,11 +92,11 @@ interface Save {
   options: StepOptions;
 }
 
-async function save(place: StepPlace, { metrics, learnt, accounting, gate, options }: Save, loop: Loop): Promise<Checkpoint> {
-  const { stage, model, engine, files, emit } = loop;
-  const { step } = place;
+function save(place: StepPlace, { metrics, learnt, accounting, gate, options }: Save, loop: Loop): Saving {
+  const { stage, model, engine, files } = loop;
   const previous = options.head();
-  const checkpoint = await model.commit(
+  const written = Promise.withResolvers<void>();
+  const checkpoint = model.commit(
     {
       parent: options.parent(),
       step: place.ofModel,
@@ -101,8 +110,27 @@ async function save(place: StepPlace, { metrics, learnt, accounting, gate, optio
       jobId: loop.jobId,
       hashes: { config: loop.configHash, taskset: loop.taskset.hash, reward: loop.scorer.hash },
     },
-    { promote: gate.promote, write: async (directory) => void (await Promise.all([engine.writeState(directory), files.durable()])) },
+    {
+      promote: gate.promote,
+      async write(directory) {
+        await engine.writeState(directory);
+        written.resolve();
+        await files.durable();
+      },
+    },
   );
+  return { written: Promise.race([written.promise, checkpoint]), checkpoint: checkpoint.then((made) => tell(made, { place, metrics, gate, previous }, loop)) };
+}
+
+interface Saved {
+  place: StepPlace;
+  metrics: Metrics;
+  gate: Save['gate'];
+  /** The head before. */
+  previous: string | null;
+}
+
+function tell(checkpoint: Checkpoint, { place: { step }, metrics, gate, previous }: Saved, { emit }: Loop): Checkpoint {
   emit('checkpoint-saved', { step, checkpoint: summarize(checkpoint) });
   if (gate.promote) emit('promoted', { step, checkpoint: checkpoint.id, previous, reason: gate.reason });
   else if (metrics['eval/reward'] !== undefined) emit('promotion-held', { step, checkpoint: checkpoint.id, head: previous, reason: gate.reason });

@@ -43,6 +43,7 @@ export class Session {
   /** The checkpoint that others sample. */
   head: string | null;
   private readonly made = new Map<number, Checkpoint>();
+  private writing: Promise<unknown> = Promise.resolve();
   private saving: Promise<void> = Promise.resolve();
   readonly options: SessionOptions;
 
@@ -112,17 +113,24 @@ export class Session {
   }
 
   /** Keeps what a step left: its row, which is on disk already, and its checkpoint, which is on the way there. */
-  keep({ row, checkpoint }: StepResult): void {
+  keep({ row, saving }: StepResult): void {
     this.rows.push(row);
-    if (!checkpoint) return;
-    this.saving = checkpoint.then(async (saved) => {
+    if (!saving) return;
+    this.writing = saving.written;
+    this.saving = saving.checkpoint.then(async (saved) => {
       this.made.set(row.step, saved);
       this.weights = saved.id;
       if (row.promoted) this.head = saved.id;
       await this.makeRoom();
     });
-    // Whoever needs the checkpoint hears of the failure from `settled`.
+    // Whoever needs the checkpoint hears of a failure when he waits for it.
+    this.writing.catch(() => {});
     this.saving.catch(() => {});
+  }
+
+  /** Until this resolves, the weights must not change: they are still being written. */
+  async written(): Promise<void> {
+    await this.writing;
   }
 
   /** Until this resolves, the last step's checkpoint is neither in the tree nor the head. */

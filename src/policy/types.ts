@@ -185,12 +185,15 @@ export interface EngineInfo {
   parameterShapes: { name: string; shape: number[] }[];
 }
 
-/** The weights in use. One engine owns one worker thread, in which ONNX Runtime runs. */
+/**
+ * The weights in use. One engine owns one worker thread, in which ONNX Runtime runs. Calls are served in the order in which they are made:
+ * what is sampled after an update, answered or not, sees the new weights.
+ */
 export interface Engine extends AsyncDisposable {
   readonly info: EngineInfo;
   readonly sampler: Sampler;
   readonly trainer: Trainer;
-  /** Writes `weights.safetensors` and `optimizer.safetensors` (moments, step) into an existing directory; fsyncs, does not rename. */
+  /** Writes `weights.safetensors` and `optimizer.safetensors` (moments, step) into an existing directory; neither syncs nor renames. */
   writeState(directory: string): Promise<void>;
   /** Reads what `writeState` wrote; sampling and training go on from there. Without `optimizer.safetensors` the moments start at zero. */
   readState(directory: string): Promise<void>;

@@ -110,10 +110,9 @@ export function fakeEngine(): FakeEngine {
     info: { parameters: VOCABULARY, trainableParameters: VOCABULARY, contextLength: 64, vocabularySize: VOCABULARY, parameterShapes: [] },
     sampler: {
       async *sample(requests, { signal, onToken } = {}) {
-        // The last comes first: nothing above may depend on the order in which samples end.
-        for (const request of [...requests].reverse()) {
+        // All with the weights as they are when it is asked. The last comes first: nothing above may depend on the order in which samples end.
+        for (const { request, sample } of requests.map((request) => ({ request, sample: draw(request) })).reverse()) {
           signal?.throwIfAborted();
-          const sample = draw(request);
           sample.outputTokenIds.forEach((token, index) => onToken?.(request.id, token, sample.outputLogprobs[index]!));
           yield sample;
         }

@@ -264,14 +264,15 @@ describe('people at the screen', () => {
     expect((await done.model.checkpoints()).at(-1)).toMatchObject({ id: 'step-000005', parent: 'step-000002' });
   });
 
-  test('a rollback that was asked for survives a resume', async () => {
+  // After a step without an evaluation, the next rollouts are already being drawn when the rollback comes: they are not what a resumed job draws.
+  test.each([['an evaluation', 4], ['a plain step', 3]])('a rollback that was asked for after %s survives a resume', async (_, step) => {
     const stages = [stage({ steps: 6 })];
-    const whole = await run({ stages, prepare: at(4, ({ controls }) => controls.rollbackTo('step-000002')) });
+    const whole = await run({ stages, prepare: at(step, ({ controls }) => controls.rollbackTo('step-000001')) });
     const first = await run({
       stages,
       prepare: (parts) => {
-        at(4, ({ controls }) => controls.rollbackTo('step-000002'))(parts);
-        parts.on((type, step) => type === 'step-started' && step === 5 && parts.panel.controls.stop());
+        at(step, ({ controls }) => controls.rollbackTo('step-000001'))(parts);
+        parts.on((type, seen) => type === 'step-started' && seen === step + 1 && parts.panel.controls.stop());
       },
     });
     const second = await run({ stages, root: first.root, resume: true });
