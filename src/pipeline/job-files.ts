@@ -149,20 +149,24 @@ function lineWriter(path: string) {
     file ??= openToAppend(path);
     writeSync(file, text);
   };
-  // Events and log lines are for readers: when the disk is full they get lost, and what the job needs fails by itself.
+  // Events and log lines are for readers: when the disk is full they get lost. What the job needs is waited for, and fails then.
+  let failure: { error: unknown } | null = null;
   const flushQuietly = () => {
     try {
       flush();
-    } catch {}
+    } catch (error) {
+      failure = { error };
+    }
   };
   return {
     append(line: () => string) {
       if (waiting.length === 0) setImmediate(flushQuietly);
       waiting.push(line);
     },
-    /** Writes what is left; resolves when all is durable. */
+    /** Writes what is left; resolves when all is durable, rejects when a line was lost. */
     async sync() {
-      flush();
+      flushQuietly();
+      if (failure) throw failure.error;
       if (file !== null) await fsyncFile(file);
     },
     close() {
