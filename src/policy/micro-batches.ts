@@ -59,19 +59,35 @@ const cost = (width: number): number => width + width ** 2 / ATTENTION_LENGTH;
 
 /** A sequence joins the row before it if that is cheaper than a row of its own; sorted by their tokens, those that share most are neighbours. */
 function rowsOf(sequences: readonly TrainingSequence[], sharedWidth: number): Row[] {
-  const scored = sequences
-    .map((sequence, index) => ({ sequence, index, positions: actionPositions(sequence) }))
+  const texts = sequences
+    .map((sequence, index) => ({ sequence, index, positions: actionPositions(sequence), text: sequence.tokenIds.slice(0, -1) })) // the last token predicts nothing that is scored
     .filter(({ positions }) => positions.length > 0)
     .toSorted((a, b) => compareTokens(a.sequence.tokenIds, b.sequence.tokenIds) || a.index - b.index);
-  const rows: { tree: TokenTree; scored: Scored[] }[] = [];
-  for (const each of scored) {
-    // The last token predicts nothing that is scored.
-    const text = each.sequence.tokenIds.slice(0, -1);
-    let row = rows.at(-1);
-    if (row === undefined || !isCheaperTogether(row.tree, text, sharedWidth)) rows.push((row = { tree: emptyTree(), scored: [] }));
-    row.scored.push({ ...each, columns: addText(row.tree, text) });
+  /** Rows of texts; those of one chain divide a group among them. */
+  const chains: (typeof texts)[][] = [];
+  let tree = emptyTree();
+  for (const each of texts) {
+    const joins = tree.tokenIds.length > 0 && isCheaperTogether(tree, each.text, sharedWidth);
+    const isAkin = 2 * sharedLength(tree, each.text) >= each.text.length;
+    if (joins) chains.at(-1)!.at(-1)!.push(each);
+    else if (isAkin && chains.length > 0) chains.at(-1)!.push([each]);
+    else chains.push([[each]]);
+    if (!joins) tree = emptyTree();
+    addText(tree, each.text);
   }
-  return rows;
+  return chains.flatMap((chain) => {
+    const equal = inEqualParts(chain.flat(), chain.length).map(rowOf);
+    return equal.every((row) => row.scored.length === 1 || widthOf(row) <= sharedWidth) ? equal : chain.map(rowOf);
+  });
+}
+
+/** A short rest of a group would be padded to the length of the other rows. */
+const inEqualParts = <T>(items: readonly T[], parts: number): T[][] =>
+  Array.from({ length: parts }, (_, part) => items.slice(Math.floor((part * items.length) / parts), Math.floor(((part + 1) * items.length) / parts)));
+
+function rowOf(texts: readonly (Omit<Scored, 'columns'> & { text: readonly number[] })[]): Row {
+  const tree = emptyTree();
+  return { tree, scored: texts.map(({ text, ...each }) => ({ ...each, columns: addText(tree, text) })) };
 }
 
 function isCheaperTogether(tree: TokenTree, text: readonly number[], sharedWidth: number): boolean {

@@ -53,4 +53,10 @@ test('a group costs its prompt once, unless its answers are so long that attenti
   expect(rowsOf(group(40, 5), 1000)).toEqual([40 + 8 * 4]);
   expect(rowsOf(group(40, 5), 0)).toEqual(Array.from({ length: 8 }, () => 44));
   expect(rowsOf(group(10, 600), 10_000)).toHaveLength(8);
+  // Six answers would fit into a row: the other two would be padded to its length.
+  expect(rowsOf(group(256, 129), 10_000)).toEqual([256 + 4 * 128, 256 + 4 * 128]);
+  expect(rowsOf(group(256, 129), 256 + 3 * 128)).toEqual([256 + 2 * 128, 256 + 3 * 128, 256 + 3 * 128]);
+  // Equal parts of texts of unequal length might be too wide.
+  const uneven = [...group(40, 3).slice(0, 4), ...group(40, 21).slice(4)];
+  expect(Math.max(...rowsOf(uneven, 80))).toBeLessThanOrEqual(80);
 });
