@@ -1,6 +1,5 @@
 /** Keeps what jobs of one command share: the store, and an engine that stays open as long as it fits. */
 import { execFile } from 'node:child_process';
-import { randomInt } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir, totalmem } from 'node:os';
@@ -136,7 +135,6 @@ export class Workbench implements AsyncDisposable {
       onEmit: (emit) => (this.voice = emit),
       clock: () => performance.timeOrigin + performance.now(),
       surroundings: await surroundings(io.argv, io.cwd),
-      idSuffix: randomInt(0x10000),
       resumeCommand: resumeCommand(io.argv),
     });
     return { kind: 'ran', ...started };
