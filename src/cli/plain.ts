@@ -1,6 +1,7 @@
 /** A job as lines of plain text, for people without a full screen: one line per step, warnings in words with the fix. */
-import type { EventData, EventType, JobEvent, Metrics } from '../events.ts';
+import type { EventData, EventType, JobEvent, Metrics, RescoredRollout } from '../events.ts';
 import { formatDuration } from '../plot/index.ts';
+import { withinGroups } from '../util/statistics.ts';
 import type { Style } from './io.ts';
 import { count, oneLine } from './text.ts';
 
@@ -135,8 +136,10 @@ function rescoredLines({ step, rollouts, durationMs }: EventData['rescored'], pa
   };
   const changed = groups.filter((group) => group.some(({ before, after }) => before !== after));
   const mean = `${average(rollouts.map(({ before }) => before))} → ${average(rollouts.map(({ after }) => after))}`;
+  const spread = (pick: (rollout: RescoredRollout) => number | null) => number(withinGroups(groups.map((group) => group.map(pick))));
+  const spreads = `±${spread(({ before }) => before)} → ±${spread(({ after }) => after)}`;
   return [
-    `${paint('cyan', 'scored again')} ${count(rollouts.length, 'rollout')} of step ${step} in ${formatDuration(durationMs)}: mean reward ${mean}, ${changed.length} of ${count(groups.length, 'group')} changed`,
+    `${paint('cyan', 'scored again')} ${count(rollouts.length, 'rollout')} of step ${step} in ${formatDuration(durationMs)}: mean reward ${mean}, spread within groups ${spreads}, ${changed.length} of ${count(groups.length, 'group')} changed`,
     ...changed.slice(0, RESCORED_SHOWN).map((group) => {
       const signs = (values: readonly (number | null)[]) => values.map((value) => (value === null ? '?' : value > 0 ? '+' : value < 0 ? '−' : '0')).join('');
       const rewards = `${average(group.map(({ before }) => before))} → ${average(group.map(({ after }) => after))}`;

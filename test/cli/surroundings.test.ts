@@ -53,9 +53,9 @@ describe('the streams', () => {
     await writeTinyProject(folder.cwd, { sft: 1, grpo: 400 });
     const full = openSync('/dev/full', 'w');
     for (const args of [['models', 'list'], ['--help'], ['tiny.yaml', '--json']]) {
-      const { stderr, exitCode } = await folder.start(args, { stdio: ['ignore', full, 'pipe'] });
-      expect({ stderr: String(stderr).split('\n')[0], exitCode }, args.join(' ')).toEqual({ stderr: 'error: the output cannot be written: ENOSPC: no space left on device, write', exitCode: 1 });
-      expect(String(stderr)).not.toMatch(/^ {4}at /m);
+      const { stderr, status } = spawnSync(process.execPath, [binary, ...args], { cwd: folder.cwd, encoding: 'utf8', stdio: ['ignore', full, 'pipe'], env: { ...process.env, CI: '1', NO_COLOR: '1' } });
+      expect({ stderr: stderr.split('\n')[0], status }, args.join(' ')).toEqual({ stderr: 'error: the output cannot be written: ENOSPC: no space left on device, write', status: 1 });
+      expect(stderr).not.toMatch(/^ {4}at /m);
     }
     expect((await folder.run('jobs', 'latest')).stdout).toContain('status      stopped');
   });
