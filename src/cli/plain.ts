@@ -58,9 +58,13 @@ const lines: { readonly [K in EventType]: Line<K> } = {
   'eval-started': nothing,
   'eval-finished': ({ step, metrics, tasks, interval: [low, high], baseline }, state) => {
     const score = metrics['eval/reward'];
-    state.evaluation = number(score);
     const passes = Object.entries(metrics).filter(([name]) => /^eval\/pass@\d+$/.test(name)).map(([name, value]) => `${name.slice(5)} ${number(value)}`);
     const where = baseline ? 'before the first step' : `after step ${step}`;
+    if (score === undefined) {
+      state.evaluation = null;
+      return `eval ${where}  no verdict on any of ${count(tasks, 'held-out task')}`;
+    }
+    state.evaluation = number(score);
     return [`eval ${where}  reward ${number(score)} ${interval(low, high)}`, `accuracy ${number(metrics['eval/accuracy'])}`, ...passes, count(tasks, 'held-out task')].join('  ');
   },
   'checkpoint-saved': nothing,

@@ -77,6 +77,12 @@ describe('the plain log', () => {
     expect(lines).toEqual(['scored again 4 rollouts of step 3 in 12ms: mean reward 0.750 → 0.750, spread within groups ±0.250 → ±0.250, 1 of 2 groups changed', '  a=  reward 0.500 → 0.500  advantages +− → −+']);
   });
 
+  test('claims no interval for a score that nobody gave', () => {
+    const { lines, tell } = log();
+    tell('eval-finished', { step: 0, metrics: { 'eval/error_ratio': 1 }, tasks: 200, interval: [0, 1], baseline: true });
+    expect(lines).toEqual(['eval before the first step  no verdict on any of 200 held-out tasks']);
+  });
+
   test('lets no text of a model move the cursor', () => {
     const { lines, tell } = log();
     tell('warning', { step: null, code: 'x', message: 'a\u001B[2Jb\u0007c\nd', fix: 'e' });
