@@ -1,6 +1,6 @@
 /** The table of commands: parsing, help, completion and the lazy loading of code all come from it. */
 import type { Exit } from './exit-codes.ts';
-import type { Flag, Flags } from './flags.ts';
+import type { Flag, Flags, Value } from './flags.ts';
 import type { Io } from './io.ts';
 
 export interface Invocation {
@@ -14,15 +14,15 @@ export type Handler = (invocation: Invocation) => Promise<Exit>;
 export interface CommandSpec {
   summary: string;
   /** As commander reads them. */
-  args?: readonly { syntax: string; description: string }[];
+  args?: readonly { syntax: string; description: string; value?: Value }[];
   flags: readonly Flag[];
   examples?: readonly string[];
   /** Nothing but the table is loaded before a command is chosen. */
   load: () => Promise<Handler>;
 }
 
-const pipeline = { syntax: '<pipeline>', description: 'a pipeline file (YAML)' };
-const model = { syntax: '<model>', description: 'the slug of a model' };
+const pipeline = { syntax: '<pipeline>', description: 'a pipeline file (YAML)', value: 'pipeline' } as const;
+const model = { syntax: '<model>', description: 'the slug of a model', value: 'model' } as const;
 
 export const commands = {
   run: {
@@ -53,7 +53,7 @@ export const commands = {
   },
   'models fork': {
     summary: 'make a trainable model from a base, a directory, the Hub, or a checkpoint of another model',
-    args: [{ syntax: '<source>', description: 'builtin:…, hub:org/name, ./dir, slug or slug@checkpoint' }],
+    args: [{ syntax: '<source>', description: 'builtin:…, hub:org/name, ./dir, slug or slug@checkpoint', value: 'source' }],
     flags: ['name', 'ifNotExists', 'dryRun', 'json', 'quiet'],
     examples: ['rlrun models fork builtin:arith-tiny --name arith-rl'],
     load: async () => (await import('./commands/models.ts')).fork,
@@ -73,7 +73,7 @@ export const commands = {
   },
   'models diff': {
     summary: 'how far the weights of two checkpoints are apart',
-    args: [model, { syntax: '<from>', description: 'a checkpoint, or "base"' }, { syntax: '[to]', description: 'a checkpoint; the head by default' }],
+    args: [model, { syntax: '<from>', description: 'a checkpoint, or "base"', value: 'checkpoint' }, { syntax: '[to]', description: 'a checkpoint; the head by default', value: 'checkpoint' }],
     flags: ['limit', 'json'],
     load: async () => (await import('./commands/models.ts')).diff,
   },
@@ -92,13 +92,13 @@ export const commands = {
   },
   jobs: {
     summary: 'the jobs so far, or one of them',
-    args: [{ syntax: '[job]', description: 'the id of a job, or "latest"' }],
+    args: [{ syntax: '[job]', description: 'the id of a job, or "latest"', value: 'job' }],
     flags: ['limit', 'json'],
     load: async () => (await import('./commands/jobs.ts')).jobs,
   },
   trace: {
     summary: 'one rollout from prompt to advantage',
-    args: [{ syntax: '<id>', description: 'a rollout (of the latest job), or JOB/ROLLOUT' }],
+    args: [{ syntax: '<id>', description: 'a rollout (of the latest job), or JOB/ROLLOUT', value: 'rollout' }],
     flags: ['json'],
     examples: ['rlrun trace 000012-0003-001'],
     load: async () => (await import('./commands/trace.ts')).trace,
@@ -112,7 +112,7 @@ export const commands = {
   },
   report: {
     summary: 'one self-contained HTML page about one or more jobs',
-    args: [{ syntax: '<jobs...>', description: 'ids of jobs, or "latest"' }],
+    args: [{ syntax: '<jobs...>', description: 'ids of jobs, or "latest"', value: 'job' }],
     flags: ['out', 'tensorboard', 'json'],
     examples: ['rlrun report latest', 'rlrun report JOB-A JOB-B --out compare.html'],
     load: async () => (await import('./commands/report.ts')).report,
@@ -124,15 +124,15 @@ export const commands = {
   },
   init: {
     summary: 'write a commented pipeline to start from',
-    args: [{ syntax: '[file]', description: 'pipeline.yaml by default' }],
+    args: [{ syntax: '[file]', description: 'pipeline.yaml by default', value: 'pipeline' }],
     flags: ['force', 'json', 'quiet'],
     load: async () => (await import('./commands/init.ts')).init,
   },
   completions: {
     summary: 'a completion script for your shell',
-    args: [{ syntax: '<shell>', description: 'bash, zsh or fish' }],
+    args: [{ syntax: '<shell>', description: 'bash, zsh or fish', value: 'shell' }, { syntax: '[words...]', description: 'for the script itself: the words so far, of which the last may be completed' }],
     flags: [],
-    examples: ['rlrun completions bash >> ~/.bashrc'],
+    examples: ['eval "$(rlrun completions bash)"     # in ~/.bashrc; zsh the same, after compinit', 'rlrun completions fish > ~/.config/fish/completions/rlrun.fish'],
     load: async (): Promise<Handler> => (await import('./commands/completions.ts')).completions(commands),
   },
 } as const satisfies Record<string, CommandSpec>;

@@ -1,5 +1,6 @@
 /** The outside world of a command: people read stderr, programs read stdout. */
 import { styleText } from 'node:util';
+import { exitCodes } from './exit-codes.ts';
 
 export type Style = Parameters<typeof styleText>[0];
 
@@ -25,13 +26,24 @@ export interface Io {
 
 export const JSON_VERSION = 1;
 
-export function createIo(process: NodeJS.Process, { quiet = false } = {}): Io & { abort: AbortController } {
+/** The process's own streams, and whether its output got where it should. */
+export interface ProcessIo extends Io {
+  abort: AbortController;
+  readonly lostOutput: boolean;
+}
+
+export function createIo(process: NodeJS.Process, { quiet = false } = {}): ProcessIo {
   const abort = new AbortController();
   const { stdout, stderr } = process;
-  // `rlrun … --json | head -1` is a request to stop, not an error.
+  let lostOutput = false;
   for (const stream of [stdout, stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
+      // `rlrun … --json | head -1` is a request to stop, not an error. A full disk under `rlrun … > file` is one, and it ends the work as well.
+      if (error.code !== 'EPIPE' && !lostOutput) {
+        lostOutput = true;
+        process.exitCode = exitCodes.failure.code;
+        if (stream === stdout) write(stderr, `error: the output cannot be written: ${error.message}`);
+      }
       abort.abort(new DOMException('Nobody reads the output any more.', 'AbortError'));
     });
   }
@@ -40,6 +52,9 @@ export function createIo(process: NodeJS.Process, { quiet = false } = {}): Io & 
   };
   return {
     abort,
+    get lostOutput() {
+      return lostOutput;
+    },
     stdout,
     stderr,
     stdin: process.stdin,

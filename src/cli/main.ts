@@ -11,7 +11,8 @@ import { parse } from './program.ts';
 export async function runFromProcess(): Promise<void> {
   const argv = process.argv.slice(2);
   const io = createIo(process, { quiet: argv.includes('--quiet') || argv.includes('-q') });
-  process.exitCode = await main(argv, io);
+  const code = await main(argv, io);
+  process.exitCode = code === exitCodes.ok.code && io.lostOutput ? exitCodes.failure.code : code;
 }
 
 export async function main(argv: readonly string[], io: Io): Promise<number> {

@@ -1,6 +1,7 @@
 /** A job as lines of plain text, for people without a full screen: one line per step, warnings in words with the fix. */
-import type { EventData, EventType, JobEvent, Metrics } from '../events.ts';
+import type { EventData, EventType, JobEvent, Metrics, RescoredRollout } from '../events.ts';
 import { formatDuration } from '../plot/index.ts';
+import { withinGroups } from '../util/statistics.ts';
 import type { Style } from './io.ts';
 import { count, oneLine } from './text.ts';
 
@@ -57,9 +58,13 @@ const lines: { readonly [K in EventType]: Line<K> } = {
   'eval-started': nothing,
   'eval-finished': ({ step, metrics, tasks, interval: [low, high], baseline }, state) => {
     const score = metrics['eval/reward'];
-    state.evaluation = number(score);
     const passes = Object.entries(metrics).filter(([name]) => /^eval\/pass@\d+$/.test(name)).map(([name, value]) => `${name.slice(5)} ${number(value)}`);
     const where = baseline ? 'before the first step' : `after step ${step}`;
+    if (score === undefined) {
+      state.evaluation = null;
+      return `eval ${where}  no verdict on any of ${count(tasks, 'held-out task')}`;
+    }
+    state.evaluation = number(score);
     return [`eval ${where}  reward ${number(score)} ${interval(low, high)}`, `accuracy ${number(metrics['eval/accuracy'])}`, ...passes, count(tasks, 'held-out task')].join('  ');
   },
   'checkpoint-saved': nothing,
@@ -135,8 +140,10 @@ function rescoredLines({ step, rollouts, durationMs }: EventData['rescored'], pa
   };
   const changed = groups.filter((group) => group.some(({ before, after }) => before !== after));
   const mean = `${average(rollouts.map(({ before }) => before))} → ${average(rollouts.map(({ after }) => after))}`;
+  const spread = (pick: (rollout: RescoredRollout) => number | null) => number(withinGroups(groups.map((group) => group.map(pick))));
+  const spreads = `±${spread(({ before }) => before)} → ±${spread(({ after }) => after)}`;
   return [
-    `${paint('cyan', 'scored again')} ${count(rollouts.length, 'rollout')} of step ${step} in ${formatDuration(durationMs)}: mean reward ${mean}, ${changed.length} of ${count(groups.length, 'group')} changed`,
+    `${paint('cyan', 'scored again')} ${count(rollouts.length, 'rollout')} of step ${step} in ${formatDuration(durationMs)}: mean reward ${mean}, spread within groups ${spreads}, ${changed.length} of ${count(groups.length, 'group')} changed`,
     ...changed.slice(0, RESCORED_SHOWN).map((group) => {
       const signs = (values: readonly (number | null)[]) => values.map((value) => (value === null ? '?' : value > 0 ? '+' : value < 0 ? '−' : '0')).join('');
       const rewards = `${average(group.map(({ before }) => before))} → ${average(group.map(({ after }) => after))}`;

@@ -1,6 +1,5 @@
 /** Keeps what jobs of one command share: the store, and an engine that stays open as long as it fits. */
 import { execFile } from 'node:child_process';
-import { randomInt } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir, totalmem } from 'node:os';
@@ -28,6 +27,7 @@ import { readMaterials, setsOf, tellDiagnostics } from './commands/load.ts';
 import { CommandError, type Exit } from './exit-codes.ts';
 import { packageVersion, rootOf } from './paths.ts';
 import { storeOf } from './store.ts';
+import { quoted } from './text.ts';
 
 /** A pipeline that is ready to run. */
 export interface Prepared {
@@ -136,7 +136,6 @@ export class Workbench implements AsyncDisposable {
       onEmit: (emit) => (this.voice = emit),
       clock: () => performance.timeOrigin + performance.now(),
       surroundings: await surroundings(io.argv, io.cwd),
-      idSuffix: randomInt(0x10000),
       resumeCommand: resumeCommand(io.argv),
     });
     return { kind: 'ran', ...started };
@@ -146,15 +145,15 @@ export class Workbench implements AsyncDisposable {
   async interruptedJob({ pipeline, materials }: Prepared): Promise<StoredJob> {
     const file = this.invocation.args[0]!;
     const last = (await listJobs(this.root)).find((job) => job.file === pipeline.file && job.model === pipeline.model.name);
-    if (!last) throw new CommandError('notFound', `No job of ${file} has run here, so there is none to resume.`, `Begin one: rlrun ${file}`);
-    if (last.status === 'completed') throw new CommandError('notFound', `The last job of ${file} (${last.id}) is complete; there is nothing to resume.`, `Begin another one, which goes on from the head: rlrun ${file}`);
+    if (!last) throw new CommandError('notFound', `No job of ${file} has run here, so there is none to resume.`, `Begin one: rlrun ${quoted(file)}`);
+    if (last.status === 'completed') throw new CommandError('notFound', `The last job of ${file} (${last.id}) is complete; there is nothing to resume.`, `Begin another one, which goes on from the head: rlrun ${quoted(file)}`);
     if (last.status === 'running') throw new CommandError('conflict', `Job ${last.id} is still running (process ${last.pid}).`, 'Stop it first.');
     const differing = (['config', 'taskset', 'reward'] as const).filter((part) => last.hashes[part] !== materials.hashes[part]);
     if (differing.length > 0) {
       const before = JSON.parse(await readFile(`${last.directory}/resolved.json`, 'utf8')) as ResolvedPipeline;
       const changes = diffPipelines(before, pipeline).map(({ path, before: old, after }) => `${path} ${old ?? '–'} → ${after ?? '–'}`);
       const what = changes.length > 0 ? changes.join(', ') : `its ${differing.map((part) => (part === 'config' ? 'loss' : part)).join(' and ')}`;
-      throw new CommandError('conflict', `The pipeline has changed since job ${last.id} began: ${what}.`, `Take the change back, or begin a new job, which goes on from the head: rlrun ${file}`);
+      throw new CommandError('conflict', `The pipeline has changed since job ${last.id} began: ${what}.`, `Take the change back, or begin a new job, which goes on from the head: rlrun ${quoted(file)}`);
     }
     return last;
   }
@@ -193,8 +192,7 @@ export function exitOfDiagnostics({ diagnostics, files }: LoadResult): Exit {
 /** The same command with `--resume`: the overrides of the interrupted job have to be given again. */
 export function resumeCommand(argv: readonly string[]): string {
   const words = argv.filter((word) => word !== '--resume' && word !== '--watch' && word !== '-w');
-  const quoted = words.map((word) => (/^[\w./:=@,+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`));
-  return ['rlrun', ...quoted, '--resume'].join(' ');
+  return ['rlrun', ...words.map(quoted), '--resume'].join(' ');
 }
 
 const runFile = promisify(execFile);

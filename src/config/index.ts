@@ -8,3 +8,4 @@ export { lossPresets, type Preset } from './loss-presets.ts';
 export type * from './types.ts';
 export { diffPipelines, hashPipeline, listSettings } from './compare.ts';
 export { describeOrigin, printResolved } from './resolved.ts';
+export { keyPlaces } from './schema.ts';

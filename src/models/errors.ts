@@ -25,8 +25,9 @@ export function fileError(error: unknown, path: string): Error {
     case undefined:
       return error instanceof Error ? error : new Error(String(error));
     case 'ENOENT':
-    case 'ENOTDIR':
       return new ModelError('not_found', `${path} does not exist`, { fix: 'Check the path.', cause: error });
+    case 'ENOTDIR':
+      return new ModelError('conflict', `${path} cannot be a path: a part of it is a file and no folder`, { fix: 'Move that file away, or name another path; RLRUN_HOME says where models and jobs are kept.', cause: error });
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':

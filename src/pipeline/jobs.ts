@@ -1,8 +1,8 @@
 /** The jobs of a project: `.rlrun/jobs`. */
-import { readFile, readdir } from 'node:fs/promises';
+import { mkdir, readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
-import { type JobMeta, openJobFiles } from './job-files.ts';
+import { type JobMeta, jobId, openJobFiles } from './job-files.ts';
 import type { MetricsRow, Rollout } from '../events.ts';
 
 export const jobsDirectory = (root: string): string => join(root, 'jobs');
@@ -13,11 +13,35 @@ export interface StoredJob extends Omit<JobMeta, 'status'> {
   directory: string;
 }
 
+/** Jobs that began in the same millisecond are told apart by their ids, as long as these begin alike. */
+const newestFirst = (a: StoredJob, b: StoredJob): number => compareText(b.startedAt, a.startedAt) || compareText(b.id, a.id);
+
+const compareText = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
+
+const PARTS_OF_A_SECOND = 0x10000;
+
+/**
+ * A new id and its directory. The last four digits say when within its second the job began, so that ids sort by time; of two that began at
+ * once, the one that came to its directory second takes the next number.
+ */
+export async function claimJobId(root: string, name: string, time: number): Promise<string> {
+  await mkdir(jobsDirectory(root), { recursive: true });
+  for (let turn = 0; ; turn++) {
+    const id = jobId(name, time, Math.floor(((time % 1000) / 1000) * PARTS_OF_A_SECOND) + turn);
+    try {
+      await mkdir(join(jobsDirectory(root), id));
+      return id;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || turn > PARTS_OF_A_SECOND) throw error;
+    }
+  }
+}
+
 /** Newest first; directories that hold no readable job are passed over. */
 export async function listJobs(root: string): Promise<StoredJob[]> {
   const names = await readdir(jobsDirectory(root), { withFileTypes: true }).catch(() => []);
   const found = await Promise.all(names.filter((entry) => entry.isDirectory()).map((entry) => readJob(root, entry.name)));
-  return found.filter((job) => job !== null).sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
+  return found.filter((job) => job !== null).sort(newestFirst);
 }
 
 async function readJob(root: string, id: string): Promise<StoredJob | null> {

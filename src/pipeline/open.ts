@@ -37,6 +37,12 @@ export async function openModel({ store, pipeline, signal }: OpenModelOptions): 
   const { created } = await store.fork({ source: fork, slug: name, train: method, ifNotExists: true, ...(signal ? { signal } : {}) });
   const model = await store.model(name);
   const { engine, tokenizer } = await openWeights(engineOptions(pipeline, model));
+  const chatting = pipeline.stages.find(({ agent }) => agent.kind === 'chat');
+  if (chatting && !tokenizer.applyChatTemplate) {
+    await engine.close();
+    const { ModelError } = await import('../models/index.ts');
+    throw new ModelError('usage', `${fork} has no chat template, which agent: { kind: chat } needs`, { fix: 'Write agent: { kind: completion }, or fork a model that was made for chat.' });
+  }
   return { model, engine, tokenizer, created, [Symbol.asyncDispose]: () => engine.close() };
 }
 

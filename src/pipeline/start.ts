@@ -5,9 +5,9 @@ import type { ResolvedPipeline, StageSettings } from '../config/types.ts';
 import type { Emit, JobEvent } from '../events.ts';
 import type { Engine, Tokenizer } from '../policy/types.ts';
 import type { ControlPanel } from './controls.ts';
-import { type JobFiles, type JobMeta, jobId, openJobFiles } from './job-files.ts';
+import { type JobFiles, type JobMeta, openJobFiles } from './job-files.ts';
 import { type JobResult, runJob, totalSteps } from './job.ts';
-import { type StoredJob, jobsDirectory, markLatest } from './jobs.ts';
+import { type StoredJob, claimJobId, jobsDirectory, markLatest } from './jobs.ts';
 import type { Clock, ModelLine } from './loop.ts';
 import type { Materials } from './materials.ts';
 import { Session, type SessionOptions } from './session.ts';
@@ -33,8 +33,6 @@ export interface StartOptions {
   panel: ControlPanel;
   clock: Clock;
   surroundings: Surroundings;
-  /** 16 random bits, so that two jobs of one second differ. */
-  idSuffix: number;
   resume: StoredJob | null;
   /** The job before this one, in watch mode. */
   parentJob: string | null;
@@ -50,10 +48,11 @@ export interface StartedJob {
 /** Runs a job to its end. */
 export async function startJob(options: StartOptions): Promise<StartedJob> {
   const { root, pipeline, materials, engine, model, clock, panel, resume } = options;
-  const id = resume?.id ?? jobId(pipeline.name, clock(), options.idSuffix);
+  const began = clock();
+  const id = resume?.id ?? (await claimJobId(root, pipeline.name, began));
   const directory = join(jobsDirectory(root), id);
   const files = openJobFiles(directory, { create: true });
-  const meta = resume ? { ...(await files.readMeta()), pid: options.surroundings.pid } : await describeJob(id, options);
+  const meta = resume ? { ...(await files.readMeta()), pid: options.surroundings.pid } : await describeJob({ id, began }, options);
   await files.writeMeta({ ...meta, status: 'running', reason: null, endedAt: null });
   if (!resume) {
     await files.writeText('pipeline.yaml', options.source);
@@ -92,8 +91,8 @@ export async function startJob(options: StartOptions): Promise<StartedJob> {
 const agentOf = ({ agent }: StageSettings, { tokenizer, engine }: StartOptions) =>
   createAgent({ settings: agent, tokenizer, contextLength: engine.info.contextLength });
 
-async function describeJob(id: string, options: StartOptions): Promise<JobMeta> {
-  const { pipeline, materials, model, clock, surroundings, parentJob } = options;
+async function describeJob({ id, began }: { id: string; began: number }, options: StartOptions): Promise<JobMeta> {
+  const { pipeline, materials, model, surroundings, parentJob } = options;
   const head = await model.head();
   return {
     id,
@@ -106,7 +105,7 @@ async function describeJob(id: string, options: StartOptions): Promise<JobMeta> 
     device: pipeline.model.device,
     parent: parentJob,
     hashes: materials.hashes,
-    startedAt: new Date(clock()).toISOString(),
+    startedAt: new Date(began).toISOString(),
     endedAt: null,
     status: 'running',
     reason: null,

@@ -13,6 +13,10 @@ export function standardDeviation(values: readonly number[], ddof: 0 | 1 = 0): n
   return Math.sqrt(sum(values.map((value) => (value - center) ** 2)) / (values.length - ddof));
 }
 
+/** The mean over groups of what spreads the values within one; NaN of nothing. Groups of missing values do not count. */
+export const withinGroups = (groups: readonly (readonly (number | null)[])[]): number =>
+  mean(groups.map((group) => group.filter((value) => value !== null)).filter((group) => group.length > 0).map((group) => standardDeviation(group)));
+
 export type Interval = [low: number, high: number];
 
 /**

@@ -65,6 +65,9 @@ Trace ID         Status     Reward  Prompt  Completion or error
   test('ids that name no job, or several, are told apart', async () => {
     await using folder = await project();
     expect(await folder.run('jobs', 'nothing')).toEqual({ stdout: '', exitCode: 3, stderr: 'error: There is no job "nothing" here.\n  rlrun jobs lists them.\n' });
+    for (const [wrong, meant] of [['lastest', 'latest'], ['sums-20261125-100000-0020', 'sums-20261125-100000-0002']]) {
+      expect(await folder.run('jobs', wrong!)).toEqual({ stdout: '', exitCode: 3, stderr: `error: There is no job "${wrong}" here.\n  Did you mean "${meant}"? rlrun jobs lists them.\n` });
+    }
     const ambiguous = 'error: 3 jobs begin with "sums": sums-20261125-110000-0003, sums-20261125-100000-0002, sums-20261125-090000-0001.\n  Type more of the id.\n';
     for (const command of [['jobs', 'sums'], ['report', 'sums'], ['trace', 'sums/000002-0000-000']]) expect(await folder.run(...command)).toEqual({ stdout: '', exitCode: 2, stderr: ambiguous });
     await using empty = await workspace();

@@ -74,7 +74,13 @@ describe('the plain log', () => {
     const { lines, tell } = log();
     const rollout = (groupId: string, before: number, after: number, mean: [number, number]) => ({ rolloutId: '', taskId: 't', groupId, prompt: `${groupId}=`, completion: '', before, after, advantageBefore: before - mean[0], advantageAfter: after - mean[1] });
     tell('rescored', { step: 3, file: 'r.ts', durationMs: 12, rollouts: [rollout('a', 1, 0, [0.5, 0.5]), rollout('a', 0, 1, [0.5, 0.5]), rollout('b', 1, 1, [1, 1]), rollout('b', 1, 1, [1, 1])] });
-    expect(lines).toEqual(['scored again 4 rollouts of step 3 in 12ms: mean reward 0.750 → 0.750, 1 of 2 groups changed', '  a=  reward 0.500 → 0.500  advantages +− → −+']);
+    expect(lines).toEqual(['scored again 4 rollouts of step 3 in 12ms: mean reward 0.750 → 0.750, spread within groups ±0.250 → ±0.250, 1 of 2 groups changed', '  a=  reward 0.500 → 0.500  advantages +− → −+']);
+  });
+
+  test('claims no interval for a score that nobody gave', () => {
+    const { lines, tell } = log();
+    tell('eval-finished', { step: 0, metrics: { 'eval/error_ratio': 1 }, tasks: 200, interval: [0, 1], baseline: true });
+    expect(lines).toEqual(['eval before the first step  no verdict on any of 200 held-out tasks']);
   });
 
   test('lets no text of a model move the cursor', () => {

@@ -426,6 +426,20 @@ note: the file is named here
   });
 });
 
+test('a model without a chat template cannot chat, and that is said before the job begins', async () => {
+  await using folder = await workspace();
+  const text = await writeTinyProject(folder.cwd);
+  await writeFile(join(folder.cwd, 'tiny.yaml'), text.replace('kind: completion', 'kind: chat'));
+  for (const args of [['tiny.yaml'], ['eval', 'tiny.yaml'], ['tiny.yaml', '--dry-run']]) {
+    expect(await folder.run(...args), args.join(' ')).toMatchObject({
+      stdout: '',
+      exitCode: 2,
+      stderr: expect.stringMatching(/error: .*tiny has no chat template, which agent: \{ kind: chat \} needs\n {2}Write agent: \{ kind: completion \}, or fork a model that was made for chat\.\n$/),
+    });
+  }
+  expect((await folder.run('jobs')).stderr).toContain('No jobs here yet');
+});
+
 test('an export stage leaves a model that can be forked; `models export` the same', async () => {
   await using folder = await workspace();
   const text = await writeTinyProject(folder.cwd, { sft: 2, grpo: 1 });

@@ -53,6 +53,9 @@ describe('each attack costs its own rollout', () => {
     ['is killed', 'process.kill(process.pid, "SIGKILL");', 'exit', /ended by SIGKILL/],
     ['fills memory', 'const hoard = []; setInterval(() => hoard.push(Buffer.alloc(3e7, 1)), 5);', 'memory', /used more than 256 MB of memory/],
     ['writes a line without end', 'setInterval(() => process.stdout.write("x".repeat(65536)), 0);', 'protocol', /wrote a line of more than 1048576 bytes/],
+    ['writes half a line and hangs', 'process.stdout.write(\'{"id":\' + id + \',"resu\');', 'timeout', /gave no answer within 1\.5 s/, { scoreTimeoutMs: 1500 }],
+    ['writes half a line and exits', 'process.stdout.write(\'{"id":\' + id + \',"resu\', () => process.exit(0));', 'exit', /ended with exit code 0/],
+    ['floods stderr and hangs', 'setInterval(() => process.stderr.write("x".repeat(65536)), 0);', 'timeout', /gave no answer within 1\.5 s/, { scoreTimeoutMs: 1500 }],
     ['answers another call', 'reply({ id: 99, result: 1 });', 'protocol', /answered call 99/],
     ['answers without an id', 'reply({ reward: 1 });', 'protocol', /something that is no reply: \{"reward":1\}/],
     ['reports an error', 'reply({ id, error: { message: "the compiler is missing" } });', 'exception', /^the compiler is missing$/],
@@ -66,6 +69,30 @@ describe('each attack costs its own rollout', () => {
     for (const verdict of verdicts) expect(verdict, JSON.stringify(verdict)).toMatchObject({ ok: true, value: 1 });
     expect(attacked).toMatchObject({ ok: false, failure: { type, message: expect.stringMatching(says) } });
   });
+});
+
+test('a program that prints a great deal on stderr, and its answer in pieces, is only slow', async () => {
+  await using environment = await program(`
+    const text = JSON.stringify({ id, result: 0.5 }) + "\\n";
+    let left = 300;
+    const spew = () => (left-- > 0 ? process.stderr.write("x".repeat(65536), spew) : pieces(0));
+    const pieces = (at) => { process.stdout.write(text.slice(at, at + 3)); if (at + 3 < text.length) setTimeout(() => pieces(at + 3), 5); };
+    spew();
+    return;`);
+  expect(await environment.grade(task, 'attack')).toEqual({ ok: true, value: 0.5 });
+  expect(await environment.grade(task, 'yes')).toMatchObject({ ok: true, value: 1 });
+});
+
+test('a leak is paid for by the call in which it runs over; a fresh program takes the next one', async () => {
+  const leak = '(globalThis.hoard ??= []).push(Buffer.alloc(6e7, 1)); return setTimeout(() => reply({ id, result: hoard.length / 100 }), 300);';
+  await using environment = await program(leak, { concurrency: 1 });
+  const verdicts = [];
+  for (let call = 0; call < 8; call++) verdicts.push(await environment.grade(task, 'attack'));
+  const counts = verdicts.map((verdict) => (verdict.ok ? Math.round(verdict.value * 100) : null));
+  expect(counts.slice(0, 2)).toEqual([1, 2]);
+  const first = counts.indexOf(null);
+  expect(verdicts[first], JSON.stringify(verdicts)).toMatchObject({ ok: false, failure: { type: 'memory', message: expect.stringMatching(/used more than 256 MB of memory/) } });
+  expect(counts.slice(first, first + 2)).toEqual([null, 1]);
 });
 
 test.each([

@@ -4,6 +4,7 @@ import { dirname, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Handler } from '../commands.ts';
 import { CommandError } from '../exit-codes.ts';
+import { quoted } from '../text.ts';
 
 const schemaFile = fileURLToPath(new URL('../../../schemas/pipeline.schema.json', import.meta.url));
 
@@ -59,6 +60,6 @@ export const init: Handler = async ({ args: [file = 'pipeline.yaml'], flags, io 
   await handle.writeFile(template(schema.startsWith('.') ? schema : `./${schema}`));
   await handle.close();
   if (flags.json) io.json({ type: 'pipeline-written', file: path });
-  io.say(`wrote ${file}; run it with: rlrun ${file}`);
+  io.say(`wrote ${file}; run it with: rlrun ${quoted(file)}`);
   return 'ok';
 };

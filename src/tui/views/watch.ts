@@ -1,5 +1,6 @@
 import type { Change, EventData, RescoredRollout } from '../../events.ts';
 import { formatDuration, formatNumber, formatSigned } from '../../plot/index.ts';
+import { withinGroups } from '../../util/statistics.ts';
 import { clean, fitBlock, heading, span, spread, type Line, type Size, type Span } from '../line.ts';
 import type { Model } from '../model.ts';
 import { rewardTone } from '../panels/strips.ts';
@@ -11,14 +12,14 @@ const kindWords: { readonly [K in EventData['watch-changed']['kind']]: [text: st
   config: ['the pipeline changed', 'accent'],
   taskset: ['the tasks changed', 'accent'],
   reward: ['the reward changed', 'accent'],
-  invalid: ['not valid: the job goes on as it was', 'bad'],
+  invalid: ['not valid', 'bad'],
 };
 
 /** The edit, what it does to rollouts that are there already, and what the loop does about it. */
 export function watch(model: Model, { width, height }: Size): Line[] {
   const { state, ui, theme } = model;
   const { last, rescored, decision, on, files } = state.watch;
-  const title = [span('watch', 'plain', { bold: true }), on ? span(` ${files.length} files`, 'ok') : span(' off', 'muted'), span(on ? '' : '  w switches it on', 'muted')];
+  const title = [span('watch', 'plain', { bold: true }), on ? span(` ${files.length} ${files.length === 1 ? 'file' : 'files'}`, 'ok') : span(' off', 'muted'), span(on ? '' : '  w switches it on', 'muted')];
   const lines: Line[] = [heading(title, width, theme)];
   if (!last) {
     for (const file of files.slice(0, height - 4)) lines.push([span(`  ${clean(file, theme)}`)]);
@@ -26,7 +27,7 @@ export function watch(model: Model, { width, height }: Size): Line[] {
     return fitBlock(lines, { width, height }, theme.glyph.ellipsis);
   }
   const [words, tone] = kindWords[last.kind];
-  lines.push([span(` ${clean(last.file, theme)}`, 'plain', { bold: true }), span(`  ${words}`, tone)]);
+  lines.push([span(` ${clean(last.file, theme)}`, 'plain', { bold: true }), span(`  ${words}${last.kind === 'invalid' ? `: ${state.result ? 'its repair is waited for' : 'the job goes on as it was'}` : ''}`, tone)]);
   if (last.message) lines.push(...last.message.split('\n').slice(0, 6).map((text): Line => [span(`   ${clean(text, theme)}`, last.kind === 'invalid' ? 'bad' : 'muted')]));
   lines.push(...last.changes.slice(0, Math.max(2, Math.floor(height / 4))).map((change) => changeLine(change, theme)));
   if (decision) lines.push([span(` ${theme.glyph.arrow} ${decision.action}`, 'warn', { bold: true }), span(`  ${clean(decision.reason, theme)}`)]);
@@ -52,6 +53,8 @@ function rescoredLines({ state, theme }: Model, { rollouts, step, durationMs }: 
     const values = rollouts.flatMap((rollout) => pick(rollout) ?? []);
     return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
   };
+  const groups = [...Map.groupBy(rollouts, (rollout) => rollout.groupId).values()];
+  const spreadOf = (pick: (rollout: RescoredRollout) => number | null): number => withinGroups(groups.map((group) => group.map(pick)));
   const flipped = rollouts.filter(({ advantageBefore: a, advantageAfter: b }) => a !== null && b !== null && a * b < 0).length;
   const title = [
     span('scored again', 'plain', { bold: true }),
@@ -60,6 +63,7 @@ function rescoredLines({ state, theme }: Model, { rollouts, step, durationMs }: 
   const summary: Line = [
     span(` ${moved.length} changed`, moved.length > 0 ? 'warn' : 'muted', { bold: true }),
     span(`  mean ${formatNumber(mean((rollout) => rollout.before))} ${glyph.arrow} ${formatNumber(mean((rollout) => rollout.after))}`),
+    span(`  spread ${formatNumber(spreadOf((rollout) => rollout.before))} ${glyph.arrow} ${formatNumber(spreadOf((rollout) => rollout.after))}`),
     span(`  ${flipped} advantages change sign`, flipped > 0 ? 'warn' : 'muted'),
   ];
   // The largest change first: that is what the edit is about.

@@ -1,36 +1,36 @@
 # rlrun completion for bash
 _rlrun() {
-  local current="${COMP_WORDS[COMP_CWORD]}" command="${COMP_WORDS[1]}" flags=""
+  local rest="${COMP_LINE:0:COMP_POINT}" word skip line file i start
+  local -a words=()
+  for ((i = 0; i <= COMP_CWORD; i++)); do
+    start="${rest%%[![:space:]]*}"
+    rest="${rest#"$start"}"
+    word="${COMP_WORDS[i]}"
+    if ((i == COMP_CWORD)); then word="$rest"; fi
+    rest="${rest#"$word"}"
+    if [[ -z $start && i -gt 0 ]]; then words[${#words[@]}-1]+="$word"; else words+=("$word"); fi
+  done
+  word="${words[${#words[@]}-1]}"
+  skip="${COMP_WORDBREAKS//[^:=]/}"
+  if [[ -n $skip ]]; then skip="${word%"${word##*[$skip]}"}"; fi
+  # Of these three, the @ belongs to what is replaced.
+  if [[ $COMP_WORDBREAKS == *@* && "${word#"$skip"}" == *@* ]]; then skip="${word%@*}"; fi
   COMPREPLY=()
-  if [[ $COMP_CWORD -eq 1 ]]; then
-    COMPREPLY=($(compgen -W "run check eval models jobs trace sample report losses init completions" -- "$current") $(compgen -f -X '!*.y?(a)ml' -- "$current") $(compgen -d -S / -- "$current"))
-    return
-  fi
-  case "$command" in
-    models)
-      if [[ $COMP_CWORD -eq 2 ]]; then COMPREPLY=($(compgen -W "list fork checkpoints head diff export prune" -- "$current")); return; fi
-      command="models ${COMP_WORDS[2]}" ;;
-  esac
-  case "$command" in
-    "run") flags="--set --resume --watch --from --device --threads --seed --dry-run --no-tui --json --quiet" ;;
-    "check") flags="--set --resolved --json --quiet" ;;
-    "eval") flags="--set --checkpoint --split --tasks --samples --device --threads --seed --json --quiet" ;;
-    "models list") flags="--json --quiet" ;;
-    "models fork") flags="--name --if-not-exists --dry-run --json --quiet" ;;
-    "models checkpoints") flags="--json --quiet" ;;
-    "models head") flags="--set --dry-run --json" ;;
-    "models diff") flags="--limit --json" ;;
-    "models export") flags="--out --checkpoint --format --dtype --force --json" ;;
-    "models prune") flags="--keep --dry-run --json" ;;
-    "jobs") flags="--limit --json" ;;
-    "trace") flags="--json" ;;
-    "sample") flags="--checkpoint --temperature --max-tokens --seed --device --threads --json" ;;
-    "report") flags="--out --tensorboard --json" ;;
-    "losses") flags="--json" ;;
-    "init") flags="--force --json --quiet" ;;
-    "completions") flags="" ;;
-    *) flags="--set --resume --watch --from --device --threads --seed --dry-run --no-tui --json --quiet" ;;
-  esac
-  if [[ $current == -* ]]; then COMPREPLY=($(compgen -W "$flags --help" -- "$current")); else COMPREPLY=($(compgen -f -- "$current")); fi
+  while IFS= read -r line; do
+    case "$line" in
+      :more) compopt -o nospace 2>/dev/null ;;
+      :*)
+        # Quoting and slashes are for files; a command must not become the folder of its name.
+        word="${word//\\/}"
+        if [[ ${#COMPREPLY[@]} -eq 0 ]]; then compopt -o filenames 2>/dev/null; fi
+        while IFS= read -r file; do COMPREPLY+=("${file#"$skip"}"); done < <(
+          case "$line" in
+            :files) compgen -f -- "$word" ;;
+            :folders) compgen -d -- "$word" ;;
+            :pipelines) shopt -s extglob; compgen -f -X '!*.y?(a)ml' -- "$word"; compgen -d -- "$word" ;;
+          esac) ;;
+      *) line="${line%%$'\t'*}"; COMPREPLY+=("${line#"$skip"}") ;;
+    esac
+  done < <("${words[0]}" completions bash -- "${words[@]:1}" 2>/dev/null)
 }
-complete -o filenames -F _rlrun rlrun
+complete -F _rlrun rlrun

@@ -1,78 +1,20 @@
 # rlrun completion for fish
-complete -c rlrun -n __fish_use_subcommand -a run -d 'run a pipeline; `rlrun PIPELINE` is short for it'
-complete -c rlrun -n __fish_use_subcommand -a check -d 'prove a pipeline without running it: the file, its tasks, its rewards'
-complete -c rlrun -n __fish_use_subcommand -a eval -d 'measure a pipeline\'s model on the held-out tasks'
-complete -c rlrun -n __fish_use_subcommand -a models -d 'list, fork, checkpoints, head, diff, export, prune'
-complete -c rlrun -n __fish_use_subcommand -a jobs -d 'the jobs so far, or one of them'
-complete -c rlrun -n __fish_use_subcommand -a trace -d 'one rollout from prompt to advantage'
-complete -c rlrun -n __fish_use_subcommand -a sample -d 'let a model answer, token by token'
-complete -c rlrun -n __fish_use_subcommand -a report -d 'one self-contained HTML page about one or more jobs'
-complete -c rlrun -n __fish_use_subcommand -a losses -d 'the losses, and what each name stands for'
-complete -c rlrun -n __fish_use_subcommand -a init -d 'write a commented pipeline to start from'
-complete -c rlrun -n __fish_use_subcommand -a completions -d 'a completion script for your shell'
-complete -c rlrun -f -n '__fish_seen_subcommand_from models; and not __fish_seen_subcommand_from list fork checkpoints head diff export prune' -a 'list fork checkpoints head diff export prune'
-complete -c rlrun -n '__fish_seen_subcommand_from run' -l set -d 'override a value of the pipeline; may be repeated'
-complete -c rlrun -n '__fish_seen_subcommand_from run' -l resume -d 'go on with the last interrupted job of this pipeline, as if it had not been interrupted'
-complete -c rlrun -n '__fish_seen_subcommand_from run' -s w -l watch -d 'stay, and run again when a file of the pipeline changes'
-complete -c rlrun -n '__fish_seen_subcommand_from run' -l from -d 'begin at this checkpoint of the model, or at "base", instead of at its head'
-complete -c rlrun -n '__fish_seen_subcommand_from run' -l device -x -a 'cpu webgpu cuda' -d 'where to compute: short for --set model.device=…'
-complete -c rlrun -n '__fish_seen_subcommand_from run' -l threads -d 'threads to compute with: short for --set model.threads=…'
-complete -c rlrun -n '__fish_seen_subcommand_from run' -l seed -d 'short for --set seed=…'
-complete -c rlrun -n '__fish_seen_subcommand_from run' -l dry-run -d 'say what would happen, change nothing'
-complete -c rlrun -n '__fish_seen_subcommand_from run' -l no-tui -d 'lines instead of the full screen'
-complete -c rlrun -n '__fish_seen_subcommand_from run' -l json -d 'lines of JSON on stdout, for programs'
-complete -c rlrun -n '__fish_seen_subcommand_from run' -s q -l quiet -d 'errors only'
-complete -c rlrun -n '__fish_seen_subcommand_from check' -l set -d 'override a value of the pipeline; may be repeated'
-complete -c rlrun -n '__fish_seen_subcommand_from check' -l resolved -d 'print every value, and where it comes from'
-complete -c rlrun -n '__fish_seen_subcommand_from check' -l json -d 'lines of JSON on stdout, for programs'
-complete -c rlrun -n '__fish_seen_subcommand_from check' -s q -l quiet -d 'errors only'
-complete -c rlrun -n '__fish_seen_subcommand_from eval' -l set -d 'override a value of the pipeline; may be repeated'
-complete -c rlrun -n '__fish_seen_subcommand_from eval' -s c -l checkpoint -d 'this checkpoint instead of the head'
-complete -c rlrun -n '__fish_seen_subcommand_from eval' -l split -x -a 'train eval' -d 'which tasks'
-complete -c rlrun -n '__fish_seen_subcommand_from eval' -l tasks -d 'how many tasks'
-complete -c rlrun -n '__fish_seen_subcommand_from eval' -l samples -d 'sampled attempts per task, for pass@1 and pass@k'
-complete -c rlrun -n '__fish_seen_subcommand_from eval' -l device -x -a 'cpu webgpu cuda' -d 'where to compute: short for --set model.device=…'
-complete -c rlrun -n '__fish_seen_subcommand_from eval' -l threads -d 'threads to compute with: short for --set model.threads=…'
-complete -c rlrun -n '__fish_seen_subcommand_from eval' -l seed -d 'short for --set seed=…'
-complete -c rlrun -n '__fish_seen_subcommand_from eval' -l json -d 'lines of JSON on stdout, for programs'
-complete -c rlrun -n '__fish_seen_subcommand_from eval' -s q -l quiet -d 'errors only'
-complete -c rlrun -n '__fish_seen_subcommand_from models; and __fish_seen_subcommand_from list' -l json -d 'lines of JSON on stdout, for programs'
-complete -c rlrun -n '__fish_seen_subcommand_from models; and __fish_seen_subcommand_from list' -s q -l quiet -d 'errors only'
-complete -c rlrun -n '__fish_seen_subcommand_from models; and __fish_seen_subcommand_from fork' -s n -l name -d 'the name of the new model'
-complete -c rlrun -n '__fish_seen_subcommand_from models; and __fish_seen_subcommand_from fork' -l if-not-exists -d 'no error when it exists already'
-complete -c rlrun -n '__fish_seen_subcommand_from models; and __fish_seen_subcommand_from fork' -l dry-run -d 'say what would happen, change nothing'
-complete -c rlrun -n '__fish_seen_subcommand_from models; and __fish_seen_subcommand_from fork' -l json -d 'lines of JSON on stdout, for programs'
-complete -c rlrun -n '__fish_seen_subcommand_from models; and __fish_seen_subcommand_from fork' -s q -l quiet -d 'errors only'
-complete -c rlrun -n '__fish_seen_subcommand_from models; and __fish_seen_subcommand_from checkpoints' -l json -d 'lines of JSON on stdout, for programs'
-complete -c rlrun -n '__fish_seen_subcommand_from models; and __fish_seen_subcommand_from checkpoints' -s q -l quiet -d 'errors only'
-complete -c rlrun -n '__fish_seen_subcommand_from models; and __fish_seen_subcommand_from head' -l set -d 'move the head to this checkpoint; "base" for the model as it was forked'
-complete -c rlrun -n '__fish_seen_subcommand_from models; and __fish_seen_subcommand_from head' -l dry-run -d 'say what would happen, change nothing'
-complete -c rlrun -n '__fish_seen_subcommand_from models; and __fish_seen_subcommand_from head' -l json -d 'lines of JSON on stdout, for programs'
-complete -c rlrun -n '__fish_seen_subcommand_from models; and __fish_seen_subcommand_from diff' -s n -l limit -d 'at most so many'
-complete -c rlrun -n '__fish_seen_subcommand_from models; and __fish_seen_subcommand_from diff' -l json -d 'lines of JSON on stdout, for programs'
-complete -c rlrun -n '__fish_seen_subcommand_from models; and __fish_seen_subcommand_from export' -s o -l out -d 'where to write'
-complete -c rlrun -n '__fish_seen_subcommand_from models; and __fish_seen_subcommand_from export' -s c -l checkpoint -d 'this checkpoint instead of the head'
-complete -c rlrun -n '__fish_seen_subcommand_from models; and __fish_seen_subcommand_from export' -l format -x -a 'transformers.js safetensors peft' -d 'what the export is for'
-complete -c rlrun -n '__fish_seen_subcommand_from models; and __fish_seen_subcommand_from export' -l dtype -x -a 'fp32 fp16 q8 q4' -d 'precision of the exported weights'
-complete -c rlrun -n '__fish_seen_subcommand_from models; and __fish_seen_subcommand_from export' -s f -l force -d 'replace what is there'
-complete -c rlrun -n '__fish_seen_subcommand_from models; and __fish_seen_subcommand_from export' -l json -d 'lines of JSON on stdout, for programs'
-complete -c rlrun -n '__fish_seen_subcommand_from models; and __fish_seen_subcommand_from prune' -l keep -d 'how many of the newest checkpoints stay'
-complete -c rlrun -n '__fish_seen_subcommand_from models; and __fish_seen_subcommand_from prune' -l dry-run -d 'say what would happen, change nothing'
-complete -c rlrun -n '__fish_seen_subcommand_from models; and __fish_seen_subcommand_from prune' -l json -d 'lines of JSON on stdout, for programs'
-complete -c rlrun -n '__fish_seen_subcommand_from jobs' -s n -l limit -d 'at most so many'
-complete -c rlrun -n '__fish_seen_subcommand_from jobs' -l json -d 'lines of JSON on stdout, for programs'
-complete -c rlrun -n '__fish_seen_subcommand_from trace' -l json -d 'lines of JSON on stdout, for programs'
-complete -c rlrun -n '__fish_seen_subcommand_from sample' -s c -l checkpoint -d 'this checkpoint instead of the head'
-complete -c rlrun -n '__fish_seen_subcommand_from sample' -s t -l temperature -d '0 is greedy'
-complete -c rlrun -n '__fish_seen_subcommand_from sample' -l max-tokens -d 'end after so many tokens'
-complete -c rlrun -n '__fish_seen_subcommand_from sample' -l seed -d 'short for --set seed=…'
-complete -c rlrun -n '__fish_seen_subcommand_from sample' -l device -x -a 'cpu webgpu cuda' -d 'where to compute: short for --set model.device=…'
-complete -c rlrun -n '__fish_seen_subcommand_from sample' -l threads -d 'threads to compute with: short for --set model.threads=…'
-complete -c rlrun -n '__fish_seen_subcommand_from sample' -l json -d 'lines of JSON on stdout, for programs'
-complete -c rlrun -n '__fish_seen_subcommand_from report' -s o -l out -d 'where to write'
-complete -c rlrun -n '__fish_seen_subcommand_from report' -l tensorboard -d 'write TensorBoard event files as well'
-complete -c rlrun -n '__fish_seen_subcommand_from report' -l json -d 'lines of JSON on stdout, for programs'
-complete -c rlrun -n '__fish_seen_subcommand_from losses' -l json -d 'lines of JSON on stdout, for programs'
-complete -c rlrun -n '__fish_seen_subcommand_from init' -s f -l force -d 'replace what is there'
-complete -c rlrun -n '__fish_seen_subcommand_from init' -l json -d 'lines of JSON on stdout, for programs'
-complete -c rlrun -n '__fish_seen_subcommand_from init' -s q -l quiet -d 'errors only'
+function __rlrun_complete
+  set -l given (commandline -opc)
+  set -l word (commandline -ct)
+  for line in ($given[1] completions fish -- $given[2..] "$word" 2>/dev/null)
+    switch $line
+      case :more
+      case :files
+        __fish_complete_path "$word"
+      case :pipelines
+        __fish_complete_suffix "$word" .yaml
+        __fish_complete_suffix "$word" .yml
+      case :folders
+        __fish_complete_directories "$word"
+      case '*'
+        echo $line
+    end
+  end
+end
+complete -c rlrun -f -a '(__rlrun_complete)'
