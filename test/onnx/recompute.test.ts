@@ -108,7 +108,7 @@ describe('recompute', () => {
 
   test('a long batch needs less than half the memory', async () => {
     const peak = async (recompute: boolean): Promise<number> => {
-      const { stdout } = await promisify(execFile)(process.execPath, [fileURLToPath(new URL('../../bench/recompute.ts', import.meta.url)), '8 layers full, 2×384, narrow', String(recompute)]);
+      const { stdout } = await promisify(execFile)(process.execPath, [fileURLToPath(new URL('../../bench/recompute.ts', import.meta.url)), '16 layers full, 4×384, narrow', String(recompute)]);
       const { before_mb, peak_mb } = JSON.parse(stdout) as { before_mb: number; peak_mb: number };
       return peak_mb - before_mb;
     };
