@@ -2,6 +2,7 @@
 import { MICROSOFT, int, intsAttribute, type Model, type Node } from '../ir.ts';
 import { inferTypes } from '../shapes/infer.ts';
 import { producersOf } from './graph.ts';
+import { removeDeadNodes } from './rewrite.ts';
 
 /**
  * A product that reads a transposed operand, as one product (FusedMatMul): the transpose comes free. ONNX Runtime would fuse them
@@ -27,7 +28,8 @@ export function forCpu(model: Model): Model {
       attributes: { ...(a == null ? {} : { transA: int(1) }), ...(b == null ? {} : { transB: int(1) }) },
     };
   });
-  return found ? { ...model, nodes, opsets: new Map([...model.opsets, [MICROSOFT, model.opsets.get(MICROSOFT) ?? 1]]) } : model;
+  // ONNX Runtime runs what nothing reads as well, last of all: a transpose left behind would keep its operand until then.
+  return found ? removeDeadNodes({ ...model, nodes, opsets: new Map([...model.opsets, [MICROSOFT, model.opsets.get(MICROSOFT) ?? 1]]) }) : model;
 }
 
 /** A batch of matrices on their side. A single one is a weight, whose transpose may be made once and for all. */

@@ -13,7 +13,8 @@ describe('a product of transposed operands becomes one FusedMatMul', () => {
     const x = b.tanh(b.input('x', 'float32', left)), y = b.tanh(b.input('y', 'float32', right));
     b.output('z', b.matmul(title.startsWith('aᵀ') ? b.transpose(x, swap(left.length)) : x, title === 'aᵀ·b' ? y : b.transpose(y, swap(right.length))));
     const model = b.build(), fused = forCpu(model);
-    expect(fused.nodes.filter(({ op }) => op === 'FusedMatMul')).toHaveLength(1);
+    // Nothing is left of the transposes: ONNX Runtime would run them, after everything else.
+    expect(fused.nodes.map(({ op }) => op).filter((op) => op !== 'Tanh' && op !== 'Identity')).toEqual(['FusedMatMul']);
     const feeds = { x: values(left), y: values(right) };
     // In double precision forCpu leaves products alone.
     const expected = await run(inDouble(model), { x: doubles(left), y: doubles(right) }), actual = await run(fused, feeds);
