@@ -10,7 +10,7 @@ import { OnnxError, type DataType, type Model } from './ir.ts';
 import { forCpu } from './passes/for-cpu.ts';
 import { forWebGpu } from './passes/for-webgpu.ts';
 import type { Pass } from './passes/rewrite.ts';
-import { writeModelExternal } from './proto.ts';
+import { writeModelExternal } from './write-model.ts';
 
 export type Device = 'cpu' | 'webgpu' | 'cuda';
 

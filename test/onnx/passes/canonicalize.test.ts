@@ -6,7 +6,8 @@ import { float, int, ints, type Attributes, type Model, type Node, type Tensor }
 import { canonicalize } from '../../../src/onnx/passes/canonicalize.ts';
 import { foldShapes } from '../../../src/onnx/passes/fold-shapes.ts';
 import { mergeConstants } from '../../../src/onnx/passes/merge-constants.ts';
-import { readModel, writeModel } from '../../../src/onnx/proto.ts';
+import { readModel } from '../../../src/onnx/read-model.ts';
+import { writeModel } from '../../../src/onnx/write-model.ts';
 import { float32Tensor, tensorFrom } from '../../../src/onnx/tensor.ts';
 import type { HostTensor } from '../../../src/onnx/session.ts';
 import { difference, floats, ints64, operators, randomFloats, run, tinyLlama, type Feeds } from './graphs.ts';
