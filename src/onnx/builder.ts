@@ -84,6 +84,8 @@ export class Builder {
 
   /** Makes `value` an output of the graph under `name`. */
   output(name: string, value: Value): Value {
+    if (this.#outputs.some((output) => output.name === name)) throw new OnnxError(`the graph has an output "${name}" already`);
+    if (value.name !== name && this.#types.has(name)) throw new OnnxError(`the name "${name}" is taken by another value`);
     const named = value.name === name ? value : this.op('Identity', [value], {}, { outputNames: [name] });
     this.#outputs.push({ name, dataType: named.dataType, shape: named.shape });
     return named;

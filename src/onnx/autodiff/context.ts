@@ -14,6 +14,8 @@ export interface GradientContext {
   readonly outputs: readonly Value[];
   /** Gradient of each output; null where nothing flows back. */
   readonly dys: readonly (Value | null)[];
+  /** How the node hangs on a variable, for messages. */
+  readonly path: () => string;
 }
 
 /**
@@ -28,8 +30,8 @@ export function x(c: GradientContext, index = 0): Value {
 }
 export const y = (c: GradientContext, index = 0): Value => c.outputs[index]!;
 
-export function refuse({ node }: GradientContext, why: string): never {
-  throw new OnnxError(`${describeNode(node)} cannot be differentiated: ${why}`);
+export function refuse({ node, path }: GradientContext, why: string): never {
+  throw new OnnxError(`${describeNode(node)} cannot be differentiated: ${why}; path: ${path()}`);
 }
 
 /** An integer input that must be a constant (axes, repeats …); undefined when absent. */
