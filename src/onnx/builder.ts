@@ -40,6 +40,12 @@ export interface OpOptions {
 /** The opset that new graphs are written in: the newest whose operators have kernels on every device. */
 export const OPSET = 21;
 
+/** Builder and passes write the forms of that opset, which an older graph must not hold. */
+export function requireCurrentOpset({ opsets }: Model): void {
+  const opset = opsets.get('') ?? OPSET;
+  if (opset < OPSET) throw new OnnxError(`the graph is written in opset ${opset}, but ${OPSET} or newer is wanted: bring it there with canonicalize(model)`);
+}
+
 export class Builder {
   readonly #inputs: ValueInfo[];
   readonly #outputs: ValueInfo[] = [];
@@ -55,6 +61,7 @@ export class Builder {
 
   /** Starts empty, or goes on where a model ends (its nodes first, the new ones after). */
   constructor(base?: Model) {
+    if (base !== undefined) requireCurrentOpset(base);
     this.#base = base;
     this.#inputs = [...(base?.inputs ?? [])];
     this.#nodes = [...(base?.nodes ?? [])];
