@@ -72,13 +72,11 @@ describe('gradients of random graphs equal central differences', () => {
     return [t.b.gemm(t.variable(transA ? [k, m] : [m, k]), t.variable(transB ? [n, k] : [k, n]), c === null ? null : t.variable(c), { transA, transB, alpha: t.pick([1, 0.5, -2]), beta: t.pick([1, 0.25]) })];
   });
 
-  property('Einsum of two operands', (t) => {
+  property('Einsum of one to three operands', (t) => {
     const letters = ['i', 'j', 'k', 'l'], size = new Map(letters.map((letter) => [letter, t.between(1, 3)]));
-    const subset = (): string[] => letters.filter(() => t.chance()).toSorted(() => (t.chance() ? 1 : -1));
-    const [left, right] = [subset(), subset()];
-    const output = letters.filter((letter) => (left.includes(letter) || right.includes(letter)) && t.chance());
-    const sizes = (of: readonly string[]): number[] => of.map((letter) => size.get(letter)!);
-    return [t.b.einsum(`${left.join('')},${right.join('')}->${output.join('')}`, t.variable(sizes(left)), t.variable(sizes(right)))];
+    const terms = Array.from({ length: t.between(1, 3) }, () => letters.filter(() => t.chance()).toSorted(() => (t.chance() ? 1 : -1)));
+    const output = letters.filter((letter) => terms.some((term) => term.includes(letter)) && t.chance());
+    return [t.b.einsum(`${terms.map((term) => term.join('')).join(',')}->${output.join('')}`, ...terms.map((term) => t.variable(term.map((letter) => size.get(letter)!))))];
   });
 
   for (const op of ['ReduceSum', 'ReduceMean', 'ReduceMax', 'ReduceMin', 'ReduceLogSumExp', 'ReduceLogSum', 'ReduceL2', 'ReduceL1', 'ReduceSumSquare']) property(`${op} over any axes`, (t) => {
@@ -156,6 +154,7 @@ describe('gradients of random graphs equal central differences', () => {
       () => [b.gather(data, t.indices(t.shape(0, 2), size), t.chance() ? axis : axis - shape.length)],
       () => [b.gatherElements(data, t.indices(smaller, size), axis)],
       () => [b.op('GatherND', [data, points])],
+      () => { const [batch, length] = [t.between(1, 3), t.between(1, 3)]; return [b.op('GatherND', [t.variable([batch, length, ...t.shape(0, 1)]), t.indices([batch, rows, 1], length)], { batch_dims: int(1) }), data]; },
       () => [b.scatterElements(data, t.indices(smaller, size), t.variable(smaller), { axis, reduction: 'add' })],
       () => [b.scatterND(data, points, t.variable([rows, ...shape.slice(depth)]), { reduction: 'add' })],
       // Without a reduction every place may be written once.
