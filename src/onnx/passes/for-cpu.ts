@@ -1,7 +1,8 @@
-/** @file Forms that ONNX Runtime's CPU provider computes faster. `createSession` applies it for that device. */
+/** @file Forms that ONNX Runtime's CPU provider computes faster, or right. `createSession` applies it for that device. */
 import { MICROSOFT, int, intsAttribute, type Model, type Node } from '../ir.ts';
 import { inferTypes } from '../shapes/infer.ts';
 import { producersOf } from './graph.ts';
+import { liftVectors } from './lift-vectors.ts';
 import { removeDeadNodes } from './rewrite.ts';
 
 /**
@@ -10,8 +11,9 @@ import { removeDeadNodes } from './rewrite.ts';
  * that no product can take, and that its kernel walks element by element.
  */
 export function forCpu(model: Model): Model {
-  const producers = producersOf(model);
   const types = inferTypes(model);
+  model = liftVectors(model, types);
+  const producers = producersOf(model);
   // What is fed (the keys of a cache) meets a row or two per product, where the fused kernel is slower than a transpose and a product.
   const source = (name: string): string | null => {
     const node = producers.get(name);
