@@ -46,6 +46,7 @@ export function requireCurrentOpset({ opsets }: Model): void {
   if (opset < OPSET) throw new OnnxError(`the graph is written in opset ${opset}, but ${OPSET} or newer is wanted: bring it there with canonicalize(model)`);
 }
 
+/** A graph as it is written: see the top of this file. Methods throw an OnnxError where shapes or types do not fit. */
 export class Builder {
   readonly #inputs: ValueInfo[];
   readonly #outputs: ValueInfo[] = [];
@@ -346,6 +347,7 @@ export function rankOf(value: Value): number {
   return value.shape.length;
 }
 
+/** Shape of a value whose rank must be known; single dimensions may still be symbols. */
 export function dimsOf(value: Value): readonly Dim[] {
   if (value.shape === null) throw new OnnxError(`the shape of "${value.name}" is not known`);
   return value.shape;

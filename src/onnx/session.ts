@@ -12,6 +12,7 @@ import { forWebGpu } from './passes/for-webgpu.ts';
 import type { Pass } from './passes/rewrite.ts';
 import { writeModelExternal } from './write-model.ts';
 
+/** Where a session runs: the CPU, a GPU by WebGPU, or one by CUDA. */
 export type Device = 'cpu' | 'webgpu' | 'cuda';
 
 /** float16 as its bit patterns: ONNX Runtime 1.30 mishandles Float16Array. */
@@ -24,6 +25,7 @@ export interface HostTensor {
   readonly data: TensorArray;
 }
 
+/** How a session is compiled. */
 export interface SessionOptions {
   readonly device?: Device;
   /** Threads inside one operator; 0 (default): as many as cores. */
@@ -134,6 +136,9 @@ function hostTensor(tensor: Ort.Tensor): HostTensor {
   return { dataType: tensor.type as DataType, dims: tensor.dims, data: bits as TensorArray };
 }
 
+/** A float32 tensor for `run`, over the given array. */
 export const f32 = (data: Float32Array, dims: readonly number[]): HostTensor => ({ dataType: 'float32', dims, data });
+/** An int32 tensor for `run`, over the given array. */
 export const i32 = (data: Int32Array, dims: readonly number[]): HostTensor => ({ dataType: 'int32', dims, data });
+/** An int64 tensor for `run`, over the given array. */
 export const i64 = (data: BigInt64Array, dims: readonly number[]): HostTensor => ({ dataType: 'int64', dims, data });

@@ -11,8 +11,14 @@ export const BITS: Readonly<Record<Exclude<DataType, 'string'>, number>> = {
   int4: 4, uint4: 4, bool: 8,
 };
 
+/** How many elements a shape has; 1 for a scalar. */
 export const elementCount = (dims: readonly number[]): number => dims.reduce((count, dim) => count * dim, 1);
 
+/**
+ * How many bytes a constant of that type and shape takes.
+ *
+ * @throws OnnxError for strings.
+ */
 export function byteLength(dataType: DataType, dims: readonly number[]): number {
   if (dataType === 'string') throw new OnnxError('string tensors have no fixed length');
   return Math.ceil((elementCount(dims) * BITS[dataType]) / 8);

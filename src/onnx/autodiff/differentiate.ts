@@ -14,6 +14,7 @@ import { activePaths, ruleFor } from './paths.ts';
 import { keepAll, recompute } from './recompute.ts';
 import { isElementwise } from './rules/index.ts';
 
+/** What to differentiate, and with respect to what. */
 export interface DifferentiateOptions {
   /** The value to differentiate: a scalar, unless `cotangent` is given. */
   readonly output: string;

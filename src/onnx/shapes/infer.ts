@@ -3,6 +3,7 @@ import { OnnxError, isFloat, type Model, type Node } from '../ir.ts';
 import type { Inferred } from './context.ts';
 import { inferredTensor, shapeRule } from './rules.ts';
 
+/** What is known of each value, by name. */
 export type Types = ReadonlyMap<string, Inferred>;
 
 /**
