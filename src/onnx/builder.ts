@@ -12,7 +12,7 @@
  * Numbers may stand where a tensor is expected: they become scalar constants of the other operand's type.
  */
 import {
-  MICROSOFT, OnnxError, describeNode, float, int, ints, isFloat, string,
+  MICROSOFT, OnnxError, describeNode, float, int, ints, string,
   type Attributes, type DataType, type Dim, type Model, type Node, type Shape, type Tensor, type ValueInfo,
 } from './ir.ts';
 import { protoTypeOf } from './proto.ts';
@@ -352,5 +352,3 @@ export function dimsOf(value: Value): readonly Dim[] {
   if (value.shape === null) throw new OnnxError(`the shape of "${value.name}" is not known`);
   return value.shape;
 }
-
-export { isFloat };

@@ -1,5 +1,5 @@
 /** @file What a gradient rule sees, and the moves that most rules share. */
-import { Builder, dimsOf, rankOf, type Value } from '../builder.ts';
+import { Builder, dimsOf, type Value } from '../builder.ts';
 import { OnnxError, describeNode, int, intAttribute, type Node } from '../ir.ts';
 import { numberValues } from '../tensor.ts';
 
@@ -114,4 +114,3 @@ export function toFront(rank: number, axis: number): { forth: number[]; back: nu
 }
 
 export const sumAll = (b: Builder, values: readonly Value[]): Value => values.reduce((sum, value) => b.add(sum, value));
-export { rankOf };
