@@ -12,7 +12,7 @@ interface Case { readonly name: string; readonly rows: number; readonly length: 
 const cases: readonly Case[] = [
   { name: '12 layers LoRA r=16, 8×512', rows: 8, length: 512, scored: 64, layers: 12, width: 576, method: 'lora' },
   { name: '12 layers full, 8×512', rows: 8, length: 512, scored: 64, layers: 12, width: 576, method: 'full' },
-  { name: '8 layers full, 2×384, narrow', rows: 2, length: 384, scored: 8, layers: 8, width: 192, method: 'full' },
+  { name: '16 layers full, 4×384, narrow', rows: 4, length: 384, scored: 8, layers: 16, width: 192, method: 'full' },
 ];
 
 /** Proportions of the 135M shape, with fewer layers and a small vocabulary: what is measured is the inside of the layers. */

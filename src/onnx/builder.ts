@@ -12,7 +12,7 @@
  * Numbers may stand where a tensor is expected: they become scalar constants of the other operand's type.
  */
 import {
-  MICROSOFT, OnnxError, describeNode, float, int, ints, isFloat, string,
+  MICROSOFT, OnnxError, describeNode, float, int, ints, string,
   type Attributes, type DataType, type Dim, type Model, type Node, type Shape, type Tensor, type ValueInfo,
 } from './ir.ts';
 import { protoTypeOf } from './proto.ts';
@@ -40,6 +40,13 @@ export interface OpOptions {
 /** The opset that new graphs are written in: the newest whose operators have kernels on every device. */
 export const OPSET = 21;
 
+/** Builder and passes write the forms of that opset, which an older graph must not hold. */
+export function requireCurrentOpset({ opsets }: Model): void {
+  const opset = opsets.get('') ?? OPSET;
+  if (opset < OPSET) throw new OnnxError(`the graph is written in opset ${opset}, but ${OPSET} or newer is wanted: bring it there with canonicalize(model)`);
+}
+
+/** A graph as it is written: see the top of this file. Methods throw an OnnxError where shapes or types do not fit. */
 export class Builder {
   readonly #inputs: ValueInfo[];
   readonly #outputs: ValueInfo[] = [];
@@ -55,6 +62,7 @@ export class Builder {
 
   /** Starts empty, or goes on where a model ends (its nodes first, the new ones after). */
   constructor(base?: Model) {
+    if (base !== undefined) requireCurrentOpset(base);
     this.#base = base;
     this.#inputs = [...(base?.inputs ?? [])];
     this.#nodes = [...(base?.nodes ?? [])];
@@ -84,6 +92,8 @@ export class Builder {
 
   /** Makes `value` an output of the graph under `name`. */
   output(name: string, value: Value): Value {
+    if (this.#outputs.some((output) => output.name === name)) throw new OnnxError(`the graph has an output "${name}" already`);
+    if (value.name !== name && this.#types.has(name)) throw new OnnxError(`the name "${name}" is taken by another value`);
     const named = value.name === name ? value : this.op('Identity', [value], {}, { outputNames: [name] });
     this.#outputs.push({ name, dataType: named.dataType, shape: named.shape });
     return named;
@@ -337,9 +347,8 @@ export function rankOf(value: Value): number {
   return value.shape.length;
 }
 
+/** Shape of a value whose rank must be known; single dimensions may still be symbols. */
 export function dimsOf(value: Value): readonly Dim[] {
   if (value.shape === null) throw new OnnxError(`the shape of "${value.name}" is not known`);
   return value.shape;
 }
-
-export { isFloat };

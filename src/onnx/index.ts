@@ -4,7 +4,9 @@
  * Knows nothing of reinforcement learning; stands as a library of its own.
  */
 export * from './ir.ts';
-export { readModel, writeModel, writeModelExternal, writeModelPlaced, type ExternalBuffer } from './proto.ts';
+export { readModel } from './read-model.ts';
+export { writeModel, writeModelExternal, writeModelPlaced, type ExternalBuffer, type Placement } from './write-model.ts';
+export { saveModel } from './save-model.ts';
 export { byteLength, elementCount, float32Tensor, floatValues, numberValues, tensorBytes, tensorFrom } from './tensor.ts';
 export { Builder, OPSET, dimsOf, rankOf, type Operand, type Value } from './builder.ts';
 export { inferTypes, type Types } from './shapes/infer.ts';

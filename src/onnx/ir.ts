@@ -14,6 +14,7 @@ export type DataType =
 
 /** A dimension: its size, or a symbolic expression such as `batch_size` or `past_sequence_length + sequence_length`. */
 export type Dim = number | string;
+/** One dimension per axis; [] is a scalar. */
 export type Shape = readonly Dim[];
 
 /** Weights that stay in a file until someone needs them. */
@@ -30,6 +31,7 @@ export interface Tensor {
   readonly data: Uint8Array | ExternalFile;
 }
 
+/** A parameter of a node, told apart by `kind`. */
 export type Attribute =
   | { readonly kind: 'int'; readonly value: number }
   | { readonly kind: 'float'; readonly value: number }
@@ -43,8 +45,10 @@ export type Attribute =
   /** Anything else that is carried through unread. */
   | { readonly kind: 'opaque'; readonly value: unknown };
 
+/** Attributes by name. */
 export type Attributes = Readonly<Record<string, Attribute>>;
 
+/** One operation: `outputs` = `op`(`inputs`). */
 export interface Node {
   readonly name: string;
   readonly op: string;
@@ -61,10 +65,12 @@ export interface ValueType {
   readonly shape: Shape | null;
 }
 
+/** The type of a value with its name. */
 export interface ValueInfo extends ValueType {
   readonly name: string;
 }
 
+/** A graph with its weights, as one file holds them. */
 export interface Model {
   readonly irVersion: number;
   /** Domain → opset version. */
@@ -88,8 +94,10 @@ export class OnnxError extends Error {
   override readonly name = 'OnnxError';
 }
 
+/** The domain of ONNX Runtime's contrib operators. */
 export const MICROSOFT = 'com.microsoft';
 
+/** Does a type have gradients? */
 export const isFloat = (type: DataType): boolean =>
   type === 'float32' || type === 'float16' || type === 'bfloat16' || type === 'float64';
 
@@ -101,21 +109,25 @@ export const describeNode = (node: Node): string =>
 export const describeType = ({ dataType, shape }: ValueType): string =>
   `${dataType}[${shape === null ? '?' : shape.join(', ')}]`;
 
+/** A node's attribute as an integer; `fallback` where it is absent or of another kind. So do the next ones for their kinds. */
 export function intAttribute(node: Node, name: string, fallback: number): number {
   const attribute = node.attributes[name];
   return attribute?.kind === 'int' ? attribute.value : fallback;
 }
 
+/** A node's attribute as a number. */
 export function floatAttribute(node: Node, name: string, fallback: number): number {
   const attribute = node.attributes[name];
   return attribute?.kind === 'float' || attribute?.kind === 'int' ? attribute.value : fallback;
 }
 
+/** A node's attribute as text. */
 export function stringAttribute(node: Node, name: string, fallback: string): string {
   const attribute = node.attributes[name];
   return attribute?.kind === 'string' ? attribute.value : fallback;
 }
 
+/** A node's attribute as a list of integers; undefined where it is absent. */
 export function intsAttribute(node: Node, name: string): readonly number[] | undefined {
   const attribute = node.attributes[name];
   return attribute?.kind === 'ints' ? attribute.value : undefined;
@@ -127,7 +139,11 @@ export function usesOf(node: Node): string[] {
   return [...node.inputs.filter((name) => name !== ''), ...captured];
 }
 
+/** An integer as an attribute. */
 export const int = (value: number): Attribute => ({ kind: 'int', value });
+/** A number as an attribute. */
 export const float = (value: number): Attribute => ({ kind: 'float', value });
+/** A text as an attribute. */
 export const string = (value: string): Attribute => ({ kind: 'string', value });
+/** A list of integers as an attribute. */
 export const ints = (value: readonly number[]): Attribute => ({ kind: 'ints', value });

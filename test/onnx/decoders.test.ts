@@ -3,7 +3,17 @@ import { describe, expect, test } from 'vitest';
 import { decoderCases, decoderErrors } from './decoders.ts';
 import { runOnce, testDevice } from './support.ts';
 
+test('the decoders are those that people train, of both exporters', () => {
+  const titles = decoderCases.map(({ title }) => title.trim());
+  for (const traced of ['llama', 'qwen2', 'qwen3', 'gemma2', 'gemma3', 'gpt2', 'gpt-neox', 'phi']) expect(titles).toContain(`${traced}-traced`);
+  for (const built of ['llama', 'llama-genai-untied', 'llama-genai-int4', 'qwen2', 'qwen3', 'gemma2', 'phi']) expect(titles).toContain(built.includes('genai') ? built : `${built}-genai`);
+});
+
 describe.each(decoderCases)('$title', (decoder) => {
+  test('every weight of the graph has a gradient of PyTorch to be compared with', () => {
+    expect([...decoder.wrt].toSorted()).toEqual(decoder.weights().toSorted());
+  });
+
   test('logits, loss and every parameter gradient agree with PyTorch', async () => {
     expect(decoder.wrt.length).toBeGreaterThan(0);
     const { model, feeds } = decoder.whole();

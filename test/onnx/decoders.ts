@@ -1,7 +1,7 @@
 /** @file The fixtures of whole decoders (fixtures/make_decoders.py), as gradient graphs to run. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Builder, canonicalize, decompose, differentiate, floatValues, foldShapes, liftInitializers, readModel, selectLogits, stripCache, type HostTensor, type Model } from '../../src/onnx/index.ts';
+import { Builder, canonicalize, decompose, differentiate, floatValues, foldShapes, liftInitializers, parameterNames, readModel, selectLogits, stripCache, type HostTensor, type Model } from '../../src/onnx/index.ts';
 import { numbersOf, relativeError, tolerance } from './support.ts';
 
 const folder = new URL('./fixtures/decoders/', import.meta.url);
@@ -63,6 +63,8 @@ export interface DecoderCase {
   /** Logits, loss and gradients of PyTorch. */
   readonly expected: ReadonlyMap<string, HostTensor>;
   readonly wrt: readonly string[];
+  /** Float initializers that are parameters, by the names that the graph gives them. */
+  weights(): string[];
   /** With its weights inside, and a loss over all rows. */
   whole(options?: { recompute?: RegExp }): Runnable;
   /** As training runs it: weights are inputs, and only scored rows have logits. */
@@ -79,6 +81,7 @@ function decoderCase(name: string, prefix: string): DecoderCase {
   const gradients = (model: Model, options: { recompute?: RegExp } = {}): Model => differentiate(withLoss(model), { output: 'loss', wrt, ...options });
   return {
     title: `${name} ${prefix}`, mask: batch.mask, expected, wrt,
+    weights: () => [...parameterNames(canonicalize(readModel(fileURLToPath(new URL(`${name}.onnx`, folder))))).keys()],
     whole: (options) => ({ model: gradients(plain(), options), feeds: { ...feeds, ...scored(batch) } }),
     training: (options) => {
       const { model, tensors } = liftInitializers(plain(), wrt);

@@ -106,13 +106,13 @@ describe('recompute', () => {
     expect(() => differentiate(deep(1), { output: 'loss', wrt: ['w0'], recompute: /blocks/ })).toThrow(/recompute: no node's name matches \/blocks\/; names are like "model\/layers\.0\/MatMul"/);
   });
 
-  test('a long batch needs less than half the memory', async () => {
+  test('a long batch needs much less memory: the inside of one layer, not of sixteen', async () => {
     const peak = async (recompute: boolean): Promise<number> => {
-      const { stdout } = await promisify(execFile)(process.execPath, [fileURLToPath(new URL('../../bench/recompute.ts', import.meta.url)), '8 layers full, 2×384, narrow', String(recompute)]);
+      const { stdout } = await promisify(execFile)(process.execPath, [fileURLToPath(new URL('../../bench/recompute.ts', import.meta.url)), '16 layers full, 4×384, narrow', String(recompute)]);
       const { before_mb, peak_mb } = JSON.parse(stdout) as { before_mb: number; peak_mb: number };
       return peak_mb - before_mb;
     };
     const [kept, again] = [await peak(false), await peak(true)];
-    expect(again).toBeLessThan(kept / 2);
+    expect(again).toBeLessThan(0.4 * kept);
   });
 });

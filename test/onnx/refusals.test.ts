@@ -1,6 +1,6 @@
 /** @file What differentiate refuses, and that the message says where and what to do. */
 import { describe, expect, test } from 'vitest';
-import { Builder, OnnxError, differentiate, tensorFrom, type Attribute, type Model, type Value } from '../../src/onnx/index.ts';
+import { Builder, OnnxError, differentiate, string, tensorFrom, type Attribute, type DifferentiateOptions, type Model, type Value } from '../../src/onnx/index.ts';
 
 function graph(body: (b: Builder, x: Value, ids: Value) => Value): Model {
   const b = new Builder();
@@ -56,8 +56,40 @@ describe('differentiate refuses', () => {
     expect(refusal(b.build(), ['x', 'unused'])).toMatch(/"loss" does not depend on "unused"/);
   });
 
-  test.each(['Floor', 'Sign', 'Round'])('a variable that reaches the output through %s alone', (op) => {
-    expect(refusal(graph((b, x) => b.op(op, [x])), ['x'])).toMatch(/does not depend on "x"/);
+  test.each(['Floor', 'Sign', 'Round'])('a variable that reaches the output through %s alone, with where its path ends', (op) => {
+    expect(refusal(graph((b, x) => b.op(op, [b.tanh(x)])), ['x'])).toBe(`"loss" does not depend on "x" through anything with a derivative: "x" → Tanh "Tanh" → ${op} "${op}" ends there`);
+  });
+
+  test('a variable that becomes an integer', () => {
+    expect(refusal(graph((b, x) => b.cast(b.cast(x, 'int64'), 'float32')), ['x'])).toContain('"x" → Cast "Cast" ends there');
+  });
+
+  test('a Dropout that drops, or may', () => {
+    const drops = (b: Builder, x: Value, training: Value): Value => b.op('Dropout', [x, b.scalar(0.5), training]);
+    expect(refusal(graph((b, x) => drops(b, x, b.constant('bool', [], [1]))), ['x'])).toMatch(/^Dropout "Dropout" cannot be differentiated: its training mode is on.*path: "x" → Dropout "Dropout"$/);
+    expect(refusal(graph((b, x) => drops(b, x, b.input('training', 'bool', []))), ['x'])).toContain('not known to be off');
+    expect(() => differentiate(graph((b, x) => drops(b, x, b.constant('bool', [], [0]))), { output: 'loss', wrt: ['x'] })).not.toThrow();
+  });
+
+  test('the mean and the deviation of a norm, with the path', () => {
+    expect(refusal(graph((b, x) => b.ops('LayerNormalization', [b.tanh(x), b.constant('float32', [3], [1, 1, 1])], {}, { outputs: 2 })[1]!), ['x'])).toMatch(/only its first output.*path: "x" → Tanh "Tanh" → LayerNormalization/);
+  });
+
+  test('a corner of an operator that its rule leaves out, with the path', () => {
+    const scatter = graph((b, x, ids) => b.op('ScatterND', [b.tanh(x), b.unsqueeze(ids, [1]), b.constant('float32', [2, 3], [1, 2, 3, 4, 5, 6])], { reduction: string('max') }));
+    expect(refusal(scatter, ['x'])).toBe('ScatterND "ScatterND" cannot be differentiated: reduction "max" has no rule (only none and add); path: "x" → Tanh "Tanh" → ScatterND "ScatterND"');
+  });
+
+  test('names that would end in another gradient, or in none', () => {
+    const model = graph((b, x) => b.tanh(x)), refused = (options: Partial<DifferentiateOptions>): unknown => { try { return differentiate(model, { output: 'loss', wrt: ['x'], ...options }); } catch (error) { return (error as Error).message; } };
+    expect(refused({ wrt: ['x', 'x'] })).toBe('"x" stands twice in wrt');
+    expect(refused({ stop: ['hiden'] })).toBe('there is no value "hiden" to stop at');
+    expect(refused({ stop: ['x'] })).toContain('"x" stands in wrt and in stop');
+    expect(refused({ prefix: '' })).toBe('the model has a value "x" already: choose another prefix');
+    expect(refused({ output: '' })).toBe('there is no value "" to differentiate; the model\'s outputs are "loss"');
+    const once = differentiate(model, { output: 'loss', wrt: ['x'] });
+    expect(refusal(once, ['x'])).toBe('the model has a value "grad.x" already: choose another prefix');
+    expect(differentiate(once, { output: 'grad.x', wrt: ['x'], cotangent: 'v', prefix: 'hessian.' }).outputs.map(({ name }) => name)).toEqual(['loss', 'grad.x', 'hessian.x']);
   });
 
   test('a variable that only decides a comparison or an index', () => {

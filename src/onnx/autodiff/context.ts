@@ -1,6 +1,6 @@
 /** @file What a gradient rule sees, and the moves that most rules share. */
-import { Builder, dimsOf, rankOf, type Value } from '../builder.ts';
-import { OnnxError, describeNode, intAttribute, type Node } from '../ir.ts';
+import { Builder, dimsOf, type Value } from '../builder.ts';
+import { OnnxError, describeNode, int, intAttribute, type Node } from '../ir.ts';
 import { numberValues } from '../tensor.ts';
 
 /** Makes one input's gradient. Called only if that gradient is needed, so unneeded work is never written down. */
@@ -14,6 +14,8 @@ export interface GradientContext {
   readonly outputs: readonly Value[];
   /** Gradient of each output; null where nothing flows back. */
   readonly dys: readonly (Value | null)[];
+  /** How the node hangs on a variable, for messages. */
+  readonly path: () => string;
 }
 
 /**
@@ -28,8 +30,8 @@ export function x(c: GradientContext, index = 0): Value {
 }
 export const y = (c: GradientContext, index = 0): Value => c.outputs[index]!;
 
-export function refuse({ node }: GradientContext, why: string): never {
-  throw new OnnxError(`${describeNode(node)} cannot be differentiated: ${why}`);
+export function refuse({ node, path }: GradientContext, why: string): never {
+  throw new OnnxError(`${describeNode(node)} cannot be differentiated: ${why}; path: ${path()}`);
 }
 
 /** An integer input that must be a constant (axes, repeats …); undefined when absent. */
@@ -47,6 +49,9 @@ export const axisOf = (c: GradientContext, fallback: number, rank: number): numb
   return axis < 0 ? axis + rank : axis;
 };
 
+/** `value` in a shape that is known when the graph runs. A 0 in it is a length, as of a batch without rows. */
+const reshapeTo = (b: Builder, value: Value, shape: Value): Value => b.op('Reshape', [value, shape], { allowzero: int(1) });
+
 /** `value` in the shape of `target`, which has as many elements. */
 export function reshapeLike(b: Builder, value: Value, target: Value): Value {
   const dims = target.shape;
@@ -54,7 +59,7 @@ export function reshapeLike(b: Builder, value: Value, target: Value): Value {
   if (dims !== null && dims.filter((dim) => typeof dim !== 'number').length <= 1 && !dims.includes(0)) {
     return b.reshape(value, dims.map((dim) => (typeof dim === 'number' ? dim : -1)));
   }
-  return b.reshape(value, b.shape(target));
+  return reshapeTo(b, value, b.shape(target));
 }
 
 /** `value`, broadcast to the shape of `target`. */
@@ -91,7 +96,7 @@ function sumToRuntimeShape(b: Builder, gradient: Value, target: Value, lead: num
   const repeated = b.and(b.equal(padded, 1), b.not(b.equal(b.shape(gradient), 1)));
   const axes = b.squeeze(b.op('NonZero', [repeated]), [0]);
   const sum = b.op('ReduceSum', [gradient, axes], { noop_with_empty_axes: { kind: 'int', value: 1 } });
-  return b.reshape(sum, shape);
+  return reshapeTo(b, sum, shape);
 }
 
 /** Number of elements of some axes, as a float scalar of the value's type: a constant where the sizes are known. */
@@ -109,4 +114,3 @@ export function toFront(rank: number, axis: number): { forth: number[]; back: nu
 }
 
 export const sumAll = (b: Builder, values: readonly Value[]): Value => values.reduce((sum, value) => b.add(sum, value));
-export { rankOf };

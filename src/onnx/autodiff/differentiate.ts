@@ -4,14 +4,17 @@
  * Three walks: forward from `wrt` to find what depends on it, backward from `output` to find what it depends on, and backward
  * again over the nodes on both walks, asking each operator's rule for the gradients of just those inputs that lie on a path.
  */
-import { Builder, type Value } from '../builder.ts';
-import { OnnxError, describeNode, describeType, isFloat, usesOf, type Model, type Node } from '../ir.ts';
+import { Builder, OPSET, type Value } from '../builder.ts';
+import { OnnxError, describeNode, describeType, isFloat, type Model, type Node } from '../ir.ts';
+import { canonicalize } from '../passes/canonicalize.ts';
 import { removeDeadNodes } from '../passes/rewrite.ts';
 import { floatValues } from '../tensor.ts';
 import { expandLike, sumAll, sumToShape } from './context.ts';
+import { activePaths, ruleFor } from './paths.ts';
 import { keepAll, recompute } from './recompute.ts';
-import { gradientRule, isElementwise, stopsGradient } from './rules/index.ts';
+import { isElementwise } from './rules/index.ts';
 
+/** What to differentiate, and with respect to what. */
 export interface DifferentiateOptions {
   /** The value to differentiate: a scalar, unless `cotangent` is given. */
   readonly output: string;
@@ -36,18 +39,16 @@ export interface DifferentiateOptions {
  *
  * Only what lies on a path from `wrt` to `output` is differentiated, and nothing is computed that no gradient needs.
  *
+ * A graph of an older opset is brought to the current one first, by `canonicalize`.
+ *
  * @throws OnnxError when an operator on the path has no rule (naming the operator, the node and the path), when a `wrt` name is
  * no float value, or when the output does not depend on it. Never returns a silent zero.
  */
-export function differentiate(model: Model, { output, wrt, stop = [], cotangent, prefix = 'grad.', recompute: pattern }: DifferentiateOptions): Model {
+export function differentiate(model: Model, options: DifferentiateOptions): Model {
+  const { output, wrt, stop = [], cotangent, prefix = 'grad.', recompute: pattern } = options;
+  if ((model.opsets.get('') ?? OPSET) < OPSET) model = canonicalize(model);
   const b = new Builder(model);
-  const made = new Set(model.nodes.flatMap((node) => node.outputs));
-  if (!b.has(output) && !made.has(output)) throw new OnnxError(`there is no value "${output}" to differentiate${suggest(output, model)}`);
-  for (const name of wrt) checkVariable(b, made, name);
-  if (wrt.length === 0) throw new OnnxError('differentiate needs at least one name in wrt');
-  if (b.has(output) && !isFloat(b.value(output).dataType)) {
-    throw new OnnxError(`the output "${output}" is ${describeType(b.value(output))}: only float values have gradients`);
-  }
+  checkNames(model, b, options);
 
   const paths = activePaths(model, b, { wrt, output, stop: new Set(stop) });
   for (const node of paths.nodes) ruleFor(node, paths);
@@ -74,16 +75,16 @@ export function differentiate(model: Model, { output, wrt, stop = [], cotangent,
       const dy = dys.find((value) => value !== null);
       if (dy === undefined) continue;
       if (node.op !== 'Split' && dys.some((value, index) => index > 0 && value !== null)) {
-        throw new OnnxError(`${describeNode(node)}: only its first output can be differentiated, but "${output}" also depends on another one`);
+        throw new OnnxError(`${describeNode(node)}: only its first output can be differentiated, but "${output}" also depends on another one; path: ${paths.path(node)}`);
       }
       const read = recomputation.reader(node, dy);
       b.within(node.name || node.op, () => {
         const inputs = node.inputs.map((name) => (name === '' ? null : b.value(read(name))));
-        const thunks = ruleFor(node, paths)({ b, node, inputs, outputs: node.outputs.map((name) => valueOrBlank(b, read(guarded.get(name) ?? name))), dys }, dy);
+        const thunks = ruleFor(node, paths)({ b, node, inputs, outputs: node.outputs.map((name) => valueOrBlank(b, read(guarded.get(name) ?? name))), dys, path: () => paths.path(node) }, dy);
         node.inputs.forEach((name, index) => {
           if (!paths.active.has(name)) return;
           const thunk = thunks[index];
-          if (thunk == null) throw new OnnxError(`${describeNode(node)}: no gradient flows into its input ${index} ("${name}"), which depends on ${paths.trail(name)}`);
+          if (thunk == null) throw new OnnxError(`${describeNode(node)}: no gradient flows into its input ${index} ("${name}"); path: ${paths.path(node)}`);
           const gradient = sumBroadcast(b, { gradient: thunk(), node, target: inputs[index]! });
           const parts = gradients.get(name);
           if (parts === undefined) gradients.set(name, [gradient]);
@@ -147,16 +148,24 @@ function nanGuards(model: Model, b: Builder): ReadonlyMap<string, string> {
   }));
 }
 
-function suggest(name: string, model: Model): string {
-  return `; the model's outputs are ${model.outputs.map((info) => `"${info.name}"`).join(', ')}`.replace(/^; the model's outputs are $/, '') || ` (${name})`;
-}
-
-function checkVariable(b: Builder, made: ReadonlySet<string>, name: string): void {
-  if (!b.has(name)) {
-    throw new OnnxError(made.has(name) ? `the type of "${name}" is not known: its operator has no shape rule` : `there is no value "${name}" to differentiate with respect to`);
+/** Names that are not there, not float, or taken: each would end in a gradient of something else, or in none. */
+function checkNames(model: Model, b: Builder, { output, wrt, stop = [], prefix = 'grad.' }: DifferentiateOptions): void {
+  const made = new Set(model.nodes.flatMap((node) => node.outputs));
+  const exists = (name: string): boolean => name !== '' && (b.has(name) || made.has(name));
+  if (!exists(output)) throw new OnnxError(`there is no value "${output}" to differentiate; the model's outputs are ${model.outputs.map(({ name }) => `"${name}"`).join(', ')}`);
+  if (wrt.length === 0) throw new OnnxError('differentiate needs at least one name in wrt');
+  const ends = new Set(stop), seen = new Set<string>();
+  for (const name of wrt) {
+    if (!exists(name)) throw new OnnxError(`there is no value "${name}" to differentiate with respect to`);
+    if (!b.has(name)) throw new OnnxError(`the type of "${name}" is not known: its operator has no shape rule`);
+    if (!isFloat(b.value(name).dataType)) throw new OnnxError(`"${name}" is ${describeType(b.value(name))}: gradients exist only for float values`);
+    if (ends.has(name)) throw new OnnxError(`"${name}" stands in wrt and in stop: it cannot be both a variable and a constant`);
+    if (seen.has(name)) throw new OnnxError(`"${name}" stands twice in wrt`);
+    if (exists(`${prefix}${name}`)) throw new OnnxError(`the model has a value "${prefix}${name}" already: choose another prefix`);
+    seen.add(name);
   }
-  const value = b.value(name);
-  if (!isFloat(value.dataType)) throw new OnnxError(`"${name}" is ${describeType(value)}: gradients exist only for float values`);
+  for (const name of stop) if (!exists(name)) throw new OnnxError(`there is no value "${name}" to stop at`);
+  if (b.has(output) && !isFloat(b.value(output).dataType)) throw new OnnxError(`the output "${output}" is ${describeType(b.value(output))}: only float values have gradients`);
 }
 
 function seed(b: Builder, output: string, cotangent: string | undefined): Value {
@@ -167,58 +176,4 @@ function seed(b: Builder, output: string, cotangent: string | undefined): Value 
     throw new OnnxError(`the output "${output}" is ${describeType(value)}: differentiate a scalar (reduce it), or name a cotangent`);
   }
   return b.constant(value.dataType, value.shape as number[], [1]);
-}
-
-interface Paths {
-  /** Nodes through which a gradient flows, in the model's order. */
-  readonly nodes: readonly Node[];
-  /** Values that depend on `wrt` and that the output depends on. */
-  readonly active: ReadonlySet<string>;
-  /** `"w" → MatMul "m" → Foo "f"`: how a value hangs on a variable, for messages. */
-  trail(name: string): string;
-}
-
-/** Which nodes and values lie between `wrt` and `output`. */
-function activePaths(model: Model, b: Builder, { wrt, output, stop }: { wrt: readonly string[]; output: string; stop: ReadonlySet<string> }): Paths {
-  const parents = new Map<string, { node: Node; from: string } | null>(wrt.map((name) => [name, null]));
-  for (const node of model.nodes) {
-    const from = usesOf(node).find((name) => parents.has(name));
-    if (from === undefined || (node.domain === '' && stopsGradient(node.op))) continue;
-    for (const name of node.outputs) {
-      // An integer carries no derivative: casts to int64 and indices end the path.
-      if (name === '' || stop.has(name) || (b.has(name) && !isFloat(b.value(name).dataType))) continue;
-      if (!parents.has(name)) parents.set(name, { node, from });
-    }
-  }
-  const trail = (name: string): string => {
-    const steps: string[] = [];
-    let at = name;
-    for (let parent = parents.get(at); parent != null; parent = parents.get(at)) {
-      steps.unshift(describeNode(parent.node));
-      at = parent.from;
-    }
-    const shown = steps.length <= 6 ? steps : [...steps.slice(0, 2), `… ${steps.length - 4} more …`, ...steps.slice(-2)];
-    return [`"${at}"`, ...shown].join(' → ');
-  };
-  const needed = new Set([output]);
-  const nodes: Node[] = [];
-  for (const node of model.nodes.toReversed()) {
-    if (!node.outputs.some((name) => needed.has(name) && parents.has(name))) continue;
-    const captures = Object.values(node.attributes).some((attribute) => attribute.kind === 'graph');
-    if (captures) throw new OnnxError(`${describeNode(node)} is control flow, which cannot be differentiated; path: ${trail(node.outputs.find((name) => parents.has(name))!)}`);
-    if (!node.inputs.some((name) => parents.has(name))) continue;
-    nodes.push(node);
-    for (const name of node.inputs) if (parents.has(name)) needed.add(name);
-  }
-  for (const name of wrt) {
-    if (!needed.has(name)) throw new OnnxError(`"${output}" does not depend on "${name}"`);
-  }
-  return { nodes: nodes.reverse(), active: new Set([...parents.keys()].filter((name) => needed.has(name))), trail };
-}
-
-function ruleFor(node: Node, paths: Paths): NonNullable<ReturnType<typeof gradientRule>> {
-  const rule = node.domain === '' ? gradientRule(node.op) : undefined;
-  if (rule !== undefined) return rule;
-  const path = paths.trail(node.inputs.find((name) => paths.active.has(name))!);
-  throw new OnnxError(`${describeNode(node)} has no gradient rule; path: ${path} → ${describeNode(node)}. If it is a fused operator, run decompose first`);
 }

@@ -1,6 +1,6 @@
 /** @file `If` with a condition that is known: the chosen branch stands in its place. */
 import { type Model, type Node } from '../ir.ts';
-import { readBody } from '../proto.ts';
+import { readBody } from '../read-model.ts';
 import { inferTypes } from '../shapes/infer.ts';
 import { freeName } from './graph.ts';
 

@@ -1,7 +1,9 @@
-/** @file Forms that ONNX Runtime's CPU provider computes faster. `createSession` applies it for that device. */
+/** @file Forms that ONNX Runtime's CPU provider computes faster, or right. `createSession` applies it for that device. */
 import { MICROSOFT, int, intsAttribute, type Model, type Node } from '../ir.ts';
 import { inferTypes } from '../shapes/infer.ts';
 import { producersOf } from './graph.ts';
+import { liftVectors } from './lift-vectors.ts';
+import { removeDeadNodes } from './rewrite.ts';
 
 /**
  * A product that reads a transposed operand, as one product (FusedMatMul): the transpose comes free. ONNX Runtime would fuse them
@@ -9,8 +11,9 @@ import { producersOf } from './graph.ts';
  * that no product can take, and that its kernel walks element by element.
  */
 export function forCpu(model: Model): Model {
-  const producers = producersOf(model);
   const types = inferTypes(model);
+  model = liftVectors(model, types);
+  const producers = producersOf(model);
   // What is fed (the keys of a cache) meets a row or two per product, where the fused kernel is slower than a transpose and a product.
   const source = (name: string): string | null => {
     const node = producers.get(name);
@@ -27,7 +30,8 @@ export function forCpu(model: Model): Model {
       attributes: { ...(a == null ? {} : { transA: int(1) }), ...(b == null ? {} : { transB: int(1) }) },
     };
   });
-  return found ? { ...model, nodes, opsets: new Map([...model.opsets, [MICROSOFT, model.opsets.get(MICROSOFT) ?? 1]]) } : model;
+  // ONNX Runtime runs what nothing reads as well, last of all: a transpose left behind would keep its operand until then.
+  return found ? removeDeadNodes({ ...model, nodes, opsets: new Map([...model.opsets, [MICROSOFT, model.opsets.get(MICROSOFT) ?? 1]]) }) : model;
 }
 
 /** A batch of matrices on their side. A single one is a weight, whose transpose may be made once and for all. */

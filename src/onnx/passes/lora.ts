@@ -20,6 +20,7 @@ interface Target {
   readonly to: number;
 }
 
+/** Which layers get adapters, and of what size. */
 export interface LoraOptions {
   /**
    * Which layers: names as PEFT takes them (`q_proj` means every module of that name, `layers.0.self_attn.q_proj` one), patterns,
@@ -32,7 +33,9 @@ export interface LoraOptions {
   readonly alpha: number;
 }
 
+/** Name of the input A [in, r] of a module's adapter. */
 export const loraA = (module: string): string => `${module}.lora_A`;
+/** Name of the input B [r, out] of a module's adapter. */
 export const loraB = (module: string): string => `${module}.lora_B`;
 
 /**

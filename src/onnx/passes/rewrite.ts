@@ -1,5 +1,5 @@
 /** @file What passes are made of: replacing nodes by others, and removing what nothing uses. */
-import { Builder, OPSET, type Value } from '../builder.ts';
+import { Builder, requireCurrentOpset, type Value } from '../builder.ts';
 import { OnnxError, usesOf, type Model, type Node } from '../ir.ts';
 
 /** A pass is a function from model to model. */
@@ -62,12 +62,6 @@ function withoutCopies(model: Model, captured: ReadonlySet<string>): Model {
   if (copies.size === 0) return model;
   const renamed = (list: readonly string[]): readonly string[] => (list.some((name) => names.has(name)) ? list.map((name) => names.get(name) ?? name) : list);
   return { ...model, nodes: model.nodes.filter((node) => !copies.has(node)).map((node) => ({ ...node, inputs: renamed(node.inputs), outputs: renamed(node.outputs) })) };
-}
-
-/** Passes write the forms of the Builder's opset, which an older graph must not hold. */
-export function requireCurrentOpset({ opsets }: Model): void {
-  const opset = opsets.get('') ?? OPSET;
-  if (opset < OPSET) throw new OnnxError(`the graph is written in opset ${opset}, passes want ${OPSET} or newer: bring it there with canonicalize(model)`);
 }
 
 /** Passes may learn a shape; they never forget one. */

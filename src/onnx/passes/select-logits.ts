@@ -1,9 +1,9 @@
 /** @file Logits only where someone wants them: the head is the widest product of a language model. */
-import { Builder, type Value } from '../builder.ts';
+import { Builder, requireCurrentOpset, type Value } from '../builder.ts';
 import { MICROSOFT, OnnxError, describeNode, intAttribute, type Model, type Node, type Shape } from '../ir.ts';
 import { inferTypes, type Types } from '../shapes/infer.ts';
 import { producersOf } from './graph.ts';
-import { removeDeadNodes, requireCurrentOpset } from './rewrite.ts';
+import { removeDeadNodes } from './rewrite.ts';
 
 /** Operators that make one row of logits from one row: they may run after rows were chosen. */
 const ROWWISE = new Set(['Cast', 'Identity', 'Tanh', 'Clip', 'Mul', 'Div', 'Add', 'Sub']);

@@ -1,8 +1,9 @@
 /** @file Shape and type inference over a whole model. */
-import { OnnxError, isFloat, type Model, type Node } from '../ir.ts';
+import type { Model, Node } from '../ir.ts';
 import type { Inferred } from './context.ts';
 import { inferredTensor, shapeRule } from './rules.ts';
 
+/** What is known of each value, by name. */
 export type Types = ReadonlyMap<string, Inferred>;
 
 /**
@@ -44,14 +45,3 @@ function refine(type: Inferred, declared: Inferred | undefined): Inferred {
   if (type.shape.length !== declared.shape.length) return type;
   return { ...type, shape: type.shape.map((dim, axis) => (typeof declared.shape![axis] === 'number' ? declared.shape![axis]! : dim)) };
 }
-
-export function typeOf(types: Types, name: string): Inferred {
-  const type = types.get(name);
-  if (type === undefined) throw new OnnxError(`the type of "${name}" is not known`);
-  return type;
-}
-
-export const isFloatValue = (types: Types, name: string): boolean => {
-  const type = types.get(name);
-  return type !== undefined && isFloat(type.dataType);
-};

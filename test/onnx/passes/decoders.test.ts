@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { canonicalize, decompose, exposeCache, foldShapes, selectLogits, stripCache } from '../../../src/onnx/passes/index.ts';
-import { readModel } from '../../../src/onnx/proto.ts';
+import { readModel } from '../../../src/onnx/read-model.ts';
 import type { HostTensor } from '../../../src/onnx/session.ts';
 import { decoderFeeds, difference, ints64, run, type Feeds } from './graphs.ts';
 

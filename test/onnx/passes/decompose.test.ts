@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { canonicalize } from '../../../src/onnx/passes/canonicalize.ts';
 import { decompose } from '../../../src/onnx/passes/decompose/index.ts';
-import { readModel } from '../../../src/onnx/proto.ts';
+import { readModel } from '../../../src/onnx/read-model.ts';
 import { Builder } from '../../../src/onnx/builder.ts';
 import { float, int, type Attributes, type Model } from '../../../src/onnx/ir.ts';
 import { float32Tensor } from '../../../src/onnx/tensor.ts';

@@ -4,7 +4,7 @@ import { canonicalize } from '../../../src/onnx/passes/canonicalize.ts';
 import { distributeMatMul } from '../../../src/onnx/passes/distribute-matmul.ts';
 import { exposeCache } from '../../../src/onnx/passes/expose-cache.ts';
 import { foldShapes } from '../../../src/onnx/passes/fold-shapes.ts';
-import { readModel } from '../../../src/onnx/proto.ts';
+import { readModel } from '../../../src/onnx/read-model.ts';
 import type { Model } from '../../../src/onnx/ir.ts';
 import type { HostTensor } from '../../../src/onnx/session.ts';
 import { Builder, type Value } from '../../../src/onnx/builder.ts';

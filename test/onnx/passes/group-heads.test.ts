@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { canonicalize, exposeCache, foldShapes, gatherColumns, groupHeads, stripCache } from '../../../src/onnx/passes/index.ts';
-import { readModel } from '../../../src/onnx/proto.ts';
+import { readModel } from '../../../src/onnx/read-model.ts';
 import { Builder } from '../../../src/onnx/builder.ts';
 import { decoderFeeds, difference, floats, ints64, operators, run } from './graphs.ts';
 

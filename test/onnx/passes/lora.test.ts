@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Builder, type Value } from '../../../src/onnx/builder.ts';
 import { canonicalize, decompose, foldShapes, insertLora, mergeLora, parameterNames, stripCache } from '../../../src/onnx/passes/index.ts';
-import { readModel } from '../../../src/onnx/proto.ts';
+import { readModel } from '../../../src/onnx/read-model.ts';
 import { float32Tensor, floatValues, numberValues, tensorFrom } from '../../../src/onnx/tensor.ts';
 import type { Model, Tensor } from '../../../src/onnx/ir.ts';
 import type { HostTensor } from '../../../src/onnx/session.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Builder, type Value } from '../../../src/onnx/builder.ts';
 import { float, int, type Model } from '../../../src/onnx/ir.ts';
-import { readModel } from '../../../src/onnx/proto.ts';
+import { readModel } from '../../../src/onnx/read-model.ts';
 import { selectLogits } from '../../../src/onnx/passes/select-logits.ts';
 import { canonicalize } from '../../../src/onnx/passes/canonicalize.ts';
 import { stripCache } from '../../../src/onnx/passes/strip-cache.ts';

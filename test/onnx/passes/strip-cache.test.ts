@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readModel } from '../../../src/onnx/proto.ts';
+import { readModel } from '../../../src/onnx/read-model.ts';
 import { canonicalize } from '../../../src/onnx/passes/canonicalize.ts';
 import { stripCache } from '../../../src/onnx/passes/strip-cache.ts';
 import { exposeCache } from '../../../src/onnx/passes/expose-cache.ts';

@@ -82,6 +82,13 @@ function geluSlope(c: GradientContext, v: Value): Value {
   return b.add(cdf, b.mul(v, pdf));
 }
 
+/** Nothing is dropped but in training, where the mask is drawn anew in each run: what the rule saw would not be what was dropped. */
+const dropout: GradientRule = (c, dy) => {
+  const training = c.inputs[2];
+  if (training != null && training.content?.[0] !== 0) refuse(c, 'its training mode is on, or not known to be off; only inference has a rule');
+  return [() => dy, null, null];
+};
+
 const sign = (c: GradientContext, v: Value): Value => c.b.where(c.b.greater(v, 0), c.b.scalar(1, v.dataType), c.b.where(c.b.less(v, 0), c.b.scalar(-1, v.dataType), c.b.scalar(0, v.dataType)));
 
 export const elementwiseRules = {
@@ -116,5 +123,5 @@ export const elementwiseRules = {
   // Of its second input only the type counts.
   CastLike: (c, dy) => [() => c.b.cast(dy, x(c).dataType), () => c.b.zerosLike(x(c, 1))],
   Identity: (_, dy) => [() => dy],
-  Dropout: (_, dy) => [() => dy, null, null],
+  Dropout: dropout,
 } satisfies Record<string, GradientRule>;

@@ -7,6 +7,7 @@ import { layoutRules } from './layout.ts';
 import { normalizationRules } from './normalization.ts';
 import { reductionRules } from './reduction.ts';
 
+/** Operator → its rule. */
 export const gradientRules = {
   ...contractionRules, ...elementwiseRules, ...indexingRules, ...layoutRules, ...normalizationRules, ...reductionRules,
 } satisfies Record<string, GradientRule>;

@@ -1,0 +1,60 @@
+/** @file Models on the disk: one `.onnx` file, or a graph with its weights in a file beside it. */
+import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { basename } from 'node:path';
+import { OnnxError, type Model } from './ir.ts';
+import { storedBytes, tensorBytes } from './tensor.ts';
+import { modelPieces, type Piece } from './write-model.ts';
+
+/** Weights of more than this in all lie in a file of their own: protobuf ends at 2 GiB, and readers take a whole .onnx file at once. */
+const EXTERNAL_ABOVE = 2 ** 30;
+/** Smaller constants stay in the graph, where every reader can fold them. */
+const EXTERNAL_TENSOR = 1024;
+/** ONNX Runtime maps weights into memory where they begin on a page. */
+const PAGE = 4096;
+
+/**
+ * Writes a model to `path`; of more than 1 GiB, or with `external`, its weights to `path` + `_data`. Weights go from where they
+ * are to the file, one at a time if they lie in another file: memory holds no second copy of the model.
+ *
+ * Both files appear when they are complete. Where they replace the files that `model` was read from, read it again: its weights may
+ * lie at other places now.
+ *
+ * @throws OnnxError when a file cannot be written or weights cannot be read.
+ */
+export function saveModel(path: string, model: Model, { external }: { external?: boolean } = {}): void {
+  const tensors = [...model.initializers.values()];
+  const apart = external ?? tensors.reduce((sum, tensor) => sum + storedBytes(tensor), 0) > EXTERNAL_ABOVE;
+  const weights: Piece[] = [];
+  let position = 0;
+  const graph = modelPieces(model, (_, tensor) => {
+    const length = storedBytes(tensor);
+    if (!apart || length < EXTERNAL_TENSOR) return null;
+    const offset = Math.ceil(position / PAGE) * PAGE;
+    weights.push(new Uint8Array(offset - position), tensor);
+    position = offset + length;
+    return { location: `${basename(path)}_data`, offset, length };
+  });
+  const files = [...(apart ? [{ path: `${path}_data`, pieces: weights }] : []), { path, pieces: graph }];
+  const aside = (name: string): string => `${name}.${process.pid}.tmp`;
+  try {
+    for (const file of files) writePieces(aside(file.path), file.pieces);
+    for (const file of files) renameSync(aside(file.path), file.path);
+  } catch (error) {
+    for (const file of files) rmSync(aside(file.path), { force: true });
+    throw error instanceof OnnxError ? error : new OnnxError(`cannot write ${path}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function writePieces(path: string, pieces: readonly Piece[]): void {
+  const file = openSync(path, 'w');
+  try {
+    for (const piece of pieces) writeAll(file, piece instanceof Uint8Array ? piece : tensorBytes(piece));
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** One write call is capped near 2 GiB by the system, and a disk that fills up takes less than it is given. */
+function writeAll(file: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.byteLength; ) done += writeSync(file, bytes, done, Math.min(bytes.byteLength - done, 1 << 30));
+}
