@@ -67,7 +67,7 @@ export interface MetricsRow {
   reason?: string;
   /** Of steps: did the head move to the step's checkpoint? */
   promoted?: boolean;
-  /** Of rollbacks: the checkpoint whose weights came back; null for those the job began with. */
+  /** Of rollbacks: the checkpoint whose weights came back. Of evaluations: what was measured, if not the last step's. Null: as the job began. */
   checkpoint?: string | null;
 }
 

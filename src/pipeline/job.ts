@@ -67,10 +67,12 @@ async function runStages(session: Session, { resume, introduction }: JobOptions)
   return { status: 'completed', reason: reasons.join('; ') || 'all steps done', error: null };
 }
 
-/** The last held-out measurement, and the one before the first step that asked the same. */
+/** The last held-out measurement of what is the head now, and the one before the first step that asked the same. */
 function change(session: Session): Pick<JobResult, 'before' | 'after'> {
   const measured = session.rows.filter(isMeasured);
-  const after = measured.findLast((row) => row.kind !== 'baseline');
+  const later = measured.filter((row) => row.kind !== 'baseline');
+  // While the gate holds, the loop goes on from weights that are not the head.
+  const after = later.findLast((row) => session.weightsOf(row) === session.head) ?? later.at(-1);
   const stage = session.options.pipeline.stages.find(({ name }) => name === (after ?? measured[0])?.stage);
   const before = stage && session.comparable(stage).find((row) => measured.includes(row) && row.kind !== 'step' && row !== after);
   return { before: before?.metrics ?? null, after: after?.metrics ?? null };

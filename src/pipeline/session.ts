@@ -160,12 +160,13 @@ export class Session {
     await files.durable();
   }
 
-  /** Loads the weights that the session stands at. */
-  async restore(): Promise<void> {
+  /** Loads the weights that the session stands at, or others for a while. */
+  async restore(weights?: string | null): Promise<void> {
     await this.settled();
     const { engine, model } = this.options;
-    if (this.weights === null) await engine.reset();
-    else await engine.readState(model.stateDirectory(this.weights));
+    const checkpoint = weights === undefined ? this.weights : weights;
+    if (checkpoint === null) await engine.reset();
+    else await engine.readState(model.stateDirectory(checkpoint));
   }
 
   /** Measures the weights as they are now on a stage's held-out tasks. */
@@ -184,6 +185,16 @@ export class Session {
     });
     emit('eval-finished', { step, metrics, tasks, interval, baseline });
     return metrics;
+  }
+
+  /** Measures what others see: the head, from whose weights the loop may be some steps away. The loop's own are back afterwards. */
+  async evaluateHead(index: number): Promise<void> {
+    const stage = this.options.pipeline.stages[index]!;
+    const row = { step: this.step, stage: stage.name, kind: 'evaluation' } as const;
+    if (this.weights === this.head) return this.write({ ...row, metrics: await this.evaluate(index, row) });
+    await this.restore(this.head);
+    await this.write({ ...row, metrics: await this.evaluate(index, row), checkpoint: this.head });
+    await this.restore();
   }
 
   /** Puts earlier weights back and, if they are to be what others see, moves the head there too. */
@@ -212,9 +223,9 @@ export class Session {
 
   /** The weights with the best held-out score so far; without any evaluation, those that drew the best-rewarded rollouts. */
   bestWeights(stage: StageSettings): string | null {
-    const after = weightsAfter(this.rows, this.made, this.options.start);
     const measured = bestRow(this.comparable(stage));
-    if (measured) return after[this.rows.indexOf(measured)]!;
+    if (measured) return this.weightsOf(measured);
+    const after = weightsAfter(this.rows, this.made, this.options.start);
     const rewarded = bestRow(this.comparable(stage), 'reward');
     return (rewarded && after[this.rows.indexOf(rewarded) - 1]) ?? this.options.start.checkpoint;
   }
@@ -223,9 +234,14 @@ export class Session {
   restored(stage: StageSettings): MetricsRow | null {
     const back = this.rows.findLastIndex(({ kind }) => kind === 'rollback');
     if (back === -1) return null;
-    const after = weightsAfter(this.rows, this.made, this.options.start);
-    const comparable = new Set(this.comparable(stage));
-    return this.rows.findLast((row, index) => index < back && after[index] === after[back] && comparable.has(row) && isMeasured(row)) ?? null;
+    const [weights, comparable] = [this.weightsOf(this.rows[back]!), new Set(this.comparable(stage))];
+    return this.rows.slice(0, back).findLast((row) => comparable.has(row) && isMeasured(row) && this.weightsOf(row) === weights) ?? null;
+  }
+
+  /** The checkpoint that a row tells of: what was measured, or made. */
+  weightsOf(row: MetricsRow): string | null {
+    if (row.kind === 'evaluation' && row.checkpoint !== undefined) return row.checkpoint;
+    return weightsAfter(this.rows, this.made, this.options.start)[this.rows.indexOf(row)]!;
   }
 
   private async moveHead(to: string | null): Promise<void> {

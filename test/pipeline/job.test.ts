@@ -233,6 +233,30 @@ describe('promotion', () => {
   });
 });
 
+describe('an eval stage', () => {
+  const gated = stage({ steps: 24, group: 16, promote: { when: 'better' } });
+
+  test('measures the head, which the gate may have kept behind; the next stage goes on from the weights of the last step', async () => {
+    const check = stage({ name: 'check', kind: 'eval', steps: 0 });
+    const done = await run({ stages: [gated, check, stage({ name: 'more', kind: 'sft', steps: 1, eval: { every: 0 } })] });
+    const { head } = await run({ stages: [gated] }).then(({ result }) => result);
+    expect(head).not.toBe('step-000024');
+    const measured = done.rows.find(({ stage: name }) => name === 'check')!;
+    expect(measured.checkpoint).toBe(head);
+    const whenMade = done.rows.find(({ kind, step }) => kind === 'step' && step === Number(head!.slice(-6)))!;
+    expect(measured.metrics['eval/reward']).toBe(whenMade.metrics['eval/reward']);
+    expect((await done.model.checkpoints()).at(-1)).toMatchObject({ id: 'step-000025', parent: 'step-000024' });
+  });
+
+  test('is what the job is judged by at its end, as long as the head is what it measured', async () => {
+    const { result, rows } = await run({ stages: [gated, stage({ name: 'check', kind: 'eval', steps: 0 })] });
+    expect(result.after).toEqual(rows.at(-1)!.metrics);
+    const plain = await run({ stages: [gated] });
+    expect(plain.result.after!['eval/reward']).toBe(rows.at(-1)!.metrics['eval/reward']);
+    expect(plain.result.after).not.toEqual(plain.rows.at(-1)!.metrics);
+  });
+});
+
 describe('a policy that collapses', () => {
   // From the tenth step on the reward is for nonsense, so the held-out score (by the same judge, but of greedy answers) falls.
   const poisoned = () => {
