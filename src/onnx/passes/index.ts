@@ -6,7 +6,7 @@ export { distributeMatMul } from './distribute-matmul.ts';
 export { exposeCache } from './expose-cache.ts';
 export { foldIf } from './fold-if.ts';
 export { foldShapes } from './fold-shapes.ts';
-export { forCpu } from './for-cpu.ts';
+export { forCpu } from './for-cpu/index.ts';
 export { forWebGpu } from './for-webgpu.ts';
 export { gatherColumns } from './gather-columns.ts';
 export { groupHeads } from './group-heads.ts';

@@ -1,19 +1,17 @@
-/** @file Forms that ONNX Runtime's CPU provider computes faster, or right. `createSession` applies it for that device. */
-import { MICROSOFT, int, intsAttribute, type Model, type Node } from '../ir.ts';
-import { inferTypes } from '../shapes/infer.ts';
-import { producersOf } from './graph.ts';
-import { liftVectors } from './lift-vectors.ts';
-import { removeDeadNodes } from './rewrite.ts';
-
 /**
- * A product that reads a transposed operand, as one product (FusedMatMul): the transpose comes free. ONNX Runtime would fuse them
- * too, but first it merges the transpose with one before it (heads to the front, then keys on their side) into a permutation
- * that no product can take, and that its kernel walks element by element.
+ * @file A product that reads a transposed operand, as one product (FusedMatMul): the transpose comes free.
+ *
+ * ONNX Runtime would fuse them too, but first it merges the transpose with one before it (heads to the front, then keys on their
+ * side) into a permutation that no product can take, and that its kernel walks element by element.
  */
-export function forCpu(model: Model): Model {
-  const types = inferTypes(model);
-  model = liftVectors(model, types);
+import { MICROSOFT, int, intsAttribute, type Model, type Node } from '../../ir.ts';
+import { inferTypes } from '../../shapes/infer.ts';
+import { producersOf } from '../graph.ts';
+import { removeDeadNodes } from '../rewrite.ts';
+
+export function transposedProducts(model: Model): Model {
   const producers = producersOf(model);
+  const types = inferTypes(model);
   // What is fed (the keys of a cache) meets a row or two per product, where the fused kernel is slower than a transpose and a product.
   const source = (name: string): string | null => {
     const node = producers.get(name);
@@ -30,7 +28,7 @@ export function forCpu(model: Model): Model {
       attributes: { ...(a == null ? {} : { transA: int(1) }), ...(b == null ? {} : { transB: int(1) }) },
     };
   });
-  // ONNX Runtime runs what nothing reads as well, last of all: a transpose left behind would keep its operand until then.
+  // ONNX Runtime also runs what nothing reads.
   return found ? removeDeadNodes({ ...model, nodes, opsets: new Map([...model.opsets, [MICROSOFT, model.opsets.get(MICROSOFT) ?? 1]]) }) : model;
 }
 
