@@ -4,7 +4,7 @@
  * Both come from the same nodes and read the same weight buffers, so sampler and trainer agree to rounding.
  */
 import {
-  OnnxError, biasAttention, canonicalize, decompose, elementCount, exposeCache, floatValues, inferTypes, insertLora, intAttribute, liftInitializers, loraA, parameterNames, selectLogits, stripCache,
+  OnnxError, biasAttention, canonicalize, decompose, elementCount, exposeCache, floatValues, fuseActivations, inferTypes, insertLora, intAttribute, liftInitializers, loraA, parameterNames, selectLogits, stripCache,
   type Model, type Tensor,
 } from '../onnx/index.ts';
 import { uniform } from '../util/random.ts';
@@ -49,7 +49,7 @@ export function prepareDecoder(source: Model, train: TrainMethod): Decoder {
   const canonical = decompose(canonicalize(source));
   const { model, parameters } = train.method === 'full' ? withWeights(canonical, source) : withAdapters(canonical, train);
   const sampling = selectLogits(exposeCache(model));
-  const training = selectLogits(stripCache(model));
+  const training = fuseActivations(selectLogits(stripCache(model)));
   const vocabulary = inferTypes(training).get('logits')?.shape?.at(-1);
   if (typeof vocabulary !== 'number') throw new OnnxError('the width of the logits is not known');
   return {

@@ -8,6 +8,7 @@ export { foldIf } from './fold-if.ts';
 export { foldShapes } from './fold-shapes.ts';
 export { forCpu } from './for-cpu/index.ts';
 export { forWebGpu } from './for-webgpu.ts';
+export { fuseActivations } from './fuse-activations.ts';
 export { gatherColumns } from './gather-columns.ts';
 export { groupHeads } from './group-heads.ts';
 export { bakeInputs, liftInitializers } from './lift.ts';

@@ -6,20 +6,34 @@
  */
 import { MICROSOFT, int, intsAttribute, type Model, type Node } from '../../ir.ts';
 import { inferTypes } from '../../shapes/infer.ts';
-import { producersOf } from '../graph.ts';
+import { consumersOf, producersOf } from '../graph.ts';
 import { removeDeadNodes } from '../rewrite.ts';
 
 export function transposedProducts(model: Model): Model {
   const producers = producersOf(model);
   const types = inferTypes(model);
+  const isFloat32 = ({ outputs }: Node): boolean => types.get(outputs[0]!)?.dataType === 'float32';
+  const isOutput = new Set(model.outputs.map(({ name }) => name));
   // What is fed (the keys of a cache) meets a row or two per product, where the fused kernel is slower than a transpose and a product.
   const source = (name: string): string | null => {
     const node = producers.get(name);
     return node !== undefined && swapsLast(node) && producers.has(node.inputs[0]!) ? node.inputs[0]! : null;
   };
+  const consumers = consumersOf(model);
+  /** (a·b)ᵀ, wanted that way only, is bᵀ·aᵀ. */
+  const turned = (node: Node): Node | null => {
+    const product = swapsLast(node) ? producers.get(node.inputs[0]!) : undefined;
+    return product?.op === 'MatMul' && product.domain === '' && consumers.get(product.outputs[0]!)?.length === 1 && isFloat32(product) && !isOutput.has(product.outputs[0]!) && product.inputs.every((name) => types.get(name)?.shape?.length === intsAttribute(node, 'perm')!.length) ? product : null;
+  };
   let found = false;
   const nodes = model.nodes.map((node): Node => {
-    if (node.op !== 'MatMul' || node.domain !== '' || types.get(node.outputs[0]!)?.dataType !== 'float32') return node;
+    const product = turned(node);
+    if (product !== null) {
+      found = true;
+      const [a, b] = product.inputs as [string, string], [plainA, plainB] = [source(a), source(b)];
+      return { ...product, name: node.name, outputs: node.outputs, op: 'FusedMatMul', domain: MICROSOFT, inputs: [plainB ?? b, plainA ?? a], attributes: { ...(plainB === null ? { transA: int(1) } : {}), ...(plainA === null ? { transB: int(1) } : {}) } };
+    }
+    if (node.op !== 'MatMul' || node.domain !== '' || !isFloat32(node)) return node;
     const [a, b] = node.inputs.map(source);
     if (a == null && b == null) return node;
     found = true;
