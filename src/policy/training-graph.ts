@@ -3,7 +3,7 @@
  *
  * Only the logits of scored positions are ever computed; log-probabilities, entropy, loss and gradients follow in the same run.
  */
-import { Builder, DECODER_LAYERS, OnnxError, differentiate, type Model, type Value } from '../onnx/index.ts';
+import { Builder, DECODER_LAYERS, OnnxError, differentiate, removeDeadNodes, type Dim, type Model, type Value } from '../onnx/index.ts';
 import { klTerms, lossTerms, type LossFunction, type LossTensors } from './losses/terms.ts';
 import type { Loss } from './types.ts';
 
@@ -44,17 +44,31 @@ function tokenLogprobs(b: Builder, logits: Value, targets: Value): { logprobs: V
 /** Scores targets without a loss: outputs `logprobs` and `entropy`. For reference log-probabilities and `forward`. */
 export function scoringGraph(decoder: Model): Model {
   const b = new Builder(decoder);
-  const { logprobs, entropy } = scored(b);
+  const { logprobs, entropy } = scored(b, decoder);
   b.output('logprobs', logprobs);
   b.output('entropy', entropy);
-  return b.build();
+  return removeDeadNodes(b.build());
 }
 
-function scored(b: Builder): { logprobs: Value; entropy: Value; stop: Value[] } {
+function scored(b: Builder, decoder: Model): { logprobs: Value; entropy: Value; stop: Value[] } {
+  const rows = scoredRows(b);
+  const targets = b.input(TRAINING_INPUTS.targets, 'int64', [rows]);
+  const inverse = b.input(TRAINING_INPUTS.inverseTemperature, 'float32', [rows, 1]);
+  return tokenLogprobs(b, scaledLogits(b, decoder, inverse), targets);
+}
+
+/** How the decoder names the number of scored positions: with one name for it, shapes are known to be equal before the graph runs. */
+function scoredRows(b: Builder): Dim {
   if (!b.has('logits')) throw new OnnxError('the decoder has no output "logits"');
-  const targets = b.input(TRAINING_INPUTS.targets, 'int64', ['scored']);
-  const inverse = b.input(TRAINING_INPUTS.inverseTemperature, 'float32', ['scored', 1]);
-  return tokenLogprobs(b, b.mul(b.value('logits'), inverse), targets);
+  return b.value('logits').shape?.[0] ?? 'scored';
+}
+
+/** Logits over temperature. Where a product alone makes them, its left side is scaled instead: far fewer numbers than a vocabulary's. */
+function scaledLogits(b: Builder, { nodes }: Model, inverse: Value): Value {
+  const head = nodes.find(({ outputs }) => outputs.includes('logits'));
+  if (head?.op !== 'MatMul' || head.domain !== '') return b.mul(b.value('logits'), inverse);
+  const [rows, weight] = head.inputs.map((name) => b.value(name)) as [Value, Value];
+  return b.within('logits', () => b.matmul(b.mul(rows, inverse), weight));
 }
 
 export interface TrainingGraphOptions {
@@ -70,13 +84,14 @@ export interface TrainingGraphOptions {
 /** Outputs `loss`, `logprobs`, `entropy` and `grad.<parameter>`. */
 export function trainingGraph(decoder: Model, { loss, custom, parameters, recompute = 'none' }: TrainingGraphOptions): Model {
   const b = new Builder(decoder);
-  const vector = (name: string): Value => b.input(name, 'float32', ['scored']);
-  const { logprobs, entropy, stop } = scored(b);
+  const rows = scoredRows(b);
+  const vector = (name: string): Value => b.input(name, 'float32', [rows]);
+  const { logprobs, entropy, stop } = scored(b, decoder);
   const tensors: LossTensors = {
     logprobs, entropy,
     samplingLogprobs: vector(TRAINING_INPUTS.samplingLogprobs),
     advantages: vector(TRAINING_INPUTS.advantages),
-    sequence: b.input(TRAINING_INPUTS.sequence, 'int64', ['scored']),
+    sequence: b.input(TRAINING_INPUTS.sequence, 'int64', [rows]),
     inverseLengths: b.input(TRAINING_INPUTS.inverseLengths, 'float32', ['rollouts']),
   };
   const stopGradient = (value: Value): Value => { stop.push(value); return value; };

@@ -5,6 +5,7 @@ export { decompose, type Decomposable } from './decompose/index.ts';
 export { distributeMatMul } from './distribute-matmul.ts';
 export { exposeCache } from './expose-cache.ts';
 export { foldIf } from './fold-if.ts';
+export { foldScatters } from './fold-scatters.ts';
 export { foldShapes } from './fold-shapes.ts';
 export { forCpu } from './for-cpu/index.ts';
 export { forWebGpu } from './for-webgpu.ts';
