@@ -1,8 +1,11 @@
 /**
  * `npm run bench:onnx`: forward and backward of two decoders against the speed of their own matrix products, and against PyTorch.
  *
- * All products of the graph are timed as a graph of nothing else, in the same rounds, with the same shapes and operators; `ratio`
- * is their time over the whole graph's. PyTorch is asked in turn with us, one step each, when a Python with torch is there (RLRUN_PYTHON, or python3).
+ * All products of matrices in the graph are timed as a graph of nothing else, in the same rounds, with the same shapes and operators,
+ * twice: `cached` lets operands of one shape share their memory, which then stays in the processor's cache, as it never does in a
+ * model: an upper bound. `own_memory` gives every operand memory of its own, as weights and activations have it. The ratios are the
+ * products' time over the whole step's. Products of a matrix with a vector count as work beside the products.
+ * PyTorch is asked in turn with us, one step each, when a Python with torch is there (RLRUN_PYTHON, or python3).
  */
 import { buildDecoder, decoderParameters, parseDecoderConfig } from '../src/models/architectures/index.ts';
 import { Builder, createSession, elementCount, f32, float32Tensor, inferTypes, intAttribute, type Dim, type HostTensor, type Model, type Node, type Value } from '../src/onnx/index.ts';
@@ -73,7 +76,9 @@ function products(model: Model, feeds: Readonly<Record<string, HostTensor>>): Pr
   const concrete: Model = { ...model, inputs: model.inputs.map((info) => ({ ...info, shape: feeds[info.name]!.dims })), valueInfo: new Map() };
   const types = inferTypes(concrete);
   const numbers = (name: string): number[] => types.get(name)!.shape!.map((dim: Dim) => { if (typeof dim !== 'number') throw new Error(`${name}: ${dim}`); return dim; });
-  return concrete.nodes.filter(({ op }) => op === 'MatMul' || op === 'Gemm').map((node) => {
+  const isProduct = ({ op, inputs, outputs }: Node): boolean =>
+    (op === 'MatMul' || op === 'Gemm') && numbers(outputs[0]!).slice(-2).every((size) => size > 1) && inputs.every((name) => numbers(name).length > 1);
+  return concrete.nodes.filter(isProduct).map((node) => {
     const [a, b] = [numbers(node.inputs[0]!), numbers(node.inputs[1]!)];
     const inner = intAttribute(node, 'transA', 0) === 1 ? a.at(-2)! : a.at(-1)!;
     const constant: [boolean, boolean] = [model.initializers.has(node.inputs[0]!), model.initializers.has(node.inputs[1]!)];
@@ -81,25 +86,28 @@ function products(model: Model, feeds: Readonly<Record<string, HostTensor>>): Pr
   });
 }
 
-/**
- * Nothing but the products, each as it stands in the graph: constants stay constants, since ONNX Runtime packs them beforehand.
- * One session, since the threads of several would spin against each other; operands of one shape share their memory.
- */
-async function productsAlone(all: readonly Product[]): Promise<() => Promise<unknown>> {
+type Memory = 'cached' | 'own';
+
+/** Nothing but the products, each as it stands in the graph: constants stay constants, since ONNX Runtime packs them beforehand. */
+async function productsAlone(all: readonly Product[], kind: Memory): Promise<() => Promise<unknown>> {
   const b = new Builder();
-  const feeds: Record<string, HostTensor> = {}, memory = new Map<string, Float32Array>(), constants = new Map<string, Value>();
-  const operand = (dims: readonly number[], constant: boolean, name: string): Value => {
-    const key = dims.join('x');
+  const feeds: Record<string, HostTensor> = {}, memory = new Map<string, Float32Array>(), held = new Map<string, Value>();
+  // Inputs keep names of their own where they share memory: equal products of equal operands would be computed once.
+  const operand = (dims: readonly number[], constant: boolean, value: string, place: string): Value => {
+    const shape = dims.join('x'), name = kind === 'own' ? value : constant ? `constant ${shape}` : place;
+    const known = held.get(name);
+    if (known !== undefined) return known;
+    const key = kind === 'own' ? value : shape;
     const data = memory.get(key) ?? new Float32Array(elementCount(dims)).fill(0.01);
     memory.set(key, data);
-    if (!constant) { feeds[name] = f32(data, dims); return b.input(name, 'float32', dims); }
-    const held = constants.get(key) ?? b.initializer(`constant ${key}`, float32Tensor(dims, data));
-    constants.set(key, held);
-    return held;
+    if (!constant) feeds[name] = f32(data, dims);
+    const made = constant ? b.initializer(name, float32Tensor(dims, data)) : b.input(name, 'float32', dims);
+    held.set(name, made);
+    return made;
   };
   // One element of each: copying results to JavaScript is not part of a product.
   const samples = all.map(({ node, shapes, constant }, index) => {
-    const operands = shapes.map((dims, side) => operand(dims, constant[side]!, `x${index}.${side}`));
+    const operands = shapes.map((dims, side) => operand(dims, constant[side]!, node.inputs[side]!, `x${index}.${side}`));
     return b.slice(b.reshape(b.op(node.op, operands, node.attributes), [-1]), { axis: 0, start: 0, end: 1 });
   });
   b.output('y', b.concat(samples, 0));
@@ -124,15 +132,15 @@ async function measure(bench: Case): Promise<Record<string, unknown>> {
     ...trainingFeeds(micro, { loss, totals: denominators({ sequences }), reference: null }),
   };
   const all = products(graph!, feeds);
-  const alone = await productsAlone(all);
+  const alone = { cached: await productsAlone(all, 'cached'), own: await productsAlone(all, 'own') };
   const peer = await torchPeer(bench);
 
-  const ours: number[] = [], gemm: number[] = [], theirs: number[] = [];
+  const ours: number[] = [], cached: number[] = [], own: number[] = [], theirs: number[] = [];
   for (let round = -1; round < rounds; round++) {
     const whole = await timed(() => session.run(feeds));
-    const sum = await timed(alone);
+    const hot = await timed(alone.cached), cold = await timed(alone.own);
     const torch = peer === null ? NaN : (await peer.step()) * 1000;
-    if (round >= 0) { ours.push(whole); gemm.push(sum); theirs.push(torch); } // the first round warms up
+    if (round >= 0) { ours.push(whole); cached.push(hot); own.push(cold); theirs.push(torch); } // the first round warms up
   }
   peer?.close();
   const flops = all.reduce((total, product) => total + product.flops, 0);
@@ -146,8 +154,10 @@ async function measure(bench: Case): Promise<Record<string, unknown>> {
     tokens_per_second: round((bench.rows * (bench.length - 1)) / (median(ours) / 1000), 0),
     gflop: round(flops / 1e9),
     gflops: round(flops / 1e6 / median(ours), 1),
-    gemm_gflops: round(flops / 1e6 / median(gemm), 1),
-    ratio_to_gemm: round(paired(gemm, ours)),
+    gemm_cached_gflops: round(flops / 1e6 / median(cached), 1),
+    gemm_own_memory_gflops: round(flops / 1e6 / median(own), 1),
+    ratio_to_gemm_cached: round(paired(cached, ours)),
+    ratio_to_gemm_own_memory: round(paired(own, ours)),
     pytorch_ms: peer === null ? null : round(median(theirs), 1),
     speedup_over_pytorch: peer === null ? null : round(paired(theirs, ours)),
     rounds,

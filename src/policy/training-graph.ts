@@ -3,12 +3,15 @@
  *
  * Only the logits of scored positions are ever computed; log-probabilities, entropy, loss and gradients follow in the same run.
  */
-import { Builder, DECODER_LAYERS, OnnxError, differentiate, removeDeadNodes, type Dim, type Model, type Value } from '../onnx/index.ts';
+import { Builder, DECODER_LAYERS, OnnxError, differentiate, removeDeadNodes, type Model, type Value } from '../onnx/index.ts';
 import { klTerms, lossTerms, type LossFunction, type LossTensors } from './losses/terms.ts';
 import type { Loss } from './types.ts';
 
 /** float32 (B, 1, S, S): who sees whom, in the graph for rows that hold more than one text. */
 export const ATTENTION_BIAS = 'attention_bias';
+
+/** The number of scored positions: under one name everywhere, so that shapes are known to be equal before the graph runs. */
+export const SCORED = 'scored';
 
 /** Inputs that the trainer adds to the decoder's own; N scored positions, B rollouts of the micro-batch. */
 export const TRAINING_INPUTS = {
@@ -51,16 +54,10 @@ export function scoringGraph(decoder: Model): Model {
 }
 
 function scored(b: Builder, decoder: Model): { logprobs: Value; entropy: Value; stop: Value[] } {
-  const rows = scoredRows(b);
-  const targets = b.input(TRAINING_INPUTS.targets, 'int64', [rows]);
-  const inverse = b.input(TRAINING_INPUTS.inverseTemperature, 'float32', [rows, 1]);
-  return tokenLogprobs(b, scaledLogits(b, decoder, inverse), targets);
-}
-
-/** How the decoder names the number of scored positions: with one name for it, shapes are known to be equal before the graph runs. */
-function scoredRows(b: Builder): Dim {
   if (!b.has('logits')) throw new OnnxError('the decoder has no output "logits"');
-  return b.value('logits').shape?.[0] ?? 'scored';
+  const targets = b.input(TRAINING_INPUTS.targets, 'int64', [SCORED]);
+  const inverse = b.input(TRAINING_INPUTS.inverseTemperature, 'float32', [SCORED, 1]);
+  return tokenLogprobs(b, scaledLogits(b, decoder, inverse), targets);
 }
 
 /** Logits over temperature. Where a product alone makes them, its left side is scaled instead: far fewer numbers than a vocabulary's. */
@@ -84,14 +81,13 @@ export interface TrainingGraphOptions {
 /** Outputs `loss`, `logprobs`, `entropy` and `grad.<parameter>`. */
 export function trainingGraph(decoder: Model, { loss, custom, parameters, recompute = 'none' }: TrainingGraphOptions): Model {
   const b = new Builder(decoder);
-  const rows = scoredRows(b);
-  const vector = (name: string): Value => b.input(name, 'float32', [rows]);
+  const vector = (name: string): Value => b.input(name, 'float32', [SCORED]);
   const { logprobs, entropy, stop } = scored(b, decoder);
   const tensors: LossTensors = {
     logprobs, entropy,
     samplingLogprobs: vector(TRAINING_INPUTS.samplingLogprobs),
     advantages: vector(TRAINING_INPUTS.advantages),
-    sequence: b.input(TRAINING_INPUTS.sequence, 'int64', [rows]),
+    sequence: b.input(TRAINING_INPUTS.sequence, 'int64', [SCORED]),
     inverseLengths: b.input(TRAINING_INPUTS.inverseLengths, 'float32', ['rollouts']),
   };
   const stopGradient = (value: Value): Value => { stop.push(value); return value; };

@@ -8,7 +8,7 @@
  */
 import type { Builder, Value } from '../../builder.ts';
 import { multiplyDims } from '../../dims.ts';
-import { MICROSOFT, floatAttribute, intAttribute, ints, type Dim, type Model, type Node, type ValueInfo } from '../../ir.ts';
+import { MICROSOFT, floatAttribute, intAttribute, ints, type Dim, type Model, type Node, type Shape, type ValueInfo } from '../../ir.ts';
 import { removeDeadNodes, rewriteNodes } from '../rewrite.ts';
 
 /** rows·W, or rows·Wᵀ: [.., K]·[K, N] → [.., N] */
@@ -47,14 +47,15 @@ function accumulated(b: Builder, graph: Graph, sum: Node, declared: Map<string, 
   const shape = graph.shape(b, first.name, first.product!.left, output.shape);
   if (shape === null) return null;
   const rows = output.shape.slice(0, -1).reduce(multiplyDims);
-  const declare = (value: Value): Value => {
-    // Memory is shared only between values that are known to be of one size.
-    declared.set(value.name, { name: value.name, dataType: 'float32', shape: [1, rows, width, 1] });
+  const declare = (value: Value, dims: Shape): Value => {
+    declared.set(value.name, { name: value.name, dataType: 'float32', shape: dims });
     return value;
   };
-  let total = declare(b.reshape(graph.root(b, first.name), [1, -1, width, 1]));
-  for (const { product } of rest) total = declare(begunAt(b, graph, total, product!));
-  const whole = b.reshape(total, shape);
+  // Memory is shared only between values that are known to be of one size.
+  const image: Shape = [1, rows, width, 1];
+  let total = declare(b.reshape(graph.root(b, first.name), [1, -1, width, 1]), image);
+  for (const { product } of rest) total = declare(begunAt(b, graph, total, product!), image);
+  const whole = declare(b.reshape(total, shape), output.shape);
   return others.reduce((value, { name }) => b.add(value, b.value(name)), whole);
 }
 
