@@ -7,7 +7,7 @@
 process.env['ORT_DISABLE_TELEMETRY'] ??= '1';
 import type * as Ort from 'onnxruntime-node';
 import { OnnxError, type DataType, type Model } from './ir.ts';
-import { forCpu } from './passes/for-cpu.ts';
+import { forCpu } from './passes/for-cpu/index.ts';
 import { forWebGpu } from './passes/for-webgpu.ts';
 import type { Pass } from './passes/rewrite.ts';
 import { writeModelExternal } from './write-model.ts';

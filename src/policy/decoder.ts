@@ -4,12 +4,12 @@
  * Both come from the same nodes and read the same weight buffers, so sampler and trainer agree to rounding.
  */
 import {
-  OnnxError, biasAttention, canonicalize, decompose, elementCount, exposeCache, floatValues, inferTypes, insertLora, intAttribute, liftInitializers, loraA, parameterNames, selectLogits, stripCache,
+  OnnxError, biasAttention, canonicalize, decompose, elementCount, exposeCache, floatValues, fuseActivations, inferTypes, insertLora, intAttribute, liftInitializers, loraA, parameterNames, selectLogits, stripCache,
   type Model, type Tensor,
 } from '../onnx/index.ts';
 import { uniform } from '../util/random.ts';
 import type { CacheAlignment, CacheEntry } from './key-value-cache.ts';
-import { ATTENTION_BIAS } from './training-graph.ts';
+import { ATTENTION_BIAS, SCORED } from './training-graph.ts';
 import type { TrainMethod } from './types.ts';
 
 /** A trainable tensor: a graph input whose buffer the optimizer updates. */
@@ -49,7 +49,7 @@ export function prepareDecoder(source: Model, train: TrainMethod): Decoder {
   const canonical = decompose(canonicalize(source));
   const { model, parameters } = train.method === 'full' ? withWeights(canonical, source) : withAdapters(canonical, train);
   const sampling = selectLogits(exposeCache(model));
-  const training = selectLogits(stripCache(model));
+  const training = fuseActivations(selectLogits(stripCache(model), { rows: SCORED }));
   const vocabulary = inferTypes(training).get('logits')?.shape?.at(-1);
   if (typeof vocabulary !== 'number') throw new OnnxError('the width of the logits is not known');
   return {

@@ -3,12 +3,15 @@
  *
  * Only the logits of scored positions are ever computed; log-probabilities, entropy, loss and gradients follow in the same run.
  */
-import { Builder, DECODER_LAYERS, OnnxError, differentiate, type Model, type Value } from '../onnx/index.ts';
+import { Builder, DECODER_LAYERS, OnnxError, differentiate, removeDeadNodes, type Model, type Value } from '../onnx/index.ts';
 import { klTerms, lossTerms, type LossFunction, type LossTensors } from './losses/terms.ts';
 import type { Loss } from './types.ts';
 
 /** float32 (B, 1, S, S): who sees whom, in the graph for rows that hold more than one text. */
 export const ATTENTION_BIAS = 'attention_bias';
+
+/** The number of scored positions: under one name everywhere, so that shapes are known to be equal before the graph runs. */
+export const SCORED = 'scored';
 
 /** Inputs that the trainer adds to the decoder's own; N scored positions, B rollouts of the micro-batch. */
 export const TRAINING_INPUTS = {
@@ -44,17 +47,25 @@ function tokenLogprobs(b: Builder, logits: Value, targets: Value): { logprobs: V
 /** Scores targets without a loss: outputs `logprobs` and `entropy`. For reference log-probabilities and `forward`. */
 export function scoringGraph(decoder: Model): Model {
   const b = new Builder(decoder);
-  const { logprobs, entropy } = scored(b);
+  const { logprobs, entropy } = scored(b, decoder);
   b.output('logprobs', logprobs);
   b.output('entropy', entropy);
-  return b.build();
+  return removeDeadNodes(b.build());
 }
 
-function scored(b: Builder): { logprobs: Value; entropy: Value; stop: Value[] } {
+function scored(b: Builder, decoder: Model): { logprobs: Value; entropy: Value; stop: Value[] } {
   if (!b.has('logits')) throw new OnnxError('the decoder has no output "logits"');
-  const targets = b.input(TRAINING_INPUTS.targets, 'int64', ['scored']);
-  const inverse = b.input(TRAINING_INPUTS.inverseTemperature, 'float32', ['scored', 1]);
-  return tokenLogprobs(b, b.mul(b.value('logits'), inverse), targets);
+  const targets = b.input(TRAINING_INPUTS.targets, 'int64', [SCORED]);
+  const inverse = b.input(TRAINING_INPUTS.inverseTemperature, 'float32', [SCORED, 1]);
+  return tokenLogprobs(b, scaledLogits(b, decoder, inverse), targets);
+}
+
+/** Logits over temperature. Where a product alone makes them, its left side is scaled instead: far fewer numbers than a vocabulary's. */
+function scaledLogits(b: Builder, { nodes }: Model, inverse: Value): Value {
+  const head = nodes.find(({ outputs }) => outputs.includes('logits'));
+  if (head?.op !== 'MatMul' || head.domain !== '') return b.mul(b.value('logits'), inverse);
+  const [rows, weight] = head.inputs.map((name) => b.value(name)) as [Value, Value];
+  return b.within('logits', () => b.matmul(b.mul(rows, inverse), weight));
 }
 
 export interface TrainingGraphOptions {
@@ -70,13 +81,13 @@ export interface TrainingGraphOptions {
 /** Outputs `loss`, `logprobs`, `entropy` and `grad.<parameter>`. */
 export function trainingGraph(decoder: Model, { loss, custom, parameters, recompute = 'none' }: TrainingGraphOptions): Model {
   const b = new Builder(decoder);
-  const vector = (name: string): Value => b.input(name, 'float32', ['scored']);
-  const { logprobs, entropy, stop } = scored(b);
+  const vector = (name: string): Value => b.input(name, 'float32', [SCORED]);
+  const { logprobs, entropy, stop } = scored(b, decoder);
   const tensors: LossTensors = {
     logprobs, entropy,
     samplingLogprobs: vector(TRAINING_INPUTS.samplingLogprobs),
     advantages: vector(TRAINING_INPUTS.advantages),
-    sequence: b.input(TRAINING_INPUTS.sequence, 'int64', ['scored']),
+    sequence: b.input(TRAINING_INPUTS.sequence, 'int64', [SCORED]),
     inverseLengths: b.input(TRAINING_INPUTS.inverseLengths, 'float32', ['rollouts']),
   };
   const stopGradient = (value: Value): Value => { stop.push(value); return value; };

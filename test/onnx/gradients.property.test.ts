@@ -33,12 +33,13 @@ describe('gradients of random graphs equal central differences', () => {
     return [t.b.op(op, [t.variable(t.shape(0, 4), ['Sqrt', 'Log', 'Reciprocal'].includes(op) ? positive : {})])];
   });
 
-  for (const op of ['Erf', 'Softplus', 'LeakyRelu', 'Elu', 'Gelu', 'CastLike', 'Mean']) property(`${op}, which ONNX Runtime computes in float32 only, between casts`, (t) => {
+  for (const op of ['Erf', 'Softplus', 'LeakyRelu', 'Elu', 'Gelu', 'QuickGelu', 'CastLike', 'Mean']) property(`${op}, which ONNX Runtime computes in float32 only, between casts`, (t) => {
     const { b } = t;
     // Steps are larger than in float64 and must not cross a kink at 0.
     const value = b.cast(t.variable(t.shape(1, 4), t.chance() ? { low: 0.1 } : { high: -0.1 }), 'float32');
     if (op === 'CastLike') return [b.op('CastLike', [value, b.scalar(0, 'float64')])];
     if (op === 'Mean') return [b.cast(b.op('Mean', [value, b.tanh(value), b.cast(t.variable(t.narrower(value.shape as number[])), 'float32')]), 'float64')];
+    if (op === 'QuickGelu') return [b.cast(b.contrib('QuickGelu', [value], { alpha: float(t.pick([1, 1.702, -1])) })[0]!, 'float64')];
     const attributes = op === 'LeakyRelu' || op === 'Elu' ? { alpha: float(t.pick([0.2, 0.7])) } : op === 'Gelu' ? { approximate: string(t.pick(['none', 'tanh'])) } : {};
     return [b.cast(b.op(op, [value], attributes), 'float64')];
   }, { runs: 25, step: 1e-2, allowed: 1e-3 });

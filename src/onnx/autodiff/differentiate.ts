@@ -7,6 +7,7 @@
 import { Builder, OPSET, type Value } from '../builder.ts';
 import { OnnxError, describeNode, describeType, isFloat, type Model, type Node } from '../ir.ts';
 import { canonicalize } from '../passes/canonicalize.ts';
+import { foldScatters } from '../passes/fold-scatters.ts';
 import { removeDeadNodes } from '../passes/rewrite.ts';
 import { floatValues } from '../tensor.ts';
 import { expandLike, sumAll, sumToShape } from './context.ts';
@@ -101,7 +102,7 @@ export function differentiate(model: Model, options: DifferentiateOptions): Mode
     if (gradient === null) throw new OnnxError(`"${output}" does not depend on "${name}" through anything differentiable`);
     b.output(`${prefix}${name}`, expandIfSmaller(b, gradient, b.value(name)));
   }
-  return removeDeadNodes(b.build());
+  return foldScatters(removeDeadNodes(b.build()));
 }
 
 /**

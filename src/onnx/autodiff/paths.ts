@@ -67,7 +67,7 @@ export function activePaths(model: Model, b: Builder, { wrt, output, stop }: { w
 
 /** The rule of a node on the path. */
 export function ruleFor(node: Node, paths: Paths): GradientRule {
-  const rule = node.domain === '' ? gradientRule(node.op) : undefined;
+  const rule = gradientRule(node);
   if (rule !== undefined) return rule;
   throw new OnnxError(`${describeNode(node)} has no gradient rule; path: ${paths.path(node)}. If it is a fused operator, run decompose first`);
 }

@@ -7,7 +7,7 @@ import { floatAttribute, int, intAttribute, type Dim, type Model, type Node, typ
 import { inferTypes, type Types } from '../shapes/infer.ts';
 import { canonicalize } from './canonicalize.ts';
 import { inverseDeviation } from './decompose/norms.ts';
-import { rewriteNodes, type Replacement } from './rewrite.ts';
+import { removeDeadNodes, rewriteNodes, type Replacement } from './rewrite.ts';
 import { isPast } from './strip-cache.ts';
 
 /** What a node is replaced by, if it is of a form that needs it. `emptyable`: symbols of a cache's columns, of which there may be none. */
@@ -19,7 +19,7 @@ export function forWebGpu(model: Model): Model {
   const applies = ({ op, domain }: Node): boolean => domain === '' && Object.hasOwn(choices, op) && (op !== 'MatMul' || emptyable.size > 0);
   if (!model.nodes.some(applies)) return model;
   const current = canonicalize(model), types = inferTypes(current);
-  return rewriteNodes(current, (node) => (applies(node) ? choices[node.op]!(node, types, emptyable) : undefined));
+  return removeDeadNodes(rewriteNodes(current, (node) => (applies(node) ? choices[node.op]!(node, types, emptyable) : undefined)));
 }
 
 const shapeIn = (types: Types, name: string | undefined): Shape | null => types.get(name ?? '')?.shape ?? null;

@@ -26,7 +26,7 @@ interface Head {
  *
  * @throws OnnxError when the head cannot be found: the message names the node where the search stopped.
  */
-export function selectLogits(model: Model, { output = 'logits', input = 'logit_positions', dataType = 'int64' }: { output?: string; input?: string; dataType?: 'int32' | 'int64' } = {}): Model {
+export function selectLogits(model: Model, { output = 'logits', input = 'logit_positions', dataType = 'int64', rows: count = 'logits' }: { output?: string; input?: string; dataType?: 'int32' | 'int64'; /** What the graph calls N. */ rows?: string } = {}): Model {
   const info = model.outputs.find(({ name }) => name === output);
   if (info === undefined) throw new OnnxError(`the model has no output "${output}"; it has ${model.outputs.map(({ name }) => `"${name}"`).join(', ')}`);
   requireCurrentOpset(model);
@@ -40,7 +40,7 @@ export function selectLogits(model: Model, { output = 'logits', input = 'logit_p
   const taken = new Set(base.nodes.flatMap(({ name, outputs }) => [name, ...outputs]));
   const b = new Builder(taken.has(output) ? without(base, output) : base);
 
-  const positions = b.input(input, dataType, ['logits']);
+  const positions = b.input(input, dataType, [count]);
   const from = b.value(hidden);
   const width = from.shape!.at(-1)!;
   let rows: Value = b.within('logits', () => b.gather(b.reshape(from, typeof width === 'number' ? [-1, width] : rowsShape(b, from)), positions));

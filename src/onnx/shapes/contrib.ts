@@ -56,9 +56,16 @@ const fusedMatMul: ShapeRule = (c) => {
   return [{ dataType: input(c, 0).dataType, shape: [...batch, a.at(-2)!, b.at(-1)!] }];
 };
 
+/** Without strides, pads and dilations, as products are written: [B, C, H, W] by filters [M, C, h, w]. */
+const fusedConv: ShapeRule = (c) => {
+  const image = shapeOf(c, 0, 4), filters = shapeOf(c, 1, 4);
+  const along = (axis: number): Dim => (image[axis] === filters[axis] ? 1 : addDims(image[axis]!, 1 - Number(filters[axis])));
+  return [{ dataType: input(c, 0).dataType, shape: [image[0]!, filters[0]!, along(2), along(3)] }];
+};
+
 export const contribRules = {
   QuickGelu: same, Gelu: same, FastGelu: same, BiasGelu: same, RotaryEmbedding: same,
   SimplifiedLayerNormalization: same, SkipSimplifiedLayerNormalization: skipNorm, SkipLayerNormalization: skipNorm,
   GroupQueryAttention: groupQueryAttention, MultiHeadAttention: multiHeadAttention,
-  MatMulNBits: matMulNBits, GatherBlockQuantized: gatherBlockQuantized, FusedMatMul: fusedMatMul,
+  MatMulNBits: matMulNBits, GatherBlockQuantized: gatherBlockQuantized, FusedMatMul: fusedMatMul, FusedConv: fusedConv,
 } satisfies Record<string, ShapeRule>;

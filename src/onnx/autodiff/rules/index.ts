@@ -1,6 +1,8 @@
 /** @file The table of gradient rules, one per operator of the ONNX domain. */
 import type { GradientRule } from '../context.ts';
+import { MICROSOFT, type Node } from '../../ir.ts';
 import { contractionRules } from './contraction.ts';
+import { contribRules } from './contrib.ts';
 import { elementwiseRules } from './elementwise.ts';
 import { indexingRules } from './indexing.ts';
 import { layoutRules } from './layout.ts';
@@ -9,7 +11,7 @@ import { reductionRules } from './reduction.ts';
 
 /** Operator → its rule. */
 export const gradientRules = {
-  ...contractionRules, ...elementwiseRules, ...indexingRules, ...layoutRules, ...normalizationRules, ...reductionRules,
+  ...contractionRules, ...contribRules, ...elementwiseRules, ...indexingRules, ...layoutRules, ...normalizationRules, ...reductionRules,
 } satisfies Record<string, GradientRule>;
 
 /** Operators with a gradient rule. */
@@ -25,5 +27,7 @@ const stops: ReadonlySet<string> = new Set([
 export const isElementwise = (op: string): boolean => Object.hasOwn(elementwiseRules, op);
 
 export const stopsGradient = (op: string): boolean => stops.has(op);
-export const gradientRule = (op: string): GradientRule | undefined =>
-  Object.hasOwn(gradientRules, op) ? gradientRules[op as Differentiable] : undefined;
+export const gradientRule = ({ op, domain }: Node): GradientRule | undefined => {
+  const known = Object.hasOwn(contribRules, op) ? domain === MICROSOFT : domain === '';
+  return known && Object.hasOwn(gradientRules, op) ? gradientRules[op as Differentiable] : undefined;
+};

@@ -35,20 +35,30 @@ const layerNorm: GradientRule = (c, dy) => {
   ];
 };
 
-/** y = x·r·w with r = 1/√(mean(x²) + ε). With g = dy·w: dx = r·g − x·(r³·mean(g·x)), dw = Σ dy·x·r. */
+/**
+ * y = x·r·w with r = 1/√(mean(x²) + ε). With g = dy·w: dx = r·(g − x·(r²·mean(g·x))), dw = Σ dy·x·r.
+ * Along a last axis, mean(g·x) is a product of dy·x with w, and dw one of r with dy·x: neither takes a pass of its own.
+ */
 const rmsNorm: GradientRule = (c, dy) => {
   const { b } = c;
-  const axes = normalizedAxes(c), epsilon = floatAttribute(c.node, 'epsilon', 1e-5);
-  const r = once(() => b.reciprocal(b.sqrt(b.add(meanSquare(c, axes), epsilon))));
+  const axes = normalizedAxes(c), w = x(c, 1), isVector = axes.length === 1 && rankOf(w) === 1 && w.shape![0] === dimsOf(x(c)).at(-1) && typeof w.shape![0] === 'number';
+  const r = once(() => inverseDeviation(c, axes));
+  const pulled = once(() => b.mul(dy, x(c)));
   return [
     () => {
-      const g = b.mul(dy, x(c, 1));
-      const pull = b.mul(b.mean(b.mul(g, x(c)), axes, { keepDims: true }), b.mul(r(), b.square(r())));
-      return b.sub(b.mul(g, r()), b.mul(x(c), pull));
+      const mean = isVector ? b.matmul(pulled(), b.mul(b.unsqueeze(w, [1]), 1 / (w.shape![0] as number))) : b.mean(b.mul(pulled(), w), axes, { keepDims: true });
+      return b.mul(b.sub(b.mul(dy, w), b.mul(x(c), b.mul(mean, b.square(r())))), r());
     },
-    () => b.mul(dy, b.mul(x(c), r())),
+    () => (isVector ? b.reshape(b.matmul(b.reshape(r(), [1, -1]), b.reshape(pulled(), [-1, w.shape![0] as number])), [-1]) : b.mul(pulled(), r())),
   ];
 };
+
+/** Of a norm with the same operands, whose first output nobody reads: where the device has the deviation at hand, it costs nothing. */
+function inverseDeviation(c: GradientContext, axes: readonly number[]): Value {
+  const { b, node } = c, epsilon = floatAttribute(node, 'epsilon', 1e-5);
+  if (node.op === 'SimplifiedLayerNormalization' && x(c).dataType === 'float32') return b.ops(node.op, [x(c), x(c, 1)], node.attributes, { outputs: 2 })[1]!;
+  return b.reciprocal(b.sqrt(b.add(meanSquare(c, axes), epsilon)));
+}
 
 function meanSquare(c: GradientContext, axes: readonly number[]): Value {
   const { b } = c;
