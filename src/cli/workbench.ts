@@ -109,14 +109,14 @@ export class Workbench implements AsyncDisposable {
    * The engine over the pipeline's model; the one that is open, if it is the right one. `justLooking`: a model that does not exist yet is not
    * made, as far as it can be helped, but opened in a folder that goes away.
    */
-  async open({ pipeline, materials: { lossHash } }: Pick<Prepared, 'pipeline' | 'materials'>, { justLooking = false } = {}): Promise<OpenedModel> {
-    if (this.opened && this.opened.key === keyOf({ pipeline, lossHash }, this.opened)) return this.opened;
+  async open({ pipeline, materials: { losses } }: Pick<Prepared, 'pipeline' | 'materials'>, { justLooking = false } = {}): Promise<OpenedModel> {
+    if (this.opened && this.opened.key === keyOf({ pipeline, losses }, this.opened)) return this.opened;
     await this.opened?.[Symbol.asyncDispose]();
     this.opened = null;
     const root = justLooking ? await this.rootForLooking(pipeline) : this.root;
-    const opened = await openModel({ store: await storeOf(this.invocation.io, { root, say: (message) => this.emit('log', { level: 'info', message }) }), pipeline, signal: this.options.panel.signal });
+    const opened = await openModel({ store: await storeOf(this.invocation.io, { root, say: (message) => this.emit('log', { level: 'info', message }) }), pipeline, losses, signal: this.options.panel.signal });
     for (const { id, name } of await opened.model.checkpoints()) this.names.set(id, name);
-    this.opened = Object.assign(opened, { key: keyOf({ pipeline, lossHash }, opened) });
+    this.opened = Object.assign(opened, { key: keyOf({ pipeline, losses }, opened) });
     return this.opened;
   }
 
@@ -182,8 +182,8 @@ export class Workbench implements AsyncDisposable {
 }
 
 /** An engine loads a custom loss once: edited code needs another engine. */
-const keyOf = ({ pipeline, lossHash }: { pipeline: ResolvedPipeline; lossHash: string }, { model }: Pick<OpenedModel, 'model'>): string =>
-  JSON.stringify([pipeline.model, engineOptions(pipeline, model), lossHash]);
+const keyOf = ({ pipeline, losses }: { pipeline: ResolvedPipeline; losses: Materials['losses'] }, { model }: Pick<OpenedModel, 'model'>): string =>
+  JSON.stringify([pipeline.model, engineOptions(pipeline, model), losses.hash]);
 
 export function exitOfDiagnostics({ diagnostics, files }: LoadResult): Exit {
   return diagnostics.length === 1 && diagnostics[0]!.code === 'file-not-found' && files.length <= 1 ? 'notFound' : 'usage';

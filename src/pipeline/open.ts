@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { ResolvedPipeline, StageSettings } from '../config/types.ts';
 import type { ModelStore, StoreOptions, StoredModel } from '../models/index.ts';
 import type { Engine, EngineOptions, Tokenizer } from '../policy/index.ts';
+import type { LossModules } from './losses.ts';
 
 export interface OpenedModel extends AsyncDisposable {
   model: StoredModel;
@@ -27,16 +28,17 @@ export async function openProjectStore(options: Omit<StoreOptions, 'builtins'>):
 export interface OpenModelOptions {
   store: ModelStore;
   pipeline: ResolvedPipeline;
+  losses: Pick<LossModules, 'sources'>;
   signal?: AbortSignal;
 }
 
 /** Forks the model unless it exists (then it goes on from its head), and opens its engine. Throws a `ModelError` for what a user can mend. */
-export async function openModel({ store, pipeline, signal }: OpenModelOptions): Promise<OpenedModel> {
+export async function openModel({ store, pipeline, losses, signal }: OpenModelOptions): Promise<OpenedModel> {
   const { fork, name, train } = pipeline.model;
   const method = train.method === 'full' ? train : { ...train, targets: [...train.targets] };
   const { created } = await store.fork({ source: fork, slug: name, train: method, ifNotExists: true, ...(signal ? { signal } : {}) });
   const model = await store.model(name);
-  const { engine, tokenizer } = await openWeights(engineOptions(pipeline, model));
+  const { engine, tokenizer } = await openWeights({ ...engineOptions(pipeline, model), sources: losses.sources });
   const chatting = pipeline.stages.find(({ agent }) => agent.kind === 'chat');
   if (chatting && !tokenizer.applyChatTemplate) {
     await engine.close();

@@ -342,6 +342,22 @@ describe('a loss of the user', () => {
     expect((await folder.run('check', 'tiny.yaml')).stderr).toContain('its default export is missing; expected a function');
   });
 
+  test('runs as it was when the job began, and in the next job as it is then', async () => {
+    await using folder = await workspace();
+    await writeFile(join(folder.cwd, 'tiny.yaml'), withLoss(await writeTinyProject(folder.cwd, { sft: 4, grpo: 2 })));
+    await writeFile(join(folder.cwd, 'loss.ts'), lossModule(-1));
+    // Rewards are given before anything is learnt from them.
+    await writeFile(join(folder.cwd, 'rewards', 'digits.ts'), `
+      import { writeFileSync } from 'node:fs';
+      export default (completion: string): number => {
+        writeFileSync(new URL('../loss.ts', import.meta.url), "export default () => { throw new Error('this is the edited loss'); };");
+        return Number(/^\\d/.test(completion));
+      };`);
+    const { stderr, exitCode } = await folder.run('tiny.yaml');
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: expect.stringMatching(/\nstep [56]\/6 {2}reward.*\n/) });
+    expect(await folder.run('tiny.yaml')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('loss.ts: the loss cannot be built: this is the edited loss') });
+  });
+
   test('counts as it is now: an edit begins a new job, with the edited loss, and forbids to resume', async () => {
     await using folder = await workspace();
     await writeFile(join(folder.cwd, 'tiny.yaml'), withLoss(await writeTinyProject(folder.cwd, { sft: 8, grpo: 2 })));
