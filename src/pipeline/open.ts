@@ -58,9 +58,10 @@ export async function openWeights(options: EngineOptions): Promise<Pick<OpenedMo
   throw await unusable([engine, tokenizer].flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []))[0], options.modelDirectory);
 }
 
-/** What is wrong with a model's files or with the device is told in plain errors; anything more special is a bug. */
+/** What is wrong with a model's files is told in plain errors, and a missing device in one that knows its kind; anything more special is a bug. */
 async function unusable(error: unknown, directory: string): Promise<unknown> {
   const { ModelError } = await import('../models/index.ts');
+  if ((error as { kind?: unknown } | null)?.kind === 'usage') return error;
   if (!(error instanceof Error) || error instanceof ModelError || error.name !== 'Error' || error.message.startsWith('Internal error')) return error;
   return new ModelError('invalid', error.message, { fix: `The model's files are in ${directory}.`, cause: error });
 }

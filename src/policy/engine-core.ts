@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Metrics } from '../events.ts';
-import { createSession, f32, readModel, type HostTensor, type Model, type Session } from '../onnx/index.ts';
+import { Builder, createSession, f32, readModel, type HostTensor, type Model, type Session } from '../onnx/index.ts';
 import { readSafetensors, writeSafetensors, type Safetensors } from '../models/index.ts';
 import { prepareDecoder, type Decoder } from './decoder.ts';
 import { KeyValueCache } from './key-value-cache.ts';
@@ -56,12 +56,24 @@ export class EngineCore {
     };
   }
 
-  /** Reads the model directory and derives the graphs; sessions are compiled when they are first needed. */
+  /** Reads the model directory, derives the graphs and tries the device; sessions are compiled when they are first needed. */
   static async open(options: EngineOptions): Promise<EngineCore> {
     const limits = await readLimits(join(options.modelDirectory, 'config.json'));
     const path = join(options.modelDirectory, 'onnx', 'model.onnx');
     if (!existsSync(path)) throw new Error(`${path} does not exist; a model directory holds config.json, tokenizer files and onnx/model.onnx`);
-    return new EngineCore(options, prepareDecoder(readModel(path), options.train), limits);
+    const engine = new EngineCore(options, prepareDecoder(readModel(path), options.train), limits);
+    if (options.device !== 'cpu') await engine.#tryDevice();
+    return engine;
+  }
+
+  /** Kept until the engine closes: a GPU is held as long as any session of it. */
+  async #tryDevice(): Promise<void> {
+    const b = new Builder();
+    b.output('y', b.add(b.input('x', 'float32', [1]), 1));
+    await this.#session('device', () => b.build()).catch((error: unknown) => {
+      // Another device has to be asked for; nothing is wrong with the model.
+      throw Object.assign(error as Error, { kind: 'usage' });
+    });
   }
 
   #session(key: string, build: () => Model): Promise<Session> {

@@ -456,6 +456,19 @@ test('a model without a chat template cannot chat, and that is said before the j
   expect((await folder.run('jobs')).stderr).toContain('No jobs here yet');
 });
 
+test('a device that is not there is told before the job begins, in our words alone', async () => {
+  await using folder = await workspace();
+  await writeTinyProject(folder.cwd);
+  // A machine that has one must not use it.
+  const env = { NO_COLOR: '1', CI: '1', CUDA_VISIBLE_DEVICES: '' };
+  for (const args of [['tiny.yaml'], ['eval', 'tiny.yaml'], ['tiny.yaml', '--dry-run']]) {
+    const { stdout, stderr, exitCode } = await folder.start([...args, '--device', 'cuda'], { env });
+    expect({ stdout, exitCode }, args.join(' ')).toEqual({ stdout: '', exitCode: 2 });
+    expect(stderr, args.join(' ')).toMatch(/^error: device cuda does not work here: .+\. CUDA needs an NVIDIA driver, .*; use device: cpu or webgpu\n$/);
+  }
+  expect((await folder.run('jobs')).stderr).toContain('No jobs here yet');
+});
+
 test('an export stage leaves a model that can be forked; `models export` the same', async () => {
   await using folder = await workspace();
   const text = await writeTinyProject(folder.cwd, { sft: 2, grpo: 1 });
