@@ -469,6 +469,32 @@ test('a device that is not there is told before the job begins, in our words alo
   expect((await folder.run('jobs')).stderr).toContain('No jobs here yet');
 });
 
+test('prompts too long for the model are refused before the job begins; if some are, the job says so once', async () => {
+  await using folder = await workspace();
+  const text = await writeTinyProject(folder.cwd, { sft: 2, grpo: 1 });
+  await writeFile(join(folder.cwd, 'tiny.yaml'), text.replace('max_tokens: 3', 'max_tokens: 28'));
+  for (const [args, split] of [[['tiny.yaml'], 'train'], [['eval', 'tiny.yaml'], 'eval'], [['tiny.yaml', '--dry-run'], 'train']] as const) {
+    expect(await folder.run(...args), args.join(' ')).toMatchObject({
+      stdout: '',
+      exitCode: 2,
+      stderr: expect.stringMatching(
+        new RegExp(`^error: tiny\\.yaml:5:40: no ${split} prompt fits the model's context: the shortest, of task add-\\w+, has 5 tokens, agent\\.max_tokens allows 28 more, and the context holds 32\\n {2}Lower agent\\.max_tokens to 27 or less, shorten the prompts, or fork a model with a longer context\\.\\n$`),
+      ),
+    });
+  }
+  expect((await folder.run('jobs')).stderr).toContain('No jobs here yet');
+
+  const rows = Array.from({ length: 12 }, (_, index) => JSON.stringify({ id: `row-${index}`, prompt: index % 4 === 3 ? `${'1+'.repeat(10 + index)}1=` : `1+${index % 4}=`, answer: '1' }));
+  await writeFile(join(folder.cwd, 'rows.jsonl'), rows.join('\n'));
+  await writeFile(join(folder.cwd, 'tiny.yaml'), text.replace(/taskset: .*/, 'taskset: { source: ./rows.jsonl, split: { train: 12, eval: 0 } }'));
+  const { stderr, exitCode } = await folder.run('tiny.yaml');
+  expect(exitCode).toBe(0);
+  expect(stderr.match(/^warning: .* prompts .*\n.*\n/gm)).toEqual([
+    "warning: 2 of 12 train prompts do not fit the model's context: the longest, of task row-11, has 45 tokens, agent.max_tokens allows 3 more, and the context holds 32\n" +
+      '  shorten such prompts or leave them out: nothing is learnt from them\n',
+  ]);
+});
+
 test('an export stage leaves a model that can be forked; `models export` the same', async () => {
   await using folder = await workspace();
   const text = await writeTinyProject(folder.cwd, { sft: 2, grpo: 1 });
