@@ -4,7 +4,10 @@ import type { Tokenizer } from '../policy/types.ts';
 import type { ChatMessage, Task } from '../tasks/types.ts';
 
 /** A task as the model gets it: text for people and graders, ids for the model. */
-export type Prepared = { ok: true; prompt: string; tokenIds: number[] } | { ok: false; error: RolloutError };
+export type Prepared =
+  | { ok: true; prompt: string; tokenIds: number[] }
+  /** `promptTokens` of a prompt that is too long. */
+  | { ok: false; error: RolloutError; promptTokens?: number };
 
 /** How the model acts on a task: which ids it is given, and what its output means as text. Holds no state between rollouts. */
 export interface Agent {
@@ -41,7 +44,7 @@ export function createAgent(options: AgentOptions): Agent {
       try {
         const { text, ids } = promptRules[settings.kind](task, options);
         const error = overflow(task, ids.length, options);
-        return error ? { ok: false, error } : { ok: true, prompt: text, tokenIds: ids };
+        return error ? { ok: false, error, promptTokens: ids.length } : { ok: true, prompt: text, tokenIds: ids };
       } catch (error) {
         if (!(error instanceof Unsuited)) throw error;
         return { ok: false, error: { phase: 'setup', type: 'exception', message: `task ${task.id}: ${error.message}` } };

@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { type LoadResult, type ResolvedPipeline, diffPipelines, formatDiagnostics, loadPipeline, printResolved } from '../config/index.ts';
+import { type LoadResult, type ResolvedPipeline, describeLocation, diffPipelines, formatDiagnostics, loadPipeline, printResolved, settingPlace } from '../config/index.ts';
 import type { Emit, JobEvent } from '../events.ts';
 import {
   type ControlPanel,
@@ -20,6 +20,7 @@ import {
   exportHead,
   listJobs,
   openModel,
+  refusePrompts,
   startJob,
 } from '../pipeline/index.ts';
 import type { Invocation } from './commands.ts';
@@ -37,6 +38,8 @@ export interface Prepared {
   source: string;
   /** The resolved pipeline as YAML, with the origin of every value. */
   describe: () => string;
+  /** Where a setting of a stage was written: `pipelines/arith.yaml:21:12`. */
+  placeOf: (stage: number, key: string) => string;
 }
 
 export type Outcome = { kind: 'not-started'; exit: Exit } | { kind: 'ran'; id: string; directory: string; result: JobResult };
@@ -100,7 +103,11 @@ export class Workbench implements AsyncDisposable {
       version: {
         hash: [config, taskset, reward].join('-'),
         files: [...new Set([...loaded.files, ...Object.values(materials.files).flat()])],
-        value: { pipeline, materials, describe: () => printResolved(loaded.origins), source: await readFile(pipeline.file, 'utf8') },
+        value: {
+          ...{ pipeline, materials, source: await readFile(pipeline.file, 'utf8') },
+          describe: () => printResolved(loaded.origins),
+          placeOf: (stage, key) => describeLocation(settingPlace(loaded.origins, { stage, key })),
+        },
       },
     };
   }
@@ -109,14 +116,14 @@ export class Workbench implements AsyncDisposable {
    * The engine over the pipeline's model; the one that is open, if it is the right one. `justLooking`: a model that does not exist yet is not
    * made, as far as it can be helped, but opened in a folder that goes away.
    */
-  async open({ pipeline, materials: { lossHash } }: Pick<Prepared, 'pipeline' | 'materials'>, { justLooking = false } = {}): Promise<OpenedModel> {
-    if (this.opened && this.opened.key === keyOf({ pipeline, lossHash }, this.opened)) return this.opened;
+  async open({ pipeline, materials: { losses } }: Pick<Prepared, 'pipeline' | 'materials'>, { justLooking = false } = {}): Promise<OpenedModel> {
+    if (this.opened && this.opened.key === keyOf({ pipeline, losses }, this.opened)) return this.opened;
     await this.opened?.[Symbol.asyncDispose]();
     this.opened = null;
     const root = justLooking ? await this.rootForLooking(pipeline) : this.root;
-    const opened = await openModel({ store: await storeOf(this.invocation.io, { root, say: (message) => this.emit('log', { level: 'info', message }) }), pipeline, signal: this.options.panel.signal });
+    const opened = await openModel({ store: await storeOf(this.invocation.io, { root, say: (message) => this.emit('log', { level: 'info', message }) }), pipeline, losses, signal: this.options.panel.signal });
     for (const { id, name } of await opened.model.checkpoints()) this.names.set(id, name);
-    this.opened = Object.assign(opened, { key: keyOf({ pipeline, lossHash }, opened) });
+    this.opened = Object.assign(opened, { key: keyOf({ pipeline, losses }, opened) });
     return this.opened;
   }
 
@@ -126,6 +133,7 @@ export class Workbench implements AsyncDisposable {
     const { flags, io } = this.invocation;
     await this.keepOnly(materials);
     const { model, engine, tokenizer } = await this.open(prepared);
+    for (const [index, { kind }] of pipeline.stages.entries()) if (kind === 'sft' || kind === 'grpo') this.refuseIfNoPromptFits(prepared, index, 'train');
     await using _ = await model.lock(`a job of ${pipeline.name}`);
     if (flags.from !== undefined && !resume && !parentJob) await model.setHead(flags.from === 'base' ? null : (await model.find(flags.from)).id);
     if (head !== undefined) await model.setHead(head);
@@ -139,6 +147,13 @@ export class Workbench implements AsyncDisposable {
       resumeCommand: resumeCommand(io.argv),
     });
     return { kind: 'ran', ...started };
+  }
+
+  /** A stage whose prompts are all too long for the model that is open would lose every rollout: nothing is begun then. */
+  refuseIfNoPromptFits({ pipeline, materials, placeOf }: Prepared, index: number, split: 'train' | 'eval'): void {
+    const { engine, tokenizer } = this.opened!;
+    const refused = refusePrompts(materials.stages[index]!.taskset[split], { settings: pipeline.stages[index]!.agent, tokenizer, contextLength: engine.info.contextLength, split });
+    if (refused) throw new CommandError('usage', `${placeOf(index, refused.key ?? '')}: ${refused.message}`, refused.fix);
   }
 
   /** The last job of this pipeline, if it can be resumed: it was interrupted, and nothing that it is made of has changed since. */
@@ -182,8 +197,8 @@ export class Workbench implements AsyncDisposable {
 }
 
 /** An engine loads a custom loss once: edited code needs another engine. */
-const keyOf = ({ pipeline, lossHash }: { pipeline: ResolvedPipeline; lossHash: string }, { model }: Pick<OpenedModel, 'model'>): string =>
-  JSON.stringify([pipeline.model, engineOptions(pipeline, model), lossHash]);
+const keyOf = ({ pipeline, losses }: { pipeline: ResolvedPipeline; losses: Materials['losses'] }, { model }: Pick<OpenedModel, 'model'>): string =>
+  JSON.stringify([pipeline.model, engineOptions(pipeline, model), losses.hash]);
 
 export function exitOfDiagnostics({ diagnostics, files }: LoadResult): Exit {
   return diagnostics.length === 1 && diagnostics[0]!.code === 'file-not-found' && files.length <= 1 ? 'notFound' : 'usage';

@@ -3,7 +3,7 @@ export { diagnosticCodes, formatDiagnostic, formatDiagnostics, type Diagnostic, 
 export { describeLocation, positionOf, type Location, type Position, type Source } from './source.ts';
 export type { FileSystem } from './files.ts';
 export type { ResolvedDocument } from './resolve.ts';
-export { diagnoseLoadError, type LoadProblem } from './load-problems.ts';
+export { diagnoseLoadError, type LoadProblem, settingPlace } from './load-problems.ts';
 export { lossPresets, type Preset } from './loss-presets.ts';
 export type * from './types.ts';
 export { diffPipelines, hashPipeline, listSettings } from './compare.ts';

@@ -20,14 +20,19 @@ export interface LoadProblem {
 
 /** At the line of the user's code if that is to blame, else at the setting; then the setting is the related place. */
 export async function diagnoseLoadError({ origins, error, stage = 0, directory = '.', fileSystem = disk }: LoadProblem): Promise<Diagnostic> {
-  const tree = origins.stages[stage];
-  const path: Path = (error.key ?? '').split('.').filter((part) => part !== '').map((part) => (/^\d+$/.test(part) ? Number(part) : part));
-  const setting = (tree === undefined ? null : nearestPlace(tree, existing(tree, path))) ?? { source: origins.source, start: 0, end: 1 };
+  const setting = settingPlace(origins, { stage, key: error.key ?? '' });
   const options = { fix: error.fix.replace(/\.$/, '') };
   const message = error.message.replace(/\.$/, '');
   if (error.at === null) return diagnose('not-loaded', message, setting, options);
   const code = await placeInFile(error.at, { directory, fileSystem });
   return diagnose('not-loaded', message, code, { ...options, related: [{ message: 'the file is named here', at: setting }] });
+}
+
+/** Where a stage's setting was written, or what it would belong to. `key` is a path: `agent.max_tokens`. */
+export function settingPlace(origins: ResolvedDocument, { stage, key }: { stage: number; key: string }): Location {
+  const tree = origins.stages[stage];
+  const path: Path = key.split('.').filter((part) => part !== '').map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+  return (tree === undefined ? null : nearestPlace(tree, existing(tree, path))) ?? { source: origins.source, start: 0, end: 1 };
 }
 
 /** As much of the path as the tree has. */

@@ -53,7 +53,13 @@ export interface Session {
 }
 
 let loaded: Promise<typeof Ort> | undefined;
-const ort = (): Promise<typeof Ort> => (loaded ??= import('onnxruntime-node').then((module) => module.default as unknown as typeof Ort));
+const ort = (): Promise<typeof Ort> =>
+  (loaded ??= import('onnxruntime-node').then((module) => {
+    const runtime = module.default as unknown as typeof Ort;
+    // Read once, before the first session: what happens outside of any session, such as a search for a device, is told by errors as well.
+    runtime.env.logLevel = 'fatal';
+    return runtime;
+  }));
 
 const advice: Readonly<Record<Device, string>> = {
   cpu: '',

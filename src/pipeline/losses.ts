@@ -2,13 +2,15 @@
 import type { ResolvedPipeline } from '../config/index.ts';
 import { type Failure, openUserCode } from '../runtimes/index.ts';
 import { type Loaded, loadFailure } from '../util/load-error.ts';
+import type { Sources } from '../util/user-sources.ts';
 import { workerUrl } from '../util/worker-url.ts';
 
-/** The loss modules that a pipeline names. The engine loads its own copy; this is what they were when the pipeline was read. */
+/** The loss modules that a pipeline names, as they were when it was read: the engine loads these, and not what the disk has by then. */
 export interface LossModules {
   files: readonly string[];
   /** Of their code; empty when there are none. */
   hash: string;
+  sources: Sources;
 }
 
 export type LossCheck = { params: { path: string }; result: string | null };
@@ -16,7 +18,7 @@ export type LossCheck = { params: { path: string }; result: string | null };
 export async function loadLosses({ stages }: Pick<ResolvedPipeline, 'stages'>, { signal }: { signal?: AbortSignal } = {}): Promise<Loaded<'losses', LossModules>> {
   const named = stages.filter(({ train }) => train.loss.kind === 'module');
   const paths = [...new Set(named.flatMap(({ train: { loss } }) => (loss.kind === 'module' ? [loss.path] : [])))];
-  if (paths.length === 0) return { ok: true, losses: { files: [], hash: '' } };
+  if (paths.length === 0) return { ok: true, losses: { files: [], hash: '', sources: {} } };
   const runtime = { ...named[0]!.runtime, kind: 'local' as const };
   const failed = (message: string, files: readonly string[], at: Failure['at'] = undefined) =>
     loadFailure(`the loss ${message}`, at ? 'Mend it.' : 'Write `export default (tensors, { b }) => …`, one term per token.', { key: 'path', at: at ?? null, files });
@@ -28,5 +30,5 @@ export async function loadLosses({ stages }: Pick<ResolvedPipeline, 'stages'>, {
     const problem = checked.ok ? (checked.value as LossCheck['result']) : checked.failure.message;
     if (problem !== null) return failed(`${path}: ${problem}`, code.files);
   }
-  return { ok: true, losses: { files: code.files, hash: code.hash } };
+  return { ok: true, losses: { files: code.files, hash: code.hash, sources: code.sources } };
 }

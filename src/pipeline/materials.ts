@@ -4,15 +4,15 @@ import type { ResolvedPipeline, StageSettings } from '../config/index.ts';
 import type { Scorer } from '../rewards/index.ts';
 import type { Taskset } from '../tasks/index.ts';
 import type { LoadError } from '../util/load-error.ts';
-import { loadLosses } from './losses.ts';
+import { type LossModules, loadLosses } from './losses.ts';
 
 export interface Materials extends AsyncDisposable {
   /** One entry per stage. */
   stages: readonly { taskset: Taskset; scorer: Scorer }[];
   /** sha-256 of settings (and the code of a loss), tasks and reward code: equal hashes mean the same run. */
   hashes: { config: string; taskset: string; reward: string };
-  /** Of loss modules alone: an engine that has loaded others must not be used. */
-  lossHash: string;
+  /** An engine that has loaded others must not be used. */
+  losses: LossModules;
   /** Files that were read, apart from the pipeline's own. */
   files: { taskset: readonly string[]; reward: readonly string[]; loss: readonly string[] };
 }
@@ -70,7 +70,7 @@ export async function loadMaterials(pipeline: ResolvedPipeline, { onOutput, sign
       taskset: hashOf(stages.map(({ taskset }) => taskset.hash)),
       reward: hashOf(stages.map(({ scorer }) => scorer.hash)),
     },
-    lossHash: losses.hash,
+    losses,
     files: { taskset: [...read.taskset], reward: [...read.reward], loss: losses.files },
     [Symbol.asyncDispose]: dispose,
   };

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { ResolvedPipeline, StageSettings } from '../config/types.ts';
 import type { ModelStore, StoreOptions, StoredModel } from '../models/index.ts';
 import type { Engine, EngineOptions, Tokenizer } from '../policy/index.ts';
+import type { LossModules } from './losses.ts';
 
 export interface OpenedModel extends AsyncDisposable {
   model: StoredModel;
@@ -27,16 +28,17 @@ export async function openProjectStore(options: Omit<StoreOptions, 'builtins'>):
 export interface OpenModelOptions {
   store: ModelStore;
   pipeline: ResolvedPipeline;
+  losses: Pick<LossModules, 'sources'>;
   signal?: AbortSignal;
 }
 
 /** Forks the model unless it exists (then it goes on from its head), and opens its engine. Throws a `ModelError` for what a user can mend. */
-export async function openModel({ store, pipeline, signal }: OpenModelOptions): Promise<OpenedModel> {
+export async function openModel({ store, pipeline, losses, signal }: OpenModelOptions): Promise<OpenedModel> {
   const { fork, name, train } = pipeline.model;
   const method = train.method === 'full' ? train : { ...train, targets: [...train.targets] };
   const { created } = await store.fork({ source: fork, slug: name, train: method, ifNotExists: true, ...(signal ? { signal } : {}) });
   const model = await store.model(name);
-  const { engine, tokenizer } = await openWeights(engineOptions(pipeline, model));
+  const { engine, tokenizer } = await openWeights({ ...engineOptions(pipeline, model), sources: losses.sources });
   const chatting = pipeline.stages.find(({ agent }) => agent.kind === 'chat');
   if (chatting && !tokenizer.applyChatTemplate) {
     await engine.close();
@@ -56,9 +58,10 @@ export async function openWeights(options: EngineOptions): Promise<Pick<OpenedMo
   throw await unusable([engine, tokenizer].flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []))[0], options.modelDirectory);
 }
 
-/** What is wrong with a model's files or with the device is told in plain errors; anything more special is a bug. */
+/** What is wrong with a model's files is told in plain errors, and a missing device in one that knows its kind; anything more special is a bug. */
 async function unusable(error: unknown, directory: string): Promise<unknown> {
   const { ModelError } = await import('../models/index.ts');
+  if ((error as { kind?: unknown } | null)?.kind === 'usage') return error;
   if (!(error instanceof Error) || error instanceof ModelError || error.name !== 'Error' || error.message.startsWith('Internal error')) return error;
   return new ModelError('invalid', error.message, { fix: `The model's files are in ${directory}.`, cause: error });
 }

@@ -13,6 +13,7 @@ import { type Start, checkpointsOfJob, keptRows, measureAlike, weightsAfter } fr
 import type { JobFiles } from './job-files.ts';
 import type { Clock, Loop, ModelLine, StageMaterials } from './loop.ts';
 import type { StepResult } from './promote.ts';
+import { warnOfPrompts } from './prompts.ts';
 
 /** What the checkpoints of a model may take on disk before the oldest lose their weights. */
 const CHECKPOINT_BUDGET_BYTES = 1e9;
@@ -45,6 +46,7 @@ export class Session {
   private readonly made = new Map<number, Checkpoint>();
   private writing: Promise<unknown> = Promise.resolve();
   private saving: Promise<void> = Promise.resolve();
+  private readonly said = new Set<string>();
   readonly options: SessionOptions;
 
   constructor(options: SessionOptions) {
@@ -95,6 +97,15 @@ export class Session {
     if (!stage.eval.baseline || isKnown || panel.finishing || materials[index]!.taskset.eval.length === 0) return;
     const metrics = await this.evaluate(index, { step: this.step, baseline: this.rows.length === 0 });
     await this.write({ step: this.step, stage: stage.name, kind: 'baseline', metrics });
+  }
+
+  /** Prompts that do not fit; stages that share them would say the same. */
+  warnOfPrompts(index: number): void {
+    const { taskset, agent, engine, stage, emit } = this.loopOf(index);
+    const warning = warnOfPrompts(taskset.train, { agent, settings: stage.agent, contextLength: engine.info.contextLength, split: 'train' });
+    if (!warning || this.said.has(warning.message)) return;
+    this.said.add(warning.message);
+    emit('warning', { step: null, code: 'context_overflow', ...warning });
   }
 
   stepsDone(stage: StageSettings): number {

@@ -2,13 +2,12 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import type { Metrics } from '../events.ts';
-import { createSession, f32, readModel, type HostTensor, type Model, type Session } from '../onnx/index.ts';
+import { Builder, createSession, f32, readModel, type HostTensor, type Model, type Session } from '../onnx/index.ts';
 import { readSafetensors, writeSafetensors, type Safetensors } from '../models/index.ts';
 import { prepareDecoder, type Decoder } from './decoder.ts';
 import { KeyValueCache } from './key-value-cache.ts';
-import type { LossFunction } from './losses/terms.ts';
+import { loadLoss } from './losses/module.ts';
 import { denominators } from './losses/weights.ts';
 import { LossMetricsSum } from './metrics.ts';
 import { atPositions, isShared, microBatches, scoredOf, trainingFeeds, type MicroBatchOptions, type Row } from './micro-batches.ts';
@@ -57,12 +56,24 @@ export class EngineCore {
     };
   }
 
-  /** Reads the model directory and derives the graphs; sessions are compiled when they are first needed. */
+  /** Reads the model directory, derives the graphs and tries the device; sessions are compiled when they are first needed. */
   static async open(options: EngineOptions): Promise<EngineCore> {
     const limits = await readLimits(join(options.modelDirectory, 'config.json'));
     const path = join(options.modelDirectory, 'onnx', 'model.onnx');
     if (!existsSync(path)) throw new Error(`${path} does not exist; a model directory holds config.json, tokenizer files and onnx/model.onnx`);
-    return new EngineCore(options, prepareDecoder(readModel(path), options.train), limits);
+    const engine = new EngineCore(options, prepareDecoder(readModel(path), options.train), limits);
+    if (options.device !== 'cpu') await engine.#tryDevice();
+    return engine;
+  }
+
+  /** Kept until the engine closes: a GPU is held as long as any session of it. */
+  async #tryDevice(): Promise<void> {
+    const b = new Builder();
+    b.output('y', b.add(b.input('x', 'float32', [1]), 1));
+    await this.#session('device', () => b.build()).catch((error: unknown) => {
+      // Another device has to be asked for; nothing is wrong with the model.
+      throw Object.assign(error as Error, { kind: 'usage' });
+    });
   }
 
   #session(key: string, build: () => Model): Promise<Session> {
@@ -114,7 +125,7 @@ export class EngineCore {
   }
 
   async #forwardBackward(batch: TrainingBatch, loss: Loss, cancelled: () => boolean): Promise<LossMetrics> {
-    const custom = loss.kind === 'module' ? await loadLoss(loss.path) : undefined;
+    const custom = loss.kind === 'module' ? await loadLoss(loss.path, this.#options.sources ?? null) : undefined;
     const parameters = this.#decoder.parameters.map(({ name }) => name);
     const totals = denominators(batch);
     const wantsReference = loss.kl !== undefined && loss.kl.coefficient !== 0;
@@ -281,12 +292,3 @@ async function readLimits(path: string): Promise<ModelLimits> {
 }
 
 const WINDOWS = ['sliding_window', 'window_size', 'attention_window', 'attention_chunk_size'];
-
-/** @throws Error naming the file that cannot be loaded or has no function. */
-async function loadLoss(path: string): Promise<LossFunction> {
-  const module = await (import(pathToFileURL(path).href) as Promise<{ default?: unknown }>).catch((error: unknown) => {
-    throw new Error(`${path}: the custom loss cannot be loaded: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
-  });
-  if (typeof module.default !== 'function') throw new Error(`${path}: a custom loss exports a function as its default: export default (tensors, { b }) => …`);
-  return module.default as LossFunction;
-}

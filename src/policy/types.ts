@@ -3,6 +3,7 @@
  * a remote engine can implement the same two interfaces. Nothing above may know which it is.
  */
 import type { Metrics } from '../events.ts';
+import type { Sources } from '../util/user-sources.ts';
 
 /** The model's own tokenizer. Ids are the record; text is for people and graders. */
 export interface Tokenizer {
@@ -174,6 +175,8 @@ export interface EngineOptions {
   maxRows: number;
   /** Keep the weights as they are when the engine opens, for the KL term. */
   reference: boolean;
+  /** Of the modules that losses name, and of what those import: they are loaded from here, and from the disk only what is not here. */
+  sources?: Sources;
 }
 
 export interface EngineInfo {

@@ -1,11 +1,8 @@
 /** Which line of the user's own code an error comes from. */
 import { stripTypeScriptTypes } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { isUserCode } from '../util/user-sources.ts';
 import type { CodePlace } from './types.ts';
-
-const OWN_CODE = new URL('..', import.meta.url).href;
-
-export const isUserCode = (url: string): boolean => url.startsWith('file:') && !url.startsWith(OWN_CODE) && !url.includes('/node_modules/');
 
 /** The innermost frame of the stack that lies in the user's files, or where a file could not be parsed. */
 export function placeOf(error: unknown): CodePlace | null {

@@ -3,10 +3,11 @@ import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { RuntimeSettings } from '../config/types.ts';
+import type { Sources } from '../util/user-sources.ts';
 import { type Call, Pool } from './pool.ts';
 import { CHANNEL_FD } from './serve.ts';
 import type { Failure, OpenPlace } from './types.ts';
-import type { OpenReply, OpenRequest, Sources } from './user-modules.ts';
+import type { OpenReply, OpenRequest } from './user-modules.ts';
 import { workerPlace } from './worker-place.ts';
 
 export interface UserCodeOptions {
@@ -25,6 +26,8 @@ export interface UserCode extends AsyncDisposable {
   readonly pool: Pool;
   /** Files that were read, absolute, without those of installed packages. */
   readonly files: readonly string[];
+  /** Their sources, for a place of another kind that is to load the same. */
+  readonly sources: Sources;
   /** Hash of the code that was read; comments and layout do not count. */
   readonly hash: string;
 }
@@ -48,7 +51,8 @@ export async function openUserCode({ entry, paths, runtime, onOutput, signal }: 
     },
   });
   const first = await pool.use(async (_call: Call, place) => (place.ended ? { ok: false as const, failure: place.ended } : null), signal);
-  const read = Object.entries((sources ?? {}) as Sources);
+  const kept: Sources = sources ?? {};
+  const read = Object.entries(kept);
   const files = read.map(([url]) => fileURLToPath(url));
   if (first) {
     await pool[Symbol.asyncDispose]();
@@ -56,7 +60,7 @@ export async function openUserCode({ entry, paths, runtime, onOutput, signal }: 
   }
   const hash = createHash('sha256');
   for (const [, source] of read) hash.update(source.canonical).update('\0');
-  return { ok: true, code: { pool, files, hash: hash.digest('hex'), [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose]() } };
+  return { ok: true, code: { pool, files, sources: kept, hash: hash.digest('hex'), [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose]() } };
 }
 
 /** What a bare Node child holds before any user code is loaded. */

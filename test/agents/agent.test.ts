@@ -60,6 +60,7 @@ test('a prompt that leaves too little room is an error that names the numbers', 
   expect(agent({}, {}, 15).prepare(task('12+34='))).toMatchObject({ ok: true });
   expect(agent({}, {}, 14).prepare(task('12+34='))).toEqual({
     ok: false,
+    promptTokens: 7,
     error: {
       phase: 'setup',
       type: 'context_overflow',

@@ -342,6 +342,22 @@ describe('a loss of the user', () => {
     expect((await folder.run('check', 'tiny.yaml')).stderr).toContain('its default export is missing; expected a function');
   });
 
+  test('runs as it was when the job began, and in the next job as it is then', async () => {
+    await using folder = await workspace();
+    await writeFile(join(folder.cwd, 'tiny.yaml'), withLoss(await writeTinyProject(folder.cwd, { sft: 4, grpo: 2 })));
+    await writeFile(join(folder.cwd, 'loss.ts'), lossModule(-1));
+    // Rewards are given before anything is learnt from them.
+    await writeFile(join(folder.cwd, 'rewards', 'digits.ts'), `
+      import { writeFileSync } from 'node:fs';
+      export default (completion: string): number => {
+        writeFileSync(new URL('../loss.ts', import.meta.url), "export default () => { throw new Error('this is the edited loss'); };");
+        return Number(/^\\d/.test(completion));
+      };`);
+    const { stderr, exitCode } = await folder.run('tiny.yaml');
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: expect.stringMatching(/\nstep [56]\/6 {2}reward.*\n/) });
+    expect(await folder.run('tiny.yaml')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('loss.ts: the loss cannot be built: this is the edited loss') });
+  });
+
   test('counts as it is now: an edit begins a new job, with the edited loss, and forbids to resume', async () => {
     await using folder = await workspace();
     await writeFile(join(folder.cwd, 'tiny.yaml'), withLoss(await writeTinyProject(folder.cwd, { sft: 8, grpo: 2 })));
@@ -438,6 +454,45 @@ test('a model without a chat template cannot chat, and that is said before the j
     });
   }
   expect((await folder.run('jobs')).stderr).toContain('No jobs here yet');
+});
+
+test('a device that is not there is told before the job begins, in our words alone', async () => {
+  await using folder = await workspace();
+  await writeTinyProject(folder.cwd);
+  // A machine that has one must not use it.
+  const env = { NO_COLOR: '1', CI: '1', CUDA_VISIBLE_DEVICES: '' };
+  for (const args of [['tiny.yaml'], ['eval', 'tiny.yaml'], ['tiny.yaml', '--dry-run']]) {
+    const { stdout, stderr, exitCode } = await folder.start([...args, '--device', 'cuda'], { env });
+    expect({ stdout, exitCode }, args.join(' ')).toEqual({ stdout: '', exitCode: 2 });
+    expect(stderr, args.join(' ')).toMatch(/^error: device cuda does not work here: .+\. CUDA needs an NVIDIA driver, .*; use device: cpu or webgpu\n$/);
+  }
+  expect((await folder.run('jobs')).stderr).toContain('No jobs here yet');
+});
+
+test('prompts too long for the model are refused before the job begins; if some are, the job says so once', async () => {
+  await using folder = await workspace();
+  const text = await writeTinyProject(folder.cwd, { sft: 2, grpo: 1 });
+  await writeFile(join(folder.cwd, 'tiny.yaml'), text.replace('max_tokens: 3', 'max_tokens: 28'));
+  for (const [args, split] of [[['tiny.yaml'], 'train'], [['eval', 'tiny.yaml'], 'eval'], [['tiny.yaml', '--dry-run'], 'train']] as const) {
+    expect(await folder.run(...args), args.join(' ')).toMatchObject({
+      stdout: '',
+      exitCode: 2,
+      stderr: expect.stringMatching(
+        new RegExp(`^error: tiny\\.yaml:5:40: no ${split} prompt fits the model's context: the shortest, of task add-\\w+, has 5 tokens, agent\\.max_tokens allows 28 more, and the context holds 32\\n {2}Lower agent\\.max_tokens to 27 or less, shorten the prompts, or fork a model with a longer context\\.\\n$`),
+      ),
+    });
+  }
+  expect((await folder.run('jobs')).stderr).toContain('No jobs here yet');
+
+  const rows = Array.from({ length: 12 }, (_, index) => JSON.stringify({ id: `row-${index}`, prompt: index % 4 === 3 ? `${'1+'.repeat(10 + index)}1=` : `1+${index % 4}=`, answer: '1' }));
+  await writeFile(join(folder.cwd, 'rows.jsonl'), rows.join('\n'));
+  await writeFile(join(folder.cwd, 'tiny.yaml'), text.replace(/taskset: .*/, 'taskset: { source: ./rows.jsonl, split: { train: 12, eval: 0 } }'));
+  const { stderr, exitCode } = await folder.run('tiny.yaml');
+  expect(exitCode).toBe(0);
+  expect(stderr.match(/^warning: .* prompts .*\n.*\n/gm)).toEqual([
+    "warning: 2 of 12 train prompts do not fit the model's context: the longest, of task row-11, has 45 tokens, agent.max_tokens allows 3 more, and the context holds 32\n" +
+      '  shorten such prompts or leave them out: nothing is learnt from them\n',
+  ]);
 });
 
 test('an export stage leaves a model that can be forked; `models export` the same', async () => {

@@ -15,6 +15,7 @@ export async function dryRun(workbench: Workbench, { flags, io }: { flags: { jso
   const index = Math.max(0, pipeline.stages.findIndex(({ kind }) => kind === 'grpo'));
   const [stage, { taskset, scorer }] = [pipeline.stages[index]!, materials.stages[index]!];
   const { model, engine, tokenizer } = await workbench.open(loaded.version.value, { justLooking: true });
+  workbench.refuseIfNoPromptFits(loaded.version.value, index, 'train');
   const head = await model.head();
   if (head) await engine.readState(model.stateDirectory(head.id));
   const groups = await tryRollouts({

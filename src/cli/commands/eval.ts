@@ -24,6 +24,7 @@ export const evaluateModel: Handler = async (invocation) => {
   if (tasks.length === 0) throw new CommandError('usage', `The taskset has no ${split} tasks.`, `Set taskset.split.${split} above 0.`);
 
   const { model, engine, tokenizer } = await workbench.open(loaded.version.value, { justLooking: true });
+  workbench.refuseIfNoPromptFits(loaded.version.value, at, split);
   const checkpoint = flags.checkpoint === undefined ? await model.head() : flags.checkpoint === 'base' ? null : await model.find(flags.checkpoint);
   if (checkpoint) await engine.readState(model.stateDirectory(checkpoint.id));
   const { metrics, interval, rollouts, tasks: count } = await evaluate({

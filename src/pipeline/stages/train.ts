@@ -32,6 +32,7 @@ async function runSteps(session: Session, index: number, { run, begin }: Trainin
   const { stage, signal, emit } = loop;
   const { panel, start } = session.options;
   if (loop.taskset.train.length === 0) return { end: 'failed', reason: `the taskset of ${stage.name} has no tasks to learn from: set taskset.split.train above 0` };
+  session.warnOfPrompts(index);
   await session.measureBaseline(index);
   const warn = createWarner(stage, emit);
   const next: { rollouts: RolloutsAhead | null } = { rollouts: null };

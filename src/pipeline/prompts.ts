@@ -1,0 +1,73 @@
+/** Whether the prompts of a taskset fit the model: known as soon as the tokenizer is there, and not only when a rollout is lost by it. */
+import { type Agent, createAgent } from '../agents/index.ts';
+import type { AgentSettings } from '../config/types.ts';
+import type { Tokenizer } from '../policy/types.ts';
+import type { Task } from '../tasks/types.ts';
+import type { LoadError } from '../util/load-error.ts';
+
+/** So many say enough of a large taskset. */
+const LOOKED_AT = 256;
+
+export interface PromptRoom {
+  settings: AgentSettings;
+  contextLength: number;
+  /** As in "no train prompt". */
+  split: 'train' | 'eval';
+}
+
+/** A prompt that leaves no room for an answer. */
+interface TooLong {
+  task: Task;
+  tokens: number;
+}
+
+/** Why no task can be put to the model, or null if one can: most tasksets need a look at one task. */
+export function refusePrompts(tasks: readonly Task[], { tokenizer, ...room }: PromptRoom & { tokenizer: Tokenizer }): Pick<LoadError, 'message' | 'fix' | 'key'> | null {
+  const { settings, contextLength, split } = room;
+  const agent = createAgent({ settings, tokenizer, contextLength });
+  const looked = spread(tasks);
+  const tooLong: TooLong[] = [];
+  let unsuited: string | null = null;
+  for (const task of looked) {
+    const prepared = agent.prepare(task);
+    if (prepared.ok) return null;
+    if (prepared.promptTokens === undefined) unsuited ??= prepared.error.message;
+    else tooLong.push({ task, tokens: prepared.promptTokens });
+  }
+  if (unsuited !== null) return { message: `no ${split} task can be put to the model; the first that cannot: ${unsuited}`, fix: 'Change the agent, or the tasks.', key: 'agent' };
+  const shortest = tooLong.reduce<TooLong | null>((least, each) => (least && least.tokens <= each.tokens ? least : each), null);
+  if (!shortest) return null;
+  const tried = looked.length < tasks.length ? ` (${looked.length} of ${tasks.length} were tried)` : '';
+  const free = contextLength - shortest.tokens;
+  return {
+    message: `no ${split} prompt fits the model's context${tried}: the shortest, of ${inNumbers(shortest, room)}`,
+    fix: `${free > 0 ? `Lower agent.max_tokens to ${free} or less, shorten` : 'Shorten'} the prompts, or fork a model with a longer context.`,
+    key: free > 0 ? 'agent.max_tokens' : 'taskset',
+  };
+}
+
+/** What to say when some of the prompts are too long, or null. */
+export function warnOfPrompts(tasks: readonly Task[], { agent, ...room }: PromptRoom & { agent: Agent }): { message: string; fix: string } | null {
+  const looked = spread(tasks);
+  const tooLong = looked.flatMap((task): TooLong[] => {
+    const prepared = agent.prepare(task);
+    return prepared.ok || prepared.promptTokens === undefined ? [] : [{ task, tokens: prepared.promptTokens }];
+  });
+  if (tooLong.length === 0) return null;
+  const longest = tooLong.reduce((most, each) => (each.tokens > most.tokens ? each : most));
+  const free = room.contextLength - longest.tokens;
+  const tried = looked.length < tasks.length ? ` (as many as were tried of ${tasks.length})` : '';
+  return {
+    message: `${tooLong.length} of ${looked.length} ${room.split} prompts${tried} do not fit the model's context: the longest, of ${inNumbers(longest, room)}`,
+    fix: `${free > 0 ? `lower agent.max_tokens to ${free}, or ` : ''}shorten such prompts or leave them out: nothing is learnt from them`,
+  };
+}
+
+const inNumbers = ({ task, tokens }: TooLong, { settings, contextLength }: PromptRoom): string =>
+  `task ${task.id}, has ${tokens} tokens, agent.max_tokens allows ${settings.maxTokens} more, and the context holds ${contextLength}`;
+
+/** All of them, or as many as are looked at, evenly spread. */
+function spread(tasks: readonly Task[]): readonly Task[] {
+  if (tasks.length <= LOOKED_AT) return tasks;
+  return Array.from({ length: LOOKED_AT }, (_, index) => tasks[Math.floor((index * tasks.length) / LOOKED_AT)]!);
+}
