@@ -74,7 +74,7 @@ describe('the state', () => {
     Object.assign(state.requests, { pause: true, evaluate: true, rollback: 'x' });
     applyEvent(state, { type: 'job-paused', time: 0, step: 2 });
     applyEvent(state, { type: 'eval-started', time: 0, step: 2, tasks: 5 });
-    applyEvent(state, { type: 'rolled-back', time: 0, step: 2, from: 'a', to: 'x', reason: '' });
+    applyEvent(state, { type: 'rolled-back', time: 0, step: 2, from: 'a', to: 'x', head: 'x', reason: '' });
     expect(state.requests).toEqual({ pause: false, evaluate: false, checkpoint: false, rollback: null });
   });
 
