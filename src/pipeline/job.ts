@@ -71,9 +71,9 @@ async function runStages(session: Session, { resume, introduction }: JobOptions)
 function change(session: Session): Pick<JobResult, 'before' | 'after'> {
   const measured = session.rows.filter(isMeasured);
   const later = measured.filter((row) => row.kind !== 'baseline');
-  // While the gate holds, the loop goes on from weights that are not the head.
-  // After a rollback to where the job began, what is the head now was measured before the first step.
-  const after = later.length > 0 ? (measured.findLast((row) => session.weightsOf(row) === session.head) ?? later.at(-1)) : undefined;
+  const isOfHead = (row: MetricsRow) => session.weightsOf(row) === session.head;
+  // While the gate holds, the loop goes on from weights that are not the head; a head from before the first step was measured then.
+  const after = later.findLast(isOfHead) ?? (later.length > 0 ? (measured.findLast(isOfHead) ?? later.at(-1)) : undefined);
   const stage = session.options.pipeline.stages.find(({ name }) => name === (after ?? measured[0])?.stage);
   const isBefore = (row: MetricsRow) => measured.includes(row) && (row.kind === 'baseline' || (row.kind !== 'step' && row !== after));
   const before = stage && session.comparable(stage).find(isBefore);

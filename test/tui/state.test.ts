@@ -78,6 +78,14 @@ describe('the state', () => {
     expect(state.requests).toEqual({ pause: false, evaluate: false, checkpoint: false, rollback: null });
   });
 
+  test('a rollback moves the head, unless a gate keeps it', () => {
+    const state = stateAfter(untilStep(2, small));
+    applyEvent(state, { type: 'rolled-back', time: 0, step: 2, from: 'a', to: 'x', head: 'x', reason: '' });
+    expect(state.head).toBe('x');
+    applyEvent(state, { type: 'rolled-back', time: 0, step: 2, from: 'a', to: 'y', head: 'x', reason: '' });
+    expect(state.head).toBe('x');
+  });
+
   test('the best checkpoint is the one with the best held-out score', () => {
     const state = stateAfter(arithJob(small));
     const evaluated = state.checkpoints.filter((checkpoint) => checkpoint.evalReward !== null);
