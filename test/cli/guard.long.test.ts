@@ -16,7 +16,7 @@ test('a job ends at its target, and one that goes too fast from there goes back 
     const { stdout, stderr, exitCode } = await folder.run(arith, '--json', '--set', 'eval.every=5', ...sets);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
     const events = stdout.trim().split('\n').map((line) => JSON.parse(line) as JobEvent);
-    const all = <K extends EventType>(type: K): JobEvent<K>[] => events.filter((event): event is JobEvent<K> => event.type === type);
+    const all = <K extends EventType>(type: K): JobEvent<K>[] => events.filter((event) => event.type === type) as unknown as JobEvent<K>[];
     return { all, end: all('job-finished')[0]! };
   };
   const headNow = async () => (JSON.parse((await folder.run('models', 'head', 'arith-rl', '--json')).stdout) as { checkpoint: { id: string; name: string } }).checkpoint;
