@@ -1,6 +1,7 @@
-/** @file `npm run generate`: everything that follows from schemas/pipeline.schema.json. A test compares the results with what is committed. */
+/** @file `npm run generate`: everything that follows from schemas/pipeline.schema.json and src/events.ts. A test compares the results with what is committed. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { compile } from 'json-schema-to-typescript';
+import { withEvents } from './events.ts';
 import { renderReference } from './reference.ts';
 import { printJson, withTasksetArgs } from './taskset-args.ts';
 import { renderValidator } from './validator.ts';
@@ -8,7 +9,8 @@ import type { Schema } from '../src/config/schema.ts';
 
 const root = new URL('..', import.meta.url);
 type Json = Record<string, unknown>;
-const schema = withTasksetArgs(JSON.parse(await readFile(new URL('schemas/pipeline.schema.json', root), 'utf8')) as Json);
+const read = (path: string): Promise<string> => readFile(new URL(path, root), 'utf8');
+const schema = withTasksetArgs(JSON.parse(await read('schemas/pipeline.schema.json')) as Json);
 
 /** Path in the repository → its text. */
 export const generated: Readonly<Record<string, () => string | Promise<string>>> = {
@@ -16,6 +18,7 @@ export const generated: Readonly<Record<string, () => string | Promise<string>>>
   'src/config/pipeline-file.generated.ts': renderTypes,
   'src/config/validator.generated.ts': () => renderValidator(schema),
   'docs/pipeline.md': () => renderReference(schema as Schema),
+  'docs/json.md': async () => withEvents(await read('docs/json.md'), await read('src/events.ts')),
 };
 
 /** The raw file as TypeScript types: what is written, before `extends`, defaults and presets. */

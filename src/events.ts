@@ -67,7 +67,7 @@ export interface MetricsRow {
   reason?: string;
   /** Of steps: did the head move to the step's checkpoint? */
   promoted?: boolean;
-  /** Of rollbacks: the checkpoint whose weights came back. Of evaluations: what was measured, if not the last step's. Null: as the job began. */
+  /** Of rollbacks: the checkpoint whose weights came back. Of evaluations: what was measured, if not the last step's. Null: the model as it was forked. */
   checkpoint?: string | null;
 }
 
@@ -192,11 +192,14 @@ export interface EventData {
     spread: 'mixed' | 'all-good' | 'all-bad' | 'dropped';
     advantages: number[] | null;
   };
+  /** The numbers of a step; its checkpoint follows. */
   'step-finished': { step: number; stage: string; metrics: Metrics; times: PhaseTimes; accounting: Accounting };
   /** Nothing to learn from this batch, or its update was refused; the head stays where it was. */
   'step-skipped': { step: number; reason: 'no_spread' | 'all_errored' | 'non_finite_gradient'; message: string };
   'eval-started': { step: number; tasks: number };
+  /** `interval` is that of `eval/reward`; `baseline`: before the first step. */
   'eval-finished': { step: number; metrics: Metrics; tasks: number; interval: [low: number, high: number]; baseline: boolean };
+  /** The weights of a step are on the disk. */
   'checkpoint-saved': { step: number; checkpoint: CheckpointSummary };
   /** Room was made: these keep their place in the tree and their numbers, but there is no way back to their weights. */
   'checkpoints-pruned': { checkpoints: string[] };
@@ -204,7 +207,8 @@ export interface EventData {
   'promoted': { step: number; checkpoint: string; previous: string | null; reason: string };
   /** A gate held the head back although a checkpoint was saved. */
   'promotion-held': { step: number; checkpoint: string; head: string | null; reason: string };
-  'rolled-back': { step: number; from: string; to: string | null; reason: string };
+  /** Earlier weights are back (`to` null: as the model was forked), and the learning rate is halved. `head` is there too, unless a gate keeps it. */
+  'rolled-back': { step: number; from: string; to: string | null; head: string | null; reason: string };
   'exported': { directory: string; format: string };
   /** Something is not as it should be: in words, with the fix. */
   'warning': { step: number | null; code: string; message: string; fix: string };
@@ -213,6 +217,7 @@ export interface EventData {
   'job-continued': { step: number };
   /** Someone asked the job to end after this step (`finish`) or at once (`stop`). */
   'stop-requested': { mode: 'finish' | 'stop' };
+  /** `before` and `after` are the first and the last held-out measurement; `resumeCommand` is there when something is left to do. */
   'job-finished': {
     status: JobStatus;
     /** In words: all steps done, early stop, Ctrl-C, a non-finite loss … */
@@ -227,11 +232,16 @@ export interface EventData {
   'watch-started': { files: string[] };
   /** A watched file was edited. `kind: none` means that only comments or spaces changed. */
   'watch-changed': { file: string; kind: 'none' | 'config' | 'taskset' | 'reward' | 'invalid'; changes: Change[]; message: string };
+  /** The rollouts of the last step under an edited reward. */
   'rescored': { step: number; file: string; rollouts: RescoredRollout[]; durationMs: number };
+  /** What follows from an edit: `rerun` begins at the checkpoint `from`, or at the head. */
   'watch-decision': { action: 'nothing' | 'drain' | 'rerun' | 'continue'; from: string | null; reason: string };
 }
 
 export type EventType = keyof EventData;
+
+/** For those who watch it happen: how far sampling is, and rollouts, which the step's own file holds in full a moment later. No file keeps these events. */
+export const liveEvents: ReadonlySet<EventType> = new Set(['rollout-progress', 'rollout-finished']);
 
 /** One event: its type, its time (milliseconds since the epoch) and its data. */
 export type JobEvent<K extends EventType = EventType> = {

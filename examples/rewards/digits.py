@@ -3,7 +3,9 @@
     reward:
       - { kind: command, command: [python3, ../examples/rewards/digits.py] }
 
-One JSON object comes in on stdin; the last line printed is the score. Any language can do this.
+One JSON object comes in on stdin; the last line printed is the score. Any language can do this. It is started anew for every
+rollout, which costs a start of Python each time: fine for an evaluation or a few hundred rollouts. For long runs write a program that
+stays, as ../environments/brackets.py does (docs/subprocess.md, "A reward in another language").
 """
 
 import json

@@ -488,7 +488,7 @@ export interface RewardJsonSchema {
   schema: Record<string, unknown> | boolean;
 }
 /**
- * A program of yours, in any language: it gets { task, completion, … } as JSON on stdin and answers with a score.
+ * A program of yours, in any language: it gets { task, completion, … } as JSON on stdin and answers with a score. It is started for every answer; with runtime: { kind: subprocess } one that stays can judge instead, far cheaper.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardCommand".

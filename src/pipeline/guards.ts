@@ -119,7 +119,7 @@ export function judge(rows: readonly MetricsRow[], settings: GuardSettings, rest
   }
   const sinceBest = evaluated.length - 1 - evaluated.indexOf(bestRow(evaluated)!);
   if (settings.patience > 0 && sinceBest >= settings.patience) {
-    return { action: 'stop', failed: false, reason: `no better held-out score in ${sinceBest} evaluations` };
+    return { action: 'stop', failed: false, reason: `no better held-out score in ${sinceBest} ${sinceBest === 1 ? 'evaluation' : 'evaluations'}` };
   }
   return { action: 'continue' };
 }

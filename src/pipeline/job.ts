@@ -1,5 +1,5 @@
 /** One run of a pipeline, from its first event to its last. */
-import type { EventData, JobStatus, Metrics } from '../events.ts';
+import type { EventData, JobStatus, Metrics, MetricsRow } from '../events.ts';
 import { isMeasured } from './guards.ts';
 import type { Session } from './session.ts';
 import { stageRunners } from './stages/index.ts';
@@ -71,10 +71,12 @@ async function runStages(session: Session, { resume, introduction }: JobOptions)
 function change(session: Session): Pick<JobResult, 'before' | 'after'> {
   const measured = session.rows.filter(isMeasured);
   const later = measured.filter((row) => row.kind !== 'baseline');
-  // While the gate holds, the loop goes on from weights that are not the head.
-  const after = later.findLast((row) => session.weightsOf(row) === session.head) ?? later.at(-1);
+  const isOfHead = (row: MetricsRow) => session.weightsOf(row) === session.head;
+  // While the gate holds, the loop goes on from weights that are not the head; a head from before the first step was measured then.
+  const after = later.findLast(isOfHead) ?? (later.length > 0 ? (measured.findLast(isOfHead) ?? later.at(-1)) : undefined);
   const stage = session.options.pipeline.stages.find(({ name }) => name === (after ?? measured[0])?.stage);
-  const before = stage && session.comparable(stage).find((row) => measured.includes(row) && row.kind !== 'step' && row !== after);
+  const isBefore = (row: MetricsRow) => measured.includes(row) && (row.kind === 'baseline' || (row.kind !== 'step' && row !== after));
+  const before = stage && session.comparable(stage).find(isBefore);
   return { before: before?.metrics ?? null, after: after?.metrics ?? null };
 }
 

@@ -217,7 +217,7 @@ export class Session {
     this.weights = to;
     await this.restore();
     if (promoted) await this.moveHead(to);
-    emit('rolled-back', { step: this.step, from: from ?? 'base', to, reason });
+    emit('rolled-back', { step: this.step, from: from ?? 'base', to, head: this.head, reason });
   }
 
   /** What people ask for may be impossible: the checkpoint is not there, or its weights were deleted. */

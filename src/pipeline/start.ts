@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { createAgent } from '../agents/index.ts';
 import type { ResolvedPipeline, StageSettings } from '../config/types.ts';
-import type { Emit, JobEvent } from '../events.ts';
+import { type Emit, type JobEvent, liveEvents } from '../events.ts';
 import type { Engine, Tokenizer } from '../policy/types.ts';
 import type { ControlPanel } from './controls.ts';
 import { type JobFiles, type JobMeta, openJobFiles } from './job-files.ts';
@@ -114,15 +114,12 @@ async function describeJob({ id, began }: { id: string; began: number }, options
   };
 }
 
-/** For those who watch it happen: how far sampling is, and rollouts, which the step's own file holds in full a moment later. */
-const LIVE: ReadonlySet<JobEvent['type']> = new Set(['rollout-progress', 'rollout-finished']);
-
 /** Sends events to the job's file and to whoever listens; a listener that fails is not heard from again. */
 function emitter(files: JobFiles, listen: (event: JobEvent) => void, clock: Clock): Emit {
   let isListening = true;
   return (type, data) => {
     const event = { type, time: Math.round(clock()), ...data } as unknown as JobEvent;
-    if (!LIVE.has(type)) files.appendEvent(event);
+    if (!liveEvents.has(type)) files.appendEvent(event);
     if (!isListening) return;
     try {
       listen(event);

@@ -37,7 +37,7 @@ export function placeCheckpoints(checkpoints: readonly CheckpointSummary[], head
 
 /** The head that the job left: told at its end, else the last move. */
 export function headOf({ events, meta }: ReportJob): string | null {
-  const moves = [...events.promoted.map(({ time, checkpoint }) => ({ time, to: checkpoint as string | null })), ...events['rolled-back'].map(({ time, to }) => ({ time, to }))];
+  const moves = [...events.promoted.map(({ time, checkpoint }) => ({ time, to: checkpoint as string | null })), ...events['rolled-back'].map(({ time, head }) => ({ time, to: head }))];
   const last = moves.toSorted((a, b) => a.time - b.time).at(-1);
   const end = events['job-finished'].at(-1);
   return end && (!last || end.time >= last.time) ? end.head : (last?.to ?? meta.start.checkpoint);

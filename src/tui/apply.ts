@@ -145,7 +145,7 @@ const appliers: { readonly [K in EventType]: Apply<K> } = {
     note(state, event, 'warn', `the head stays at ${nameOf(state, event.head)}: ${event.reason}`);
   },
   'rolled-back': (state, event) => {
-    state.head = event.to;
+    state.head = event.head;
     state.requests.rollback = null;
     state.marks.set(event.step, 'rolled-back');
     // What was wrong was wrong with the weights that are gone.

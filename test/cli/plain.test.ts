@@ -55,7 +55,7 @@ describe('the plain log', () => {
   test('says what is wrong in words with the fix, and how it ended', () => {
     const { lines, tell } = log();
     tell('warning', { step: 9, code: 'kl', message: 'The policy has drifted.', fix: 'Roll back.' });
-    tell('rolled-back', { step: 9, from: 'a', to: null, reason: 'entropy fell' });
+    tell('rolled-back', { step: 9, from: 'a', to: null, head: null, reason: 'entropy fell' });
     tell('promotion-held', { step: 10, checkpoint: 'b', head: null, reason: 'not better' });
     tell('job-finished', { status: 'stopped', reason: 'as asked', steps: 10, head: 'a', before: { 'eval/reward': 0.4 }, after: { 'eval/reward': 0.6, 'eval/reward_low': 0.55, 'eval/reward_high': 0.65 }, durationMs: 61_000, resumeCommand: 'rlrun a.yaml --resume' });
     expect(lines).toEqual([

@@ -29,7 +29,7 @@ describe('lanes', () => {
 
 describe('head', () => {
   const promoted = event('promoted', { step: 1, checkpoint: 'a', previous: null, reason: '' }, began + 1);
-  const back = event('rolled-back', { step: 2, from: 'a', to: null, reason: '' }, began + 2);
+  const back = event('rolled-back', { step: 2, from: 'a', to: null, head: null, reason: '' }, began + 2);
   const finished = (head: string, time: number) => event('job-finished', { status: 'completed', reason: '', steps: 1, head, before: null, after: null, durationMs: 1, resumeCommand: null }, time);
 
   test('is the last move', () => {

@@ -162,7 +162,7 @@ export function* arithJob({ steps = 60, tasks = 64, group = 8, seed = 7, start =
     yield event('step-finished', { step, stage: 'grpo', metrics, times, accounting }, times.promote);
     if (collapseAt !== null && step === collapseAt + 2) {
       const back = collapseAt - 2;
-      yield event('rolled-back', { step, from: checkpoint.id, to: checkpointId(back), reason: 'entropy fell below a tenth of its start' });
+      yield event('rolled-back', { step, from: checkpoint.id, to: checkpointId(back), head: checkpointId(back), reason: 'entropy fell below a tenth of its start' });
       head = back;
       skill = 1 - 0.86 * Math.exp((-3.4 * back) / Math.min(steps, 400));
     }

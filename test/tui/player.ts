@@ -50,7 +50,7 @@ export function createPlayer({ events, speed, signal }: PlayerOptions): Player {
     checkpointNow: note('checkpointNow', () => void requests.push(() => emit('log', { level: 'info', message: 'every step is saved' }))),
     rollbackTo: note('rollbackTo', (id: string) => {
       requests.push(() => {
-        emit('rolled-back', { step, from: head ?? 'base', to: id, reason: 'asked for at the screen' });
+        emit('rolled-back', { step, from: head ?? 'base', to: id, head: id, reason: 'asked for at the screen' });
         head = id;
       });
     }),

@@ -74,8 +74,16 @@ describe('the state', () => {
     Object.assign(state.requests, { pause: true, evaluate: true, rollback: 'x' });
     applyEvent(state, { type: 'job-paused', time: 0, step: 2 });
     applyEvent(state, { type: 'eval-started', time: 0, step: 2, tasks: 5 });
-    applyEvent(state, { type: 'rolled-back', time: 0, step: 2, from: 'a', to: 'x', reason: '' });
+    applyEvent(state, { type: 'rolled-back', time: 0, step: 2, from: 'a', to: 'x', head: 'x', reason: '' });
     expect(state.requests).toEqual({ pause: false, evaluate: false, checkpoint: false, rollback: null });
+  });
+
+  test('a rollback moves the head, unless a gate keeps it', () => {
+    const state = stateAfter(untilStep(2, small));
+    applyEvent(state, { type: 'rolled-back', time: 0, step: 2, from: 'a', to: 'x', head: 'x', reason: '' });
+    expect(state.head).toBe('x');
+    applyEvent(state, { type: 'rolled-back', time: 0, step: 2, from: 'a', to: 'y', head: 'x', reason: '' });
+    expect(state.head).toBe('x');
   });
 
   test('the best checkpoint is the one with the best held-out score', () => {
