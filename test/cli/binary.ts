@@ -62,7 +62,7 @@ export async function workspace() {
     async [Symbol.asyncDispose]() {
       for (const child of children) child.kill('SIGKILL');
       await Promise.all(children);
-      await rm(cwd, { recursive: true, force: true });
+      await rm(cwd, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     },
   };
 }
