@@ -47,8 +47,18 @@ describe.skipIf(!hasTmux)('--watch in a terminal', { timeout: 120_000 }, () => {
     save('rows.jsonl', rows(0));
     save('reward.ts', reward('completion.trim().length / 10'));
     const pane = tmux.open({ columns: 120, rows: 40, cwd: folder.cwd, limitMs: 110_000 });
+    const stored = async () => JSON.parse(`[${(await folder.run('jobs', '--json')).stdout.trim().replaceAll('\n', ',')}]`) as { id: string; parent: string | null; start: { step: number }; status: string }[];
+    /** So many jobs have run to their end: the screen may still show that of the one before. */
+    const completed = async (count: number) => {
+      for (let look = 0; look < 60; look++) {
+        const jobs = await stored();
+        if (jobs.length === count && jobs[0]!.status === 'completed') break;
+        await setTimeout(250);
+      }
+      await pane.shows('✔ completed');
+    };
     await pane.run(`${process.execPath} ${binary} p.yaml --watch`);
-    await pane.shows('✔ completed');
+    await completed(1);
     pane.key('5');
     await pane.shows('watch 3 files');
 
@@ -58,34 +68,34 @@ describe.skipIf(!hasTmux)('--watch in a terminal', { timeout: 120_000 }, () => {
     saveByRename('reward.ts', reward('completion.trim().length / 20'));
     await pane.shows(/reward\.ts {2}the reward changed[^]*scored again step 3 · 32 rollouts[^]*mean [\d.]+ → [\d.]+ {2}spread [\d.]+ → [\d.]+/);
     await pane.shows('→ rerun  with the new reward, from the base, where the job before began');
-    await pane.shows('✔ completed');
+    await completed(2);
 
     save('rows.jsonl', rows(1));
     await pane.shows(/rows\.jsonl {2}the tasks changed[^]*→ rerun {2}with what has changed, from the head/);
-    await pane.shows('✔ completed');
+    await completed(3);
 
     saveByRename('p.yaml', pipeline.replace('group: 4', 'gruop: 4'));
     await pane.shows(/p\.yaml {2}not valid: its repair is waited for[^]*did you mean "group"\?/);
     save('p.yaml', pipeline.replace('group: 4', 'group: 5'));
     await pane.shows(/the pipeline changed[^]*group 4 → 5[^]*→ rerun/);
-    await pane.shows('✔ completed');
+    await completed(4);
 
     // Two in quick succession are one edit.
     save('p.yaml', pipeline.replace('group: 4', 'group: 6'));
     await setTimeout(30);
     save('p.yaml', pipeline.replace('group: 4', 'group: 6').replace('batch: 8', 'batch: 4'));
     await pane.shows(/group 5 → 6[^]*batch 8 → 4[^]*→ rerun/);
-    await pane.shows('✔ completed');
+    await completed(5);
 
     rmSync(path('reward.ts'));
     await pane.shows('there is no reward module ./reward.ts');
     save('reward.ts', reward('completion.trim().length / 30'));
     await pane.shows(/the reward changed[^]*scored again step 3 · 24 rollouts/);
-    await pane.shows('✔ completed');
+    await completed(6);
     pane.key('q');
     await pane.shows('status 0');
 
-    const jobs = JSON.parse(`[${(await folder.run('jobs', '--json')).stdout.trim().replaceAll('\n', ',')}]`) as { id: string; parent: string | null; start: { step: number }; status: string }[];
+    const jobs = await stored();
     expect(jobs.map(({ start, status }) => [start.step, status])).toEqual([[9, 'completed'], [9, 'completed'], [6, 'completed'], [3, 'completed'], [0, 'completed'], [0, 'completed']]);
     expect(jobs.slice(0, -1).map(({ parent }) => parent)).toEqual(jobs.slice(1).map(({ id }) => id));
     expect(jobs.map(({ id }) => id)).toEqual(jobs.map(({ id }) => id).toSorted().toReversed());
