@@ -19,6 +19,7 @@ import { trainingGraph } from '../src/policy/training-graph.ts';
 import type { Loss, TrainMethod, TrainingSequence } from '../src/policy/types.ts';
 import { uniform } from '../src/util/random.ts';
 import { openPeer, type Peer } from './peers/peer.ts';
+import { median, round } from './numbers.ts';
 
 interface Case {
   readonly name: string;
@@ -49,7 +50,6 @@ const cases: readonly Case[] = [
 
 const factor = Number(process.env['RLRUN_BENCH_ROUNDS'] ?? 7) / 7;
 const loss: Loss = { kind: 'importance_sampling', reduction: 'sum' };
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 const timed = async (work: () => Promise<unknown>): Promise<number> => { const start = performance.now(); await work(); return performance.now() - start; };
 
 function randomWeights(config: Record<string, unknown>): Model {
@@ -155,7 +155,6 @@ async function measure(bench: Case): Promise<Record<string, unknown>> {
   peer?.close();
   const flops = all.reduce((total, product) => total + product.flops, 0);
   const paired = (a: readonly number[], b: readonly number[]): number => median(a.map((value, index) => value / b[index]!));
-  const round = (value: number, digits = 2): number => Number(value.toFixed(digits));
   return {
     case: bench.name,
     nodes: graph!.nodes.length,

@@ -16,11 +16,10 @@ import { loadTokenizer } from '../src/policy/tokenizer.ts';
 import type { Engine, SampleRequest, TrainingSequence } from '../src/policy/types.ts';
 import { normal } from '../src/util/random.ts';
 import { openPeer } from './peers/peer.ts';
+import { median, round } from './numbers.ts';
 
 const rounds = Number(process.env['RLRUN_BENCH_ROUNDS'] ?? 5);
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 const seconds = async (work: () => Promise<unknown>): Promise<number> => { const start = performance.now(); await work(); return (performance.now() - start) / 1000; };
-const round = (value: number, digits = 2): number => Number(value.toFixed(digits));
 
 const llama = (sizes: Record<string, unknown>): Record<string, unknown> =>
   ({ model_type: 'llama', architectures: ['LlamaForCausalLM'], rms_norm_eps: 1e-5, rope_theta: 10_000, tie_word_embeddings: true, hidden_act: 'silu', max_position_embeddings: 512, bos_token_id: 1, eos_token_id: 2, pad_token_id: 0, ...sizes });

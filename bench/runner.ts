@@ -10,12 +10,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
+import { median, round } from './numbers.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const rounds = Number(process.env['RLRUN_BENCH_ROUNDS'] ?? 3);
 const steps = process.env['RLRUN_BENCH_STEPS'];
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
-const round = (value: number, digits = 2): number => Number(value.toFixed(digits));
 
 const scratch = await mkdtemp(join(tmpdir(), 'rlrun-runner-'));
 const [tape, busy] = [join(scratch, 'tape'), join(scratch, 'busy')];

@@ -1,5 +1,6 @@
 /** What a half-typed command line may go on with: commands and flags from the table, models, checkpoints and jobs from the project. */
 import type { CommandSpec } from './commands.ts';
+import { completionScripts } from './completion-scripts.ts';
 import { type FlagSpec, type Value, flagSpecs } from './flags.ts';
 import type { Io } from './io.ts';
 import { rootOf } from './paths.ts';
@@ -38,7 +39,7 @@ async function answersFor(before: readonly string[], current: string, table: Tab
     const isCommand = current !== '' && names.some(({ word }) => word.startsWith(current));
     return isCommand ? names : [...names, ':pipelines'];
   }
-  const seconds = Object.entries(commands).flatMap(([name, { summary }]) => (name.startsWith(`${first} `) ? [{ word: name.slice(first!.length + 1), about: summary }] : []));
+  const seconds = first === undefined ? [] : secondWordsOf(first, commands);
   if (seconds.length > 0 && second === undefined) return current.startsWith('-') ? [help] : seconds;
   const named = seconds.length > 0 ? `${first} ${second}` : (first ?? '');
   const isNamed = named in commands;
@@ -51,9 +52,11 @@ const help = { word: '--help', about: 'print this help' };
 
 function firstWordsOf(commands: Table['commands']): Candidate[] {
   const names = [...new Set(Object.keys(commands).map((name) => name.split(' ')[0]!))];
-  const nested = (first: string) => Object.keys(commands).flatMap((name) => (name.startsWith(`${first} `) ? [name.slice(first.length + 1)] : []));
-  return names.map((word) => ({ word, about: commands[word]?.summary ?? nested(word).join(', ') }));
+  return names.map((first) => ({ word: first, about: commands[first]?.summary ?? secondWordsOf(first, commands).map(({ word }) => word).join(', ') }));
 }
+
+const secondWordsOf = (first: string, commands: Table['commands']): Candidate[] =>
+  Object.entries(commands).flatMap(([name, { summary }]) => (name.startsWith(`${first} `) ? [{ word: name.slice(first.length + 1), about: summary }] : []));
 
 const namesOf = ({ syntax }: FlagSpec): string[] => syntax.replace(/ <.*$/, '').split(', ');
 const takesValue = ({ syntax }: FlagSpec): boolean => syntax.includes('<');
@@ -110,7 +113,7 @@ const values: { [V in Value]: (context: Context) => Promise<Answer[]> } = {
   pipeline: async () => [':pipelines'],
   file: async () => [':files'],
   folder: async () => [':folders'],
-  shell: async () => ['bash', 'zsh', 'fish'].map((word) => ({ word })),
+  shell: async () => Object.keys(completionScripts).map((word) => ({ word })),
   async model({ table: { io } }) {
     const models = await (await storeOf(io)).list();
     return models.flatMap(({ kind, source, base }) => (kind === 'model' ? [{ word: source, about: base ?? '' }] : []));

@@ -1,6 +1,7 @@
 /** From scored groups to what the trainer learns from. */
 import type { Rollout, Turn } from '../events.ts';
 import type { TrainingBatch, TrainingSequence } from '../policy/types.ts';
+import { equalParts } from '../util/parts.ts';
 import { sum } from '../util/statistics.ts';
 import { type Group, outputTokens } from './groups.ts';
 
@@ -45,9 +46,4 @@ export function trainingBatch(groups: readonly Group[], temperature: number): Tr
 }
 
 /** Deals groups out to `updates` optimizer updates, in order and as evenly as they go; never an empty share. */
-export function shareOut<T>(groups: readonly T[], updates: number): T[][] {
-  const shares = Math.max(1, Math.min(updates, groups.length));
-  return Array.from({ length: shares }, (_, share) =>
-    groups.slice(Math.floor((share * groups.length) / shares), Math.floor(((share + 1) * groups.length) / shares)),
-  );
-}
+export const shareOut = <T>(groups: readonly T[], updates: number): T[][] => equalParts(groups, Math.max(1, Math.min(updates, groups.length)));

@@ -3,7 +3,7 @@
  * a restart) finds either the old file or the new one.
  */
 import { closeSync, fstatSync, fsync, mkdirSync, openSync, readSync, writeSync } from 'node:fs';
-import { readFile, readdir, rename, writeFile } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTick } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -75,10 +75,11 @@ export function openJobFiles(directory: string, { create = false } = {}): JobFil
   const metrics = lineWriter(path('metrics.jsonl'));
   const write = (name: string, text: string) => writeFileAtomic(path(name), text);
   const begun: Promise<unknown>[] = [];
-  /** Nobody waits for it now; whoever asks for `durable` hears of a failure. */
-  const begin = (work: Promise<unknown>) => {
-    begun.push(work);
-    work.catch(() => {});
+  /** Once the tick is over. Nobody waits for it now; whoever asks for `durable` hears of a failure. */
+  const begin = (work: () => Promise<unknown>) => {
+    const done = nextTick().then(work);
+    begun.push(done);
+    done.catch(() => {});
   };
   return {
     directory,
@@ -89,14 +90,14 @@ export function openJobFiles(directory: string, { create = false } = {}): JobFil
     appendLog: (line) => log.append(() => line),
     appendMetrics(row) {
       metrics.append(() => JSON.stringify(row));
-      begin(nextTick().then(() => metrics.sync()));
+      begin(() => metrics.sync());
     },
     readMetrics: () => readJsonLines<MetricsRow>(path('metrics.jsonl')),
     async replaceMetrics(rows) {
       metrics.close();
       await write('metrics.jsonl', jsonLines(rows));
     },
-    writeRollouts: (step, rollouts) => begin(nextTick().then(() => writeNew(path(rolloutsName(step)), jsonLines(rollouts)))),
+    writeRollouts: (step, rollouts) => begin(() => write(rolloutsName(step), jsonLines(rollouts))),
     readRollouts: (step) => readJsonLines<Rollout>(path(rolloutsName(step))),
     async rolloutSteps() {
       const names = await readdir(path('rollouts')).catch(() => []);
@@ -109,13 +110,6 @@ export function openJobFiles(directory: string, { create = false } = {}): JobFil
       for (const writer of [events, log, metrics]) writer.close();
     },
   };
-}
-
-/** A file that nobody replaces while it is read: beside, synced, renamed. */
-async function writeNew(path: string, text: string): Promise<void> {
-  const temporary = `${path}.tmp`;
-  await writeFile(temporary, text, { flush: true });
-  await rename(temporary, path);
 }
 
 const jsonLines = (rows: readonly unknown[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
@@ -142,35 +136,32 @@ export async function readJsonLines<T>(path: string): Promise<T[]> {
 function lineWriter(path: string) {
   let file: number | null = null;
   let waiting: (() => string)[] = [];
+  // Events and log lines are for readers: when the disk is full they get lost. What the job needs is waited for, and fails then.
+  let failure: { error: unknown } | null = null;
   const flush = (): void => {
     if (waiting.length === 0) return;
     const text = waiting.map((line) => `${line()}\n`).join('');
     waiting = [];
-    file ??= openToAppend(path);
-    writeSync(file, text);
-  };
-  // Events and log lines are for readers: when the disk is full they get lost. What the job needs is waited for, and fails then.
-  let failure: { error: unknown } | null = null;
-  const flushQuietly = () => {
     try {
-      flush();
+      file ??= openToAppend(path);
+      writeSync(file, text);
     } catch (error) {
       failure = { error };
     }
   };
   return {
     append(line: () => string) {
-      if (waiting.length === 0) setImmediate(flushQuietly);
+      if (waiting.length === 0) setImmediate(flush);
       waiting.push(line);
     },
     /** Writes what is left; resolves when all is durable, rejects when a line was lost. */
     async sync() {
-      flushQuietly();
+      flush();
       if (failure) throw failure.error;
       if (file !== null) await fsyncFile(file);
     },
     close() {
-      flushQuietly();
+      flush();
       if (file !== null) closeSync(file);
       file = null;
     },

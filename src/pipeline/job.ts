@@ -71,7 +71,8 @@ async function runStages(session: Session, { resume, introduction }: JobOptions)
 function change(session: Session): Pick<JobResult, 'before' | 'after'> {
   const measured = session.rows.filter(isMeasured);
   const later = measured.filter((row) => row.kind !== 'baseline');
-  const isOfHead = (row: MetricsRow) => session.weightsOf(row) === session.head;
+  const weights = session.weightsOfRows();
+  const isOfHead = (row: MetricsRow) => weights.get(row) === session.head;
   // While the gate holds, the loop goes on from weights that are not the head; a head from before the first step was measured then.
   const after = later.findLast(isOfHead) ?? (later.length > 0 ? (measured.findLast(isOfHead) ?? later.at(-1)) : undefined);
   const stage = session.options.pipeline.stages.find(({ name }) => name === (after ?? measured[0])?.stage);

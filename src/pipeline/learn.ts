@@ -17,7 +17,7 @@ export interface LearnOptions {
   /** Puts back the weights that the step began with: an update was refused after others had gone through. */
   restore: () => Promise<void>;
   /** The weights must not change earlier. */
-  written: () => Promise<void>;
+  written: () => Promise<unknown>;
   onUpdating: () => void;
 }
 

@@ -19,7 +19,7 @@ export interface StepOptions {
   /** Called when the engine has been given its last update of the step: what is asked of it now finds the weights that the step makes. */
   onUpdating: () => void;
   /** Waits until the weights of the step before are in the files of its checkpoint: they must not change earlier. Rejects if they cannot be written. */
-  written: () => Promise<void>;
+  written: () => Promise<unknown>;
   /** Waits until the step before is saved for good. Rejects if it cannot be. */
   settled: () => Promise<void>;
   /** The checkpoint that the weights were before the step, once that is settled: the parent of what it makes. Null: as the model was forked. */
@@ -93,10 +93,11 @@ interface Save {
 }
 
 function save(place: StepPlace, { metrics, learnt, accounting, gate, options }: Save, loop: Loop): Saving {
-  const { stage, model, engine, files } = loop;
+  const { stage, model, engine, files, emit } = loop;
+  const { step } = place;
   const previous = options.head();
   const written = Promise.withResolvers<void>();
-  const checkpoint = model.commit(
+  const committed = model.commit(
     {
       parent: options.parent(),
       step: place.ofModel,
@@ -119,22 +120,13 @@ function save(place: StepPlace, { metrics, learnt, accounting, gate, options }: 
       },
     },
   );
-  return { written: Promise.race([written.promise, checkpoint]), checkpoint: checkpoint.then((made) => tell(made, { place, metrics, gate, previous }, loop)) };
-}
-
-interface Saved {
-  place: StepPlace;
-  metrics: Metrics;
-  gate: Save['gate'];
-  /** The head before. */
-  previous: string | null;
-}
-
-function tell(checkpoint: Checkpoint, { place: { step }, metrics, gate, previous }: Saved, { emit }: Loop): Checkpoint {
-  emit('checkpoint-saved', { step, checkpoint: summarize(checkpoint) });
-  if (gate.promote) emit('promoted', { step, checkpoint: checkpoint.id, previous, reason: gate.reason });
-  else if (metrics['eval/reward'] !== undefined) emit('promotion-held', { step, checkpoint: checkpoint.id, head: previous, reason: gate.reason });
-  return checkpoint;
+  const checkpoint = committed.then((made) => {
+    emit('checkpoint-saved', { step, checkpoint: summarize(made) });
+    if (gate.promote) emit('promoted', { step, checkpoint: made.id, previous, reason: gate.reason });
+    else if (metrics['eval/reward'] !== undefined) emit('promotion-held', { step, checkpoint: made.id, head: previous, reason: gate.reason });
+    return made;
+  });
+  return { written: Promise.race([written.promise, committed]), checkpoint };
 }
 
 export const summarize = ({ id, name, parent, step, meanReward, metrics }: Checkpoint): CheckpointSummary => ({

@@ -140,8 +140,8 @@ export class Session {
   }
 
   /** Until this resolves, the weights must not change: they are still being written. */
-  async written(): Promise<void> {
-    await this.writing;
+  written(): Promise<unknown> {
+    return this.writing;
   }
 
   /** Until this resolves, the last step's checkpoint is neither in the tree nor the head. */
@@ -235,7 +235,7 @@ export class Session {
   /** The weights with the best held-out score so far; without any evaluation, those that drew the best-rewarded rollouts. */
   bestWeights(stage: StageSettings): string | null {
     const measured = bestRow(this.comparable(stage));
-    if (measured) return this.weightsOf(measured);
+    if (measured) return this.weightsOfRows().get(measured)!;
     const after = weightsAfter(this.rows, this.made, this.options.start);
     const rewarded = bestRow(this.comparable(stage), 'reward');
     return (rewarded && after[this.rows.indexOf(rewarded) - 1]) ?? this.options.start.checkpoint;
@@ -245,14 +245,15 @@ export class Session {
   restored(stage: StageSettings): MetricsRow | null {
     const back = this.rows.findLastIndex(({ kind }) => kind === 'rollback');
     if (back === -1) return null;
-    const [weights, comparable] = [this.weightsOf(this.rows[back]!), new Set(this.comparable(stage))];
-    return this.rows.slice(0, back).findLast((row) => comparable.has(row) && isMeasured(row) && this.weightsOf(row) === weights) ?? null;
+    const [weights, comparable] = [this.weightsOfRows(), new Set(this.comparable(stage))];
+    const restored = weights.get(this.rows[back]!);
+    return this.rows.slice(0, back).findLast((row) => comparable.has(row) && isMeasured(row) && weights.get(row) === restored) ?? null;
   }
 
-  /** The checkpoint that a row tells of: what was measured, or made. */
-  weightsOf(row: MetricsRow): string | null {
-    if (row.kind === 'evaluation' && row.checkpoint !== undefined) return row.checkpoint;
-    return weightsAfter(this.rows, this.made, this.options.start)[this.rows.indexOf(row)]!;
+  /** For each row the checkpoint that it tells of: what was measured, or made. */
+  weightsOfRows(): ReadonlyMap<MetricsRow, string | null> {
+    const after = weightsAfter(this.rows, this.made, this.options.start);
+    return new Map(this.rows.map((row, index) => [row, row.kind === 'evaluation' && row.checkpoint !== undefined ? row.checkpoint : after[index]!]));
   }
 
   private async moveHead(to: string | null): Promise<void> {

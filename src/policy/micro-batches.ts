@@ -5,6 +5,7 @@
  * by a budget of padded tokens. Denominators belong to the whole batch, so no split, order or padding changes the gradient.
  */
 import { f32, i64, type HostTensor } from '../onnx/index.ts';
+import { equalParts } from '../util/parts.ts';
 import { actionPositions, tokenWeight, type Denominators } from './losses/weights.ts';
 import { addText, attentionBias, emptyTree, isPath, sharedLength, type TokenTree } from './token-tree.ts';
 import { ATTENTION_BIAS, TRAINING_INPUTS } from './training-graph.ts';
@@ -57,38 +58,47 @@ const ATTENTION_LENGTH = 512;
 /** What a row of so many tokens costs, in tokens. */
 const cost = (width: number): number => width + width ** 2 / ATTENTION_LENGTH;
 
+/** A row that may still take texts in. */
+interface OpenRow {
+  readonly tree: TokenTree;
+  readonly scored: Scored[];
+}
+
+type Unplaced = Omit<Scored, 'columns'>;
+
 /** A sequence joins the row before it if that is cheaper than a row of its own; sorted by their tokens, those that share most are neighbours. */
 function rowsOf(sequences: readonly TrainingSequence[], sharedWidth: number): Row[] {
-  const texts = sequences
-    .map((sequence, index) => ({ sequence, index, positions: actionPositions(sequence), text: sequence.tokenIds.slice(0, -1) })) // the last token predicts nothing that is scored
+  const scored = sequences
+    .map((sequence, index) => ({ sequence, index, positions: actionPositions(sequence) }))
     .filter(({ positions }) => positions.length > 0)
     .toSorted((a, b) => compareTokens(a.sequence.tokenIds, b.sequence.tokenIds) || a.index - b.index);
-  /** Rows of texts; those of one chain divide a group among them. */
-  const chains: (typeof texts)[][] = [];
-  let tree = emptyTree();
-  for (const each of texts) {
-    const joins = tree.tokenIds.length > 0 && isCheaperTogether(tree, each.text, sharedWidth);
-    const isAkin = 2 * sharedLength(tree, each.text) >= each.text.length;
-    if (joins) chains.at(-1)!.at(-1)!.push(each);
-    else if (isAkin && chains.length > 0) chains.at(-1)!.push([each]);
-    else chains.push([[each]]);
-    if (!joins) tree = emptyTree();
-    addText(tree, each.text);
+  /** The rows of a chain divide a group among them. */
+  const chains: OpenRow[][] = [];
+  for (const each of scored) {
+    const text = textOf(each), row = chains.at(-1)?.at(-1);
+    if (row !== undefined && isCheaperTogether(row.tree, text, sharedWidth)) add(row, each);
+    else if (row !== undefined && 2 * sharedLength(row.tree, text) >= text.length) chains.at(-1)!.push(rowOf([each]));
+    else chains.push([rowOf([each])]);
   }
-  return chains.flatMap((chain) => {
-    const equal = inEqualParts(chain.flat(), chain.length).map(rowOf);
-    return equal.every((row) => row.scored.length === 1 || widthOf(row) <= sharedWidth) ? equal : chain.map(rowOf);
-  });
+  return chains.flatMap((chain) => (chain.length === 1 ? chain : evened(chain, sharedWidth)));
 }
 
 /** A short rest of a group would be padded to the length of the other rows. */
-const inEqualParts = <T>(items: readonly T[], parts: number): T[][] =>
-  Array.from({ length: parts }, (_, part) => items.slice(Math.floor((part * items.length) / parts), Math.floor(((part + 1) * items.length) / parts)));
-
-function rowOf(texts: readonly (Omit<Scored, 'columns'> & { text: readonly number[] })[]): Row {
-  const tree = emptyTree();
-  return { tree, scored: texts.map(({ text, ...each }) => ({ ...each, columns: addText(tree, text) })) };
+function evened(chain: readonly OpenRow[], sharedWidth: number): readonly OpenRow[] {
+  const even = equalParts(chain.flatMap((row) => row.scored), chain.length).map(rowOf);
+  return even.every((row) => row.scored.length === 1 || widthOf(row) <= sharedWidth) ? even : chain;
 }
+
+/** The last token predicts nothing that is scored. */
+const textOf = ({ sequence }: Unplaced): readonly number[] => sequence.tokenIds.slice(0, -1);
+
+function rowOf(members: readonly Unplaced[]): OpenRow {
+  const row: OpenRow = { tree: emptyTree(), scored: [] };
+  for (const member of members) add(row, member);
+  return row;
+}
+
+const add = ({ tree, scored }: OpenRow, member: Unplaced): void => { scored.push({ ...member, columns: addText(tree, textOf(member)) }); };
 
 function isCheaperTogether(tree: TokenTree, text: readonly number[], sharedWidth: number): boolean {
   const width = tree.tokenIds.length, together = width + text.length - sharedLength(tree, text);
