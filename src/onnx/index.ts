@@ -5,9 +5,9 @@
  */
 export * from './ir.ts';
 export { readModel } from './read-model.ts';
-export { writeModel, writeModelExternal, writeModelPlaced, type ExternalBuffer, type Placement } from './write-model.ts';
-export { saveModel } from './save-model.ts';
-export { byteLength, elementCount, float32Tensor, floatValues, numberValues, tensorBytes, tensorFrom } from './tensor.ts';
+export { writeModel, writeModelExternal, writeModelPlaced, type ExternalBuffer, type Piece, type Placement } from './write-model.ts';
+export { pageAfter, saveModel, weightsLayout, type WeightsLayout } from './save-model.ts';
+export { byteLength, elementCount, float32Tensor, floatValues, numberValues, storedBytes, tensorBytes, tensorFrom } from './tensor.ts';
 export { Builder, OPSET, dimsOf, rankOf, type Operand, type Value } from './builder.ts';
 export { inferTypes, type Types } from './shapes/infer.ts';
 export { differentiate, type DifferentiateOptions } from './autodiff/differentiate.ts';

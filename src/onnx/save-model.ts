@@ -3,7 +3,7 @@ import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { basename } from 'node:path';
 import { OnnxError, type Model } from './ir.ts';
 import { storedBytes, tensorBytes } from './tensor.ts';
-import { modelPieces, type Piece } from './write-model.ts';
+import { modelPieces, type Piece, type Placement } from './write-model.ts';
 
 /** Weights of more than this in all lie in a file of their own: protobuf ends at 2 GiB, and readers take a whole .onnx file at once. */
 const EXTERNAL_ABOVE = 2 ** 30;
@@ -11,6 +11,32 @@ const EXTERNAL_ABOVE = 2 ** 30;
 const EXTERNAL_TENSOR = 1024;
 /** ONNX Runtime maps weights into memory where they begin on a page. */
 const PAGE = 4096;
+
+/** Where weights may begin that come behind so many bytes. */
+export const pageAfter = (position: number): number => Math.ceil(position / PAGE) * PAGE;
+
+/** Weights on their way to a file of their own: what `place` was asked for stands in `pieces`, in order. */
+export interface WeightsLayout {
+  readonly place: Placement;
+  readonly pieces: readonly Piece[];
+}
+
+/** Lays weights out one behind the other, each from a page on, in a file that the graph calls `location`. */
+export function weightsLayout(location: string): WeightsLayout {
+  const pieces: Piece[] = [];
+  let position = 0;
+  return {
+    pieces,
+    place(_, tensor) {
+      const length = storedBytes(tensor);
+      if (length < EXTERNAL_TENSOR) return null;
+      const offset = pageAfter(position);
+      pieces.push(new Uint8Array(offset - position), tensor);
+      position = offset + length;
+      return { location, offset, length };
+    },
+  };
+}
 
 /**
  * Writes a model to `path`; of more than 1 GiB, or with `external`, its weights to `path` + `_data`. Weights go from where they
@@ -24,17 +50,9 @@ const PAGE = 4096;
 export function saveModel(path: string, model: Model, { external }: { external?: boolean } = {}): void {
   const tensors = [...model.initializers.values()];
   const apart = external ?? tensors.reduce((sum, tensor) => sum + storedBytes(tensor), 0) > EXTERNAL_ABOVE;
-  const weights: Piece[] = [];
-  let position = 0;
-  const graph = modelPieces(model, (_, tensor) => {
-    const length = storedBytes(tensor);
-    if (!apart || length < EXTERNAL_TENSOR) return null;
-    const offset = Math.ceil(position / PAGE) * PAGE;
-    weights.push(new Uint8Array(offset - position), tensor);
-    position = offset + length;
-    return { location: `${basename(path)}_data`, offset, length };
-  });
-  const files = [...(apart ? [{ path: `${path}_data`, pieces: weights }] : []), { path, pieces: graph }];
+  const weights = weightsLayout(`${basename(path)}_data`);
+  const graph = modelPieces(model, apart ? weights.place : () => null);
+  const files = [...(apart ? [{ path: `${path}_data`, pieces: weights.pieces }] : []), { path, pieces: graph }];
   const aside = (name: string): string => `${name}.${process.pid}.tmp`;
   try {
     for (const file of files) writePieces(aside(file.path), file.pieces);
