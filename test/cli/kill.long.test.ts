@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
@@ -10,12 +11,19 @@ beforeAll(() => build(), 180_000);
 const KILLS = 50;
 const STEPS = { sft: 4, grpo: 16 };
 
+/** Those that got as far as saying what they are: a job that is killed before that leaves an empty directory. */
+async function jobsOf(cwd: string): Promise<string[]> {
+  const jobs = join(cwd, '.rlrun', 'jobs');
+  const names = await readdir(jobs).catch(() => []);
+  return names.filter((name) => existsSync(join(jobs, name, 'meta.json')));
+}
+
 /** Every checkpoint's weights and moments, and the metrics without times. */
 async function outcome(cwd: string) {
   const checkpoints = join(cwd, '.rlrun', 'models', 'tiny-rl', 'checkpoints');
   const names = (await readdir(checkpoints)).sort();
   const files = await Promise.all(names.flatMap((name) => ['weights.safetensors', 'optimizer.safetensors'].map((file) => readFile(join(checkpoints, name, file), 'base64'))));
-  const [job] = (await readdir(join(cwd, '.rlrun', 'jobs'))).filter((name) => name.startsWith('tiny-'));
+  const [job] = await jobsOf(cwd);
   const rows = (await readFile(join(cwd, '.rlrun', 'jobs', job!, 'metrics.jsonl'), 'utf8')).trim().split('\n').map((line) => JSON.parse(line) as { step: number; kind: string; metrics: Record<string, number> });
   const metrics = rows.map(({ step, kind, metrics }) => [step, kind, Object.entries(metrics).filter(([name]) => !/^time\/|_time$|per_second$/.test(name))]);
   const head = (await readFile(join(cwd, '.rlrun', 'models', 'tiny-rl', 'head'), 'utf8')).trim().split(' ').at(-1);
@@ -43,8 +51,7 @@ test(`a job that is killed (SIGKILL) at ${KILLS} random moments and resumed each
       clearTimeout(timer);
       if (signal === 'SIGKILL') {
         kills++;
-        const jobs = await readdir(join(folder.cwd, '.rlrun', 'jobs')).catch(() => []);
-        isResumable = (await Promise.all(jobs.map((job) => readFile(join(folder.cwd, '.rlrun', 'jobs', job, 'meta.json')).catch(() => null)))).some(Boolean);
+        isResumable = (await jobsOf(folder.cwd)).length > 0;
         continue;
       }
       // Killed between its last word and its end, it has nothing left to do.
