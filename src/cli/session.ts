@@ -90,6 +90,6 @@ async function showRescored({ pipeline, materials }: Prepared, { directory, sign
   const [stage, loaded] = [pipeline.stages[index], materials.stages[index]];
   if (rollouts.length === 0 || !stage || !loaded) return;
   const began = performance.now();
-  const rescored = await rescore(rollouts, loaded.taskset.train, { scorer: loaded.scorer, runtime: stage.runtime, train: stage.train, signal });
+  const rescored = await rescore(rollouts, loaded.taskset.train, { scorer: loaded.scorer, train: stage.train, signal });
   emit('rescored', { step, file: materials.files.reward[0] ?? pipeline.file, rollouts: rescored, durationMs: Math.round(performance.now() - began) });
 }

@@ -16,8 +16,8 @@ export interface LearnOptions {
   learningRate: number;
   /** Puts back the weights that the step began with: an update was refused after others had gone through. */
   restore: () => Promise<void>;
-  /** The weights must not change earlier. */
-  written: () => Promise<unknown>;
+  /** Nothing that changes the weights may be asked for earlier. */
+  captured: () => Promise<unknown>;
   onUpdating: () => void;
 }
 
@@ -33,7 +33,7 @@ export async function learnFromGroups(groups: readonly Group[], options: LearnOp
 export async function learn(
   batches: readonly TrainingBatch[],
   loss: Loss,
-  { learningRate, restore, written, onUpdating }: LearnOptions,
+  { learningRate, restore, captured, onUpdating }: LearnOptions,
   { engine, stage, emit, signal }: Loop,
 ): Promise<Learnt> {
   const { beta1, beta2, eps, weightDecay, maxGradNorm } = stage.train;
@@ -43,7 +43,7 @@ export async function learn(
   for (const batch of filled) {
     signal.throwIfAborted();
     const { metrics, tokens, sequences } = await engine.trainer.forwardBackward(batch, loss, signal);
-    await written();
+    await captured();
     const updating = engine.trainer.update(adam);
     if (batch === filled.at(-1)) onUpdating();
     const update = await updating;

@@ -18,8 +18,8 @@ export interface StepOptions {
   ahead: RolloutsAhead | null;
   /** Called when the engine has been given its last update of the step: what is asked of it now finds the weights that the step makes. */
   onUpdating: () => void;
-  /** Waits until the weights of the step before are in the files of its checkpoint: they must not change earlier. Rejects if they cannot be written. */
-  written: () => Promise<unknown>;
+  /** Waits until the engine has been told to write the weights of the step before: what changes them must be asked for later. Rejects if that came to nothing. */
+  captured: () => Promise<unknown>;
   /** Waits until the step before is saved for good. Rejects if it cannot be. */
   settled: () => Promise<void>;
   /** The checkpoint that the weights were before the step, once that is settled: the parent of what it makes. Null: as the model was forked. */
@@ -41,8 +41,8 @@ export interface StepResult {
 }
 
 export interface Saving {
-  /** Resolves when the weights may change again. */
-  written: Promise<unknown>;
+  /** Resolves when the engine has been told to write the weights; it lets nothing change them before it has. */
+  captured: Promise<unknown>;
   /** Resolves when it is on the disk and, if the gate says so, the head. */
   checkpoint: Promise<Checkpoint>;
 }
@@ -96,7 +96,7 @@ function save(place: StepPlace, { metrics, learnt, accounting, gate, options }: 
   const { stage, model, engine, files, emit } = loop;
   const { step } = place;
   const previous = options.head();
-  const written = Promise.withResolvers<void>();
+  const captured = Promise.withResolvers<void>();
   const committed = model.commit(
     {
       parent: options.parent(),
@@ -114,8 +114,9 @@ function save(place: StepPlace, { metrics, learnt, accounting, gate, options }: 
     {
       promote: gate.promote,
       async write(directory) {
-        await engine.writeState(directory);
-        written.resolve();
+        const writing = engine.writeState(directory);
+        captured.resolve();
+        await writing;
         await files.durable();
       },
     },
@@ -126,7 +127,7 @@ function save(place: StepPlace, { metrics, learnt, accounting, gate, options }: 
     else if (metrics['eval/reward'] !== undefined) emit('promotion-held', { step, checkpoint: made.id, head: previous, reason: gate.reason });
     return made;
   });
-  return { written: Promise.race([written.promise, committed]), checkpoint };
+  return { captured: Promise.race([captured.promise, committed]), checkpoint };
 }
 
 export const summarize = ({ id, name, parent, step, meanReward, metrics }: Checkpoint): CheckpointSummary => ({

@@ -1,10 +1,9 @@
 /** Rolling out and scoring: from tasks to rollouts with a verdict. Scoring begins while the rest is still being sampled. */
-import pLimit from 'p-limit';
 import type { Agent } from '../agents/index.ts';
-import type { AgentSettings, RuntimeSettings } from '../config/types.ts';
+import type { AgentSettings } from '../config/types.ts';
 import type { Rollout } from '../events.ts';
 import type { RandomKey, Sample, SampleRequest, Sampler } from '../policy/types.ts';
-import type { Scorer } from '../rewards/types.ts';
+import type { ScoreOutcome, Scorer } from '../rewards/types.ts';
 import type { Task } from '../tasks/types.ts';
 
 /** One try at one task, before it happens. */
@@ -55,7 +54,8 @@ export async function* rollOut(attempts: readonly Attempt[], context: RolloutCon
 /** Rollouts of a step that has not begun yet. */
 export interface RolloutsAhead {
   attempts: readonly Attempt[];
-  drawn: AsyncGenerator<Unscored>;
+  /** To be gone through once. */
+  drawn: AsyncIterable<Unscored>;
   /** Resolves when the sampler is free again. */
   abandon(): Promise<void>;
 }
@@ -64,18 +64,12 @@ export interface RolloutsAhead {
 export function rollOutAhead(attempts: readonly Attempt[], context: RolloutContext): RolloutsAhead {
   const abandoned = new AbortController();
   const begun = rollOut(attempts, { ...context, signal: AbortSignal.any([context.signal, abandoned.signal]) });
-  const first = begun.next();
-  first.catch(() => {});
-  async function* rest(): AsyncGenerator<Unscored> {
-    try {
-      for (let next = await first; !next.done; next = await begun.next()) yield next.value;
-    } finally {
-      await begun.return(undefined);
-    }
-  }
+  const asked = [begun.next()];
+  asked[0]!.catch(() => {});
+  const iterator = { next: () => asked.pop() ?? begun.next(), return: () => begun.return(undefined) };
   return {
     attempts,
-    drawn: rest(),
+    drawn: { [Symbol.asyncIterator]: () => iterator },
     async abandon() {
       abandoned.abort();
       await begun.return(undefined).catch(() => {});
@@ -124,7 +118,6 @@ function completionOf(sample: Sample, request: SampleRequest, agent: Agent): Pic
 
 export interface ScoreContext {
   scorer: Scorer;
-  runtime: RuntimeSettings;
   signal: AbortSignal;
   onDrawn?: (rollout: Rollout) => void;
   onScored?: (rollout: Rollout) => void;
@@ -133,34 +126,46 @@ export interface ScoreContext {
 }
 
 /**
- * Judges rollouts as they arrive, `runtime.concurrency` at a time, and returns them in the order of their ids, so that the order in
- * which they ended leaves no trace. A grader that fails gives no verdict: `reward` stays null.
+ * Judges rollouts as they arrive, and returns them in the order of their ids, so that the order in which they ended leaves no trace. A
+ * grader that fails gives no verdict: `reward` stays null.
  */
 export async function score(drawn: AsyncIterable<Unscored>, context: ScoreContext): Promise<Rollout[]> {
-  const limit = pLimit(Math.max(1, context.runtime.concurrency));
-  const verdicts: Promise<Rollout>[] = [];
+  const rollouts: Rollout[] = [];
+  const late: Promise<void>[] = [];
   try {
     for await (const { rollout, task } of drawn) {
       context.onDrawn?.(rollout);
-      verdicts.push(limit(() => judge(rollout, task, context)));
+      rollouts.push(rollout);
+      const judged = judge(rollout, task, context);
+      // Waited for below, and nobody's fault until then.
+      judged?.catch(() => {});
+      if (judged) late.push(judged);
     }
     context.onSampled?.();
-    return (await Promise.all(verdicts)).sort((a, b) => (a.id < b.id ? -1 : 1));
+    await Promise.all(late);
+    return rollouts.sort((a, b) => (a.id < b.id ? -1 : 1));
   } finally {
-    await Promise.allSettled(verdicts);
+    await Promise.allSettled(late);
   }
 }
 
-async function judge(rollout: Rollout, task: Task, { scorer, signal, onScored }: ScoreContext): Promise<Rollout> {
-  signal.throwIfAborted();
-  if (rollout.status === 'completed') {
-    const completionTokens = rollout.turns.at(-1)?.outputTokenIds.length ?? 0;
-    const request = { task, completion: rollout.completion, completionTokens, truncated: rollout.stopReason === 'length' };
-    const verdict = await scorer.score(request, signal);
+/** A promise only where user code decides: what is built in answers at once, hundreds of times between two calls to the engine. */
+function judge(rollout: Rollout, task: Task, { scorer, signal, onScored }: ScoreContext): Promise<void> | undefined {
+  const keep = (outcome: ScoreOutcome): void => {
     signal.throwIfAborted();
-    if (verdict.ok) Object.assign(rollout, { reward: verdict.score.reward, subscores: verdict.score.subscores });
-    else Object.assign(rollout, { status: 'error', error: verdict.error });
-  }
-  onScored?.(rollout);
-  return rollout;
+    if (outcome.ok) {
+      rollout.reward = outcome.score.reward;
+      rollout.subscores = outcome.score.subscores;
+    } else {
+      rollout.status = 'error';
+      rollout.error = outcome.error;
+    }
+    onScored?.(rollout);
+  };
+  signal.throwIfAborted();
+  if (rollout.status !== 'completed') return void onScored?.(rollout);
+  const completionTokens = rollout.turns.at(-1)?.outputTokenIds.length ?? 0;
+  const outcome = scorer.score({ task, completion: rollout.completion, completionTokens, truncated: rollout.stopReason === 'length' }, signal);
+  if (outcome instanceof Promise) return outcome.then(keep);
+  keep(outcome);
 }

@@ -44,7 +44,7 @@ export class Session {
   /** The checkpoint that others sample. */
   head: string | null;
   private readonly made = new Map<number, Checkpoint>();
-  private writing: Promise<unknown> = Promise.resolve();
+  private capturing: Promise<unknown> = Promise.resolve();
   private saving: Promise<void> = Promise.resolve();
   private readonly said = new Set<string>();
   readonly options: SessionOptions;
@@ -127,7 +127,7 @@ export class Session {
   keep({ row, saving }: StepResult): void {
     this.rows.push(row);
     if (!saving) return;
-    this.writing = saving.written;
+    this.capturing = saving.captured;
     this.saving = saving.checkpoint.then(async (saved) => {
       this.made.set(row.step, saved);
       this.weights = saved.id;
@@ -135,16 +135,16 @@ export class Session {
       await this.makeRoom();
     });
     // Whoever needs the checkpoint hears of a failure when he waits for it.
-    this.writing.catch(() => {});
+    this.capturing.catch(() => {});
     this.saving.catch(() => {});
   }
 
-  /** Until this resolves, the weights must not change: they are still being written. */
-  written(): Promise<unknown> {
-    return this.writing;
+  /** Until this resolves, the engine must not be asked to change the weights: it does not know yet that they are to be saved. */
+  captured(): Promise<unknown> {
+    return this.capturing;
   }
 
-  /** Until this resolves, the last step's checkpoint is neither in the tree nor the head. */
+  /** Until this resolves, the last step's checkpoint is neither in the tree nor the head. Rejects if it cannot be saved. */
   settled(): Promise<void> {
     return this.saving;
   }
@@ -192,7 +192,6 @@ export class Session {
       confidence: stage.promote.confidence,
       sampler: engine.sampler,
       agentSettings: stage.agent,
-      runtime: stage.runtime,
     });
     emit('eval-finished', { step, metrics, tasks, interval, baseline });
     return metrics;

@@ -27,7 +27,7 @@ export async function runStep(place: StepPlace, options: StepOptions, loop: Loop
 
   // Score: every rollout as soon as it ends, then each against the others of its group.
   const onSampled = () => stopwatch.begin('reward');
-  const rollouts = await score(drawn, { scorer, runtime: stage.runtime, signal, onDrawn: report.drawn, onScored: report.scored, onSampled });
+  const rollouts = await score(drawn, { scorer, signal, onDrawn: report.drawn, onScored: report.scored, onSampled });
   const groups = formGroups(rollouts, stage.train);
   reportGroups(place.step, groups, loop);
   files.writeRollouts(place.step, rollouts);
@@ -58,7 +58,7 @@ export interface TryOptions extends Pick<Loop, 'stage' | 'seed' | 'taskset' | 's
 export async function tryRollouts({ stage, sampler, agent, scorer, signal, step, ...rest }: TryOptions): Promise<Group[]> {
   const attempts = attemptsOfStep({ step, ofStage: 1, ofModel: step }, { stage, ...rest });
   const drawn = rollOut(attempts, { sampler, agent, settings: stage.agent, signal });
-  return formGroups(await score(drawn, { scorer, runtime: stage.runtime, signal }), stage.train);
+  return formGroups(await score(drawn, { scorer, signal }), stage.train);
 }
 
 /** Every attempt of a step, task by task. Ids and random streams come from the places in the step. */

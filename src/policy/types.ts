@@ -190,7 +190,8 @@ export interface EngineInfo {
 
 /**
  * The weights in use. One engine owns one worker thread, in which ONNX Runtime runs. Calls are served in the order in which they are made:
- * what is sampled after an update, answered or not, sees the new weights.
+ * what is sampled after an update, answered or not, sees the new weights. Only `writeState` goes on beside others; what would change the
+ * state waits for it.
  */
 export interface Engine extends AsyncDisposable {
   readonly info: EngineInfo;

@@ -6,6 +6,7 @@ import type { GraderTools } from './tools.ts';
 import { isClose, lastNumber } from './numbers.ts';
 import { similarity } from './similarity.ts';
 import type { ScoreRequest } from './types.ts';
+import { whenAll } from './when-all.ts';
 import { f1, sameText } from './words.ts';
 
 /** A loaded grader. Built-ins of bounded cost answer at once; whatever runs a user's code answers later. */
@@ -61,10 +62,9 @@ export const graderRules: { [K in RewardKind]: (settings: SettingsOf<K>, tools: 
   f1: () => againstAnswer((completion, answer) => value(f1(completion, answer))),
 
   similarity: (_settings, { inWorker }) =>
-    againstAnswer(async (completion, answer, signal) => {
+    againstAnswer((completion, answer, signal) => {
       if (completion.length * answer.length <= INLINE_COMPARISONS) return value(similarity(completion, answer));
-      const compared = await inWorker('similarity', { completion, answer }, signal);
-      return compared.ok ? value(compared.value) : compared;
+      return inWorker('similarity', { completion, answer }, signal).then((compared) => (compared.ok ? value(compared.value) : compared));
     }),
 
   /** 1 inside the bounds; outside it falls with the ratio, so that a nearer length always scores higher. */
@@ -109,13 +109,12 @@ export const graderRules: { [K in RewardKind]: (settings: SettingsOf<K>, tools: 
   },
 
   task: (_settings, { environmentOf }) =>
-    ready(async ({ task, completion }, signal) => {
+    ready(({ task, completion }, signal) => {
       if (!task.template) return invalid('the task has no grader of its own; use another kind, such as exact_match');
       const { id, source } = task.template;
       if (source.startsWith('builtin:')) return generators[source.slice('builtin:'.length) as GeneratorName].grade(task, completion);
-      const environment = await environmentOf(source);
-      if (!environment.ok) return environment;
-      return environment.value.grade({ template: id, args: task.args, prompt: task.prompt }, completion, signal);
+      const judged = { template: id, args: task.args, prompt: task.prompt };
+      return environmentOf(source).then((environment) => (environment.ok ? environment.value.grade(judged, completion, signal) : environment));
     }),
 
   any: ({ rewards }, tools) => best(rewards, tools, (value, other) => value > other),
@@ -148,8 +147,7 @@ async function best(rewards: readonly RewardSettings[], tools: GraderTools, beat
     if (!loaded.ok) return { ok: false, error: { ...loaded.error, key: keyInside(`rewards.${index}`, loaded.error.key) } };
     children.push({ name: settings.name, grade: loaded.grader });
   }
-  return ready(async (request, signal) => {
-    const verdicts = await Promise.all(children.map(({ grade }) => grade(request, signal)));
+  const choose = (verdicts: readonly Verdict[]): Verdict => {
     let winner = 0;
     const values: number[] = [];
     for (const [index, verdict] of verdicts.entries()) {
@@ -162,5 +160,6 @@ async function best(rewards: readonly RewardSettings[], tools: GraderTools, beat
       value: values[winner]!,
       children: children.map(({ name }, index) => ({ name, value: values[index]!, weight: index === winner ? 1 : 0 })),
     };
-  });
+  };
+  return ready((request, signal) => whenAll(children.map(({ grade }) => grade(request, signal)), choose));
 }

@@ -4,7 +4,8 @@ import { MAX_REWARD } from '../runtimes/index.ts';
 import { keyInside, type Loaded, loadFailure } from '../util/load-error.ts';
 import { type Grader, loadGrader } from './graders.ts';
 import { openTools } from './tools.ts';
-import type { Scorer, ScoreRequest } from './types.ts';
+import { whenAll } from './when-all.ts';
+import type { ScoreOutcome, Scorer, ScoreRequest } from './types.ts';
 
 export interface ScorerOptions {
   settings: readonly RewardSettings[];
@@ -54,24 +55,25 @@ export async function createScorer({ settings, runtime, onOutput, signal }: Scor
  * reward = Σ weight · value, where positive weights are scaled to sum to 1 and negative ones stay as written. Divided once, at the end, so
  * that full marks are exactly 1. One grader without a verdict leaves the rollout without one.
  */
-async function combine({ graders, positive }: { graders: readonly WeightedGrader[]; positive: number }, request: ScoreRequest, signal?: AbortSignal): ReturnType<Scorer['score']> {
-  const verdicts = await Promise.all(graders.map(({ grade }) => grade(request, signal)));
-  const subscores: Subscore[] = [];
-  let [earned, penalty] = [0, 0];
-  for (const [index, verdict] of verdicts.entries()) {
-    const { name, weight } = graders[index]!;
-    if (!verdict.ok) {
-      const { type, message } = verdict.failure;
-      return { ok: false, error: { phase: 'scoring', type, message: `reward ${name} on task ${request.task.id}: ${message}` } };
+function combine({ graders, positive }: { graders: readonly WeightedGrader[]; positive: number }, request: ScoreRequest, signal?: AbortSignal): ScoreOutcome | Promise<ScoreOutcome> {
+  return whenAll(graders.map(({ grade }) => grade(request, signal)), (verdicts) => {
+    const subscores: Subscore[] = [];
+    let [earned, penalty] = [0, 0];
+    for (const [index, verdict] of verdicts.entries()) {
+      const { name, weight } = graders[index]!;
+      if (!verdict.ok) {
+        const { type, message } = verdict.failure;
+        return { ok: false, error: { phase: 'scoring', type, message: `reward ${name} on task ${request.task.id}: ${message}` } };
+      }
+      const { value, info, children } = verdict;
+      if (weight > 0) earned += weight * value;
+      else penalty += weight * value;
+      subscores.push({ name, value, weight: weight > 0 ? weight / positive : weight, ...(children ? { children } : {}), ...(info ? { info } : {}) });
     }
-    const { value, info, children } = verdict;
-    if (weight > 0) earned += weight * value;
-    else penalty += weight * value;
-    subscores.push({ name, value, weight: weight > 0 ? weight / positive : weight, ...(children ? { children } : {}), ...(info ? { info } : {}) });
-  }
-  const reward = earned / positive + penalty;
-  if (Math.abs(reward) > MAX_REWARD) {
-    return { ok: false, error: { phase: 'scoring', type: 'invalid_reward', message: `task ${request.task.id}: the weighted rewards sum to ${reward}; the limit is ${MAX_REWARD}` } };
-  }
-  return { ok: true, score: { reward, subscores } };
+    const reward = earned / positive + penalty;
+    if (Math.abs(reward) > MAX_REWARD) {
+      return { ok: false, error: { phase: 'scoring', type: 'invalid_reward', message: `task ${request.task.id}: the weighted rewards sum to ${reward}; the limit is ${MAX_REWARD}` } };
+    }
+    return { ok: true, score: { reward, subscores } };
+  });
 }

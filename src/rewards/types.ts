@@ -1,4 +1,4 @@
-import type { Subscore } from '../events.ts';
+import type { RolloutError, Subscore } from '../events.ts';
 import type { Task } from '../tasks/types.ts';
 
 /** What a grader sees. */
@@ -15,9 +15,13 @@ export interface Score {
   subscores: Subscore[];
 }
 
-/** Loaded graders of one `reward:` list. Errors are values: a grader that fails has given no verdict. */
+/** Errors are values: a grader that fails has given no verdict. */
+export type ScoreOutcome = { ok: true; score: Score } | { ok: false; error: RolloutError };
+
+/** Loaded graders of one `reward:` list. */
 export interface Scorer extends AsyncDisposable {
-  score(request: ScoreRequest, signal?: AbortSignal): Promise<{ ok: true; score: Score } | { ok: false; error: import('../events.ts').RolloutError }>;
+  /** At once if every grader can. As many calls as there are completions may be under way: what runs user code lets `runtime.concurrency` of them in. */
+  score(request: ScoreRequest, signal?: AbortSignal): ScoreOutcome | Promise<ScoreOutcome>;
   /** Hash of the reward code and settings: stored on checkpoints. */
   readonly hash: string;
   /** Files that were really read (modules and their imports), for the watcher. */

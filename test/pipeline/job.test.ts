@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { StageSettings } from '../../src/config/types.ts';
 import { type ControlPanel, createControls } from '../../src/pipeline/controls.ts';
@@ -110,6 +111,30 @@ describe('a job', () => {
     expect(rollouts).toHaveLength(48);
     expect(rollouts[0]).toMatchObject({ id: '000001-0000-000', groupId: '000001-0000', turns: [{ promptTokenIds: expect.any(Array) }] });
     expect(rollouts[0].advantage).toEqual(expect.any(Number));
+  });
+
+  test('saves in each checkpoint the weights of its own step, however late the store has a place for them', async () => {
+    const updated: string[] = [];
+    const { root } = await run({
+      stages: [stage({ steps: 3 })],
+      prepare({ model, engine }) {
+        const { commit } = model;
+        const { update } = engine.trainer;
+        model.commit = async (...draft) => {
+          await setTimeout(30);
+          return commit(...draft);
+        };
+        engine.trainer.update = async (adam) => {
+          const metrics = await update(adam);
+          updated.push(JSON.stringify(engine.state));
+          return metrics;
+        };
+      },
+    });
+    const saved = [1, 2, 3].map((step) => readFile(join(root, 'model', 'checkpoints', `step-00000${step}`, 'state.json'), 'utf8'));
+    // Sampling asks for rows of the table that are not there yet.
+    const weights = (state: string) => Object.entries((JSON.parse(state) as FakeEngine['state']).second);
+    expect((await Promise.all(saved)).map(weights)).toEqual(updated.map(weights));
   });
 });
 

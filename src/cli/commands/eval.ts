@@ -28,7 +28,7 @@ export const evaluateModel: Handler = async (invocation) => {
   const checkpoint = flags.checkpoint === undefined ? await model.head() : flags.checkpoint === 'base' ? null : await model.find(flags.checkpoint);
   if (checkpoint) await engine.readState(model.stateDirectory(checkpoint.id));
   const { metrics, interval, rollouts, tasks: count } = await evaluate({
-    ...{ tasks, scorer, runtime: stage.runtime, agentSettings: stage.agent, seed: pipeline.seed, signal: panel.signal, sampler: engine.sampler },
+    ...{ tasks, scorer, agentSettings: stage.agent, seed: pipeline.seed, signal: panel.signal, sampler: engine.sampler },
     agent: createAgent({ settings: stage.agent, tokenizer, contextLength: engine.info.contextLength }),
     settings: { ...stage.eval, tasks: flags.tasks ?? (split === 'eval' ? stage.eval.tasks : tasks.length), samples: flags.samples ?? stage.eval.samples },
     confidence: stage.promote.confidence,

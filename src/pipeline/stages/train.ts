@@ -73,7 +73,7 @@ async function runSteps(session: Session, index: number, { run, begin }: Trainin
             // The engine goes from the update to the next rollouts, while the step is still being written down.
             if (begin && ofStage < stage.steps && !evaluates && !panel.finishing && !panel.paused) next.rollouts = begin(following(place), loop);
           },
-          written: () => session.written(),
+          captured: () => session.captured(),
           settled: () => session.settled(),
           parent: () => session.weights,
           head: () => session.head,
