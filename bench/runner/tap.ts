@@ -7,7 +7,7 @@ import { openSync, writeFileSync, writeSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { serialize } from 'node:v8';
 import workerThreads, { isMainThread, type WorkerOptions } from 'node:worker_threads';
-import type { Reply, Request, WorkerData } from '../../src/policy/protocol.ts';
+import type { Opening, Reply, Request } from '../../src/policy/protocol.ts';
 import type { EngineOptions } from '../../src/policy/types.ts';
 
 /** What the tape holds: how the engine was opened, then its calls in order. */
@@ -56,13 +56,13 @@ if (isMainThread && (busyFile ?? tapeFile) !== undefined) {
       super(url, options);
       this.#isEngine = String(url).includes('engine.worker');
       if (!this.#isEngine) return;
-      record({ options: (options!.workerData as WorkerData).options });
       busy.begin(OPENING);
       this.on('message', (reply: Reply) => { if (ends.has(reply.kind)) busy.end('id' in reply ? reply.id : OPENING); });
     }
-    override postMessage(message: Request): void {
+    override postMessage(message: Opening | Request): void {
       super.postMessage(message);
       if (!this.#isEngine) return;
+      if (!('call' in message)) return record({ options: message });
       if (message.call !== 'writeState') busy.begin(message.id);
       record({ call: message.call, argument: message.argument } as Recorded);
     }

@@ -22,6 +22,7 @@ import {
   openModel,
   refusePrompts,
   startJob,
+  warmUpEngine,
 } from '../pipeline/index.ts';
 import type { Invocation } from './commands.ts';
 import { readMaterials, setsOf, tellDiagnostics } from './commands/load.ts';
@@ -86,6 +87,7 @@ export class Workbench implements AsyncDisposable {
     if (!isSilent) tellDiagnostics(loaded, { flags, io });
     if (!loaded.ok) return { ok: false, files: loaded.files, message: formatDiagnostics(loaded.diagnostics), exit: exitOfDiagnostics(loaded) };
     const { pipeline } = loaded;
+    if (!this.opened) await warmUpEngine();
     const read = await readMaterials(loaded, {
       directory: io.cwd,
       onOutput: (text) => this.emit('log', { level: 'debug', message: text }),
@@ -132,6 +134,7 @@ export class Workbench implements AsyncDisposable {
     const { pipeline, materials, source } = prepared;
     const { flags, io } = this.invocation;
     await this.keepOnly(materials);
+    const around = surroundings(io.argv, io.cwd);
     const { model, engine, tokenizer } = await this.open(prepared);
     for (const [index, { kind }] of pipeline.stages.entries()) if (kind === 'sft' || kind === 'grpo') this.refuseIfNoPromptFits(prepared, index, 'train');
     await using _ = await model.lock(`a job of ${pipeline.name}`);
@@ -143,7 +146,7 @@ export class Workbench implements AsyncDisposable {
       exportModel: (settings) => exportHead(model, settings),
       onEmit: (emit) => (this.voice = emit),
       clock: () => performance.timeOrigin + performance.now(),
-      surroundings: await surroundings(io.argv, io.cwd),
+      surroundings: await around,
       resumeCommand: resumeCommand(io.argv),
     });
     return { kind: 'ran', ...started };

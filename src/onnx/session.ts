@@ -61,6 +61,11 @@ const ort = (): Promise<typeof Ort> =>
     return runtime;
   }));
 
+/** Loads ONNX Runtime ahead of the first session. */
+export async function loadRuntime(): Promise<void> {
+  await ort();
+}
+
 const advice: Readonly<Record<Device, string>> = {
   cpu: '',
   webgpu: 'WebGPU needs a Vulkan, Metal or Direct3D 12 driver; use device: cpu on this machine',

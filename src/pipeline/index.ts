@@ -5,7 +5,7 @@ export type { JobResult } from './job.ts';
 export { type StoredJob, findJob, findRollout, lastRollouts, listJobs, ranFor, readJobMetrics, stepsDone } from './jobs.ts';
 export type { Clock, ModelLine } from './loop.ts';
 export { type Materials, type MaterialsOptions, loadMaterials } from './materials.ts';
-export { type OpenedModel, engineOptions, exportHead, openModel, openProjectStore, openWeights } from './open.ts';
+export { type OpenedModel, engineOptions, exportHead, openModel, openProjectStore, openWeights, warmUpEngine } from './open.ts';
 export { refusePrompts } from './prompts.ts';
 export { rescore } from './rescore.ts';
 export { type StartOptions, type StartedJob, type Surroundings, startJob } from './start.ts';

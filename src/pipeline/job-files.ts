@@ -3,7 +3,7 @@
  * a restart) finds either the old file or the new one.
  */
 import { closeSync, fstatSync, fsync, mkdirSync, openSync, readSync, writeSync } from 'node:fs';
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile, readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTick } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -97,7 +97,7 @@ export function openJobFiles(directory: string, { create = false } = {}): JobFil
       metrics.close();
       await write('metrics.jsonl', jsonLines(rows));
     },
-    writeRollouts: (step, rollouts) => begin(() => write(rolloutsName(step), jsonLines(rollouts))),
+    writeRollouts: (step, rollouts) => begin(() => writeOnce(path(rolloutsName(step)), jsonLines(rollouts))),
     readRollouts: (step) => readJsonLines<Rollout>(path(rolloutsName(step))),
     async rolloutSteps() {
       const names = await readdir(path('rollouts')).catch(() => []);
@@ -110,6 +110,16 @@ export function openJobFiles(directory: string, { create = false } = {}): JobFil
       for (const writer of [events, log, metrics]) writer.close();
     },
   };
+}
+
+/**
+ * A file that nobody replaces later. The general way to write one looks at every folder above it first, which at each step of a job is
+ * three times the calls.
+ */
+async function writeOnce(path: string, text: string): Promise<void> {
+  const unfinished = `${path}.unfinished`;
+  await writeFile(unfinished, text, { flush: true });
+  await rename(unfinished, path);
 }
 
 const jsonLines = (rows: readonly unknown[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('');

@@ -25,6 +25,12 @@ export async function openProjectStore(options: Omit<StoreOptions, 'builtins'>):
   return openStore({ ...options, builtins: builtinModels });
 }
 
+/** Begins to load what an engine needs, beside whatever has to be known before it can be opened. */
+export async function warmUpEngine(): Promise<void> {
+  const { warmUp } = await import('../policy/index.ts');
+  warmUp();
+}
+
 export interface OpenModelOptions {
   store: ModelStore;
   pipeline: ResolvedPipeline;

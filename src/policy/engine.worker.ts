@@ -2,10 +2,10 @@
  * @file The worker that owns ONNX Runtime, because its runs block the thread they are on. Calls are served one after another, except
  * that saving waits for the disk only: it goes on beside whatever does not change weights or moments.
  */
-import { parentPort, workerData } from 'node:worker_threads';
-import { OnnxError } from '../onnx/index.ts';
+import { parentPort } from 'node:worker_threads';
+import { loadRuntime, OnnxError } from '../onnx/index.ts';
 import { EngineCore } from './engine-core.ts';
-import type { CallName, Calls, ErrorDetails, Reply, Request, WorkerData } from './protocol.ts';
+import type { CallName, Calls, ErrorDetails, Opening, Reply, Request } from './protocol.ts';
 import type { Sample } from './types.ts';
 
 const port = parentPort;
@@ -62,12 +62,12 @@ async function serve(engine: EngineCore, { id, call, argument, cancel }: Request
   if (call === 'close') port!.close();
 }
 
-try {
-  const engine = await EngineCore.open((workerData as WorkerData).options);
+/** Serves the calls of an engine that is open. */
+function server(engine: EngineCore): (request: Request) => void {
   let queue: Promise<unknown> = Promise.resolve();
   let changed: Promise<unknown> = Promise.resolve();
   let saved: Promise<unknown> = Promise.resolve();
-  port.on('message', (request: Request) => {
+  return (request) => {
     if (request.call === 'writeState') {
       saved = Promise.all([saved, changed.then(() => serve(engine, request))]);
       return;
@@ -78,8 +78,20 @@ try {
       await serve(engine, request);
     });
     if (changes) changed = queue;
-  });
-  reply({ kind: 'opened', info: engine.info });
-} catch (error) {
-  reply({ kind: 'failed-to-open', ...errorOf(error) });
+  };
 }
+
+async function open(options: Opening): Promise<void> {
+  try {
+    const engine = await EngineCore.open(options);
+    receive = server(engine) as typeof receive;
+    reply({ kind: 'opened', info: engine.info });
+  } catch (error) {
+    reply({ kind: 'failed-to-open', ...errorOf(error) });
+  }
+}
+
+// The first message says what to open; until it comes, there is time to load what will be needed. If that fails, opening does too, and says why.
+loadRuntime().catch(() => {});
+let receive: (message: Opening | Request) => void = (message) => void open(message as Opening);
+port.on('message', (message: Opening | Request) => receive(message));

@@ -1,4 +1,4 @@
 export type * from './types.ts';
-export { openEngine } from './engine.ts';
+export { openEngine, warmUp } from './engine.ts';
 export { loadTokenizer } from './tokenizer.ts';
 export { lossTerms, type LossContext, type LossFunction, type LossTensors } from './losses/terms.ts';

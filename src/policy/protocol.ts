@@ -29,9 +29,8 @@ export type Reply =
   | { kind: 'result'; id: number; value: unknown }
   | { kind: 'error'; id: number; error: Error; details: ErrorDetails };
 
-export interface WorkerData {
-  options: EngineOptions;
-}
+/** The first message to a worker: what it is to open. It answers with `opened` or `failed-to-open`, and from then on takes calls. */
+export type Opening = EngineOptions;
 
 /** What a structured clone of an error leaves out: see `ModelError`. */
 export interface ErrorDetails {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readSafetensors, writeSafetensors } from '../../src/models/safetensors.ts';
 import type { EngineCore } from '../../src/policy/engine-core.ts';
-import { loadTokenizer, openEngine } from '../../src/policy/index.ts';
+import { loadTokenizer, openEngine, warmUp } from '../../src/policy/index.ts';
 import type { Sample, SampleRequest, TrainingSequence } from '../../src/policy/types.ts';
 import { adam, drawAll, engineOptions, never, openCore, randomPrompt, request, sequenceOf, temporaryDirectory, tinyModel, weightsOf } from './support.ts';
 
@@ -201,6 +201,31 @@ describe('the engine on the main thread', () => {
     await expect(remote.writeState(scratch.path)).rejects.toThrow('exit code 7');
     await remote.close();
     await remote.close();
+  });
+
+  test('a worker that was warmed up serves the next engine, and only that one', async () => {
+    warmUp();
+    warmUp();
+    await using first = await openEngine(engineOptions(model));
+    await using second = await openEngine(engineOptions(model));
+    const [a, b] = await Promise.all([first, second].map((engine) => engine.trainer.forward({ sequences })));
+    expect(a!.logprobs).toEqual(b!.logprobs);
+  });
+
+  test('weights that are being saved change only afterwards', async () => {
+    await using remote = await openEngine(engineOptions(model));
+    const state = async (name: string, asked: () => Promise<unknown>[]) => {
+      await using directory = await temporaryDirectory();
+      await Promise.all([remote.writeState(directory.path), ...asked()]);
+      return readFile(join(directory.path, name), 'base64');
+    };
+    const update = () => [remote.trainer.forwardBackward({ sequences }, loss), remote.trainer.update(adam())];
+    const before = await state('weights.safetensors', () => []);
+    expect(await state('weights.safetensors', update)).toBe(before);
+    const after = await state('weights.safetensors', () => []);
+    expect(after).not.toBe(before);
+    expect(await state('weights.safetensors', () => [remote.reset()])).toBe(after);
+    expect(await state('weights.safetensors', () => [])).toBe(before);
   });
 
   test('a closed engine says so', async () => {
