@@ -1,11 +1,12 @@
 /** @file Did it get better, by how much, in what time? One sentence per job, from its held-out scores if it has any. */
 import { headOf } from './checkpoints.ts';
 import type { ReportJob } from './read-job.ts';
-import { formatCount, formatScore } from './format.ts';
+import { formatScore } from './format.ts';
 import { ranFor, stepsDone } from '../pipeline/index.ts';
 import { formatDuration } from '../plot/index.ts';
 import { type Score, heldOut } from '../util/held-out.ts';
 import { mean } from '../util/statistics.ts';
+import { count } from '../util/words.ts';
 import { type Evaluated, evaluations, values } from './series.ts';
 
 export interface Verdict {
@@ -74,7 +75,7 @@ function judgeHeldOut(job: ReportJob, { before, after, best, change }: HeldOut):
   }[outcome];
   const tasks = job.events['eval-finished'].at(-1)?.tasks;
   const parts = [
-    tasks !== undefined && `Measured on ${formatCount(tasks, 'held-out task')}.`,
+    tasks !== undefined && `Measured on ${count(tasks, 'held-out task')}.`,
     best && best.value > after.value && `The best was ${formatScore(best.value)} ${best.isBaseline ? 'at the start' : `at step ${best.step}`}.`,
     headBehind(job, after),
   ];
@@ -113,7 +114,7 @@ function judgeTraining({ rows }: ReportJob): Judged {
 export const reasonOf = ({ meta }: ReportJob): string | null => meta.reason ?? (meta.status === 'interrupted' ? 'its process is gone' : null);
 
 /** `60 of 60 steps` */
-export const stepsOf = ({ meta, rows }: ReportJob): string => `${stepsDone(meta, rows).toLocaleString('en-US')} of ${formatCount(meta.totalSteps, 'step')}`;
+export const stepsOf = ({ meta, rows }: ReportJob): string => `${stepsDone(meta, rows).toLocaleString('en-US')} of ${count(meta.totalSteps, 'step')}`;
 
 /** How long it ran, as far as that is known: `3m 07s`. */
 export function durationOf({ meta, events, rows }: ReportJob): string | null {

@@ -1,5 +1,6 @@
 import { formatDuration, formatNumber, sparkline } from '../plot/index.ts';
 import { asSentence } from '../health/index.ts';
+import { count } from '../util/words.ts';
 import { notices } from './panels/warnings.ts';
 import { bestCheckpoint, scores, type DashboardState } from './state.ts';
 
@@ -10,7 +11,7 @@ export function summary(state: DashboardState): string {
   const nameOf = (id: string | null): string => (id === null ? job.base : (state.checkpoints.find((checkpoint) => checkpoint.id === id)?.name ?? id));
   const lines: string[] = [];
   const elapsed = result ? ` in ${formatDuration(result.durationMs)}` : '';
-  lines.push(`${job.pipeline}: ${result ? `${result.status}, ${result.reason}` : `left while it runs`} (${state.finishedSteps} of ${job.totalSteps} steps${elapsed})`);
+  lines.push(`${job.pipeline}: ${result ? `${result.status}, ${result.reason}` : `left while it runs`} (${state.finishedSteps.toLocaleString('en-US')} of ${count(job.totalSteps, 'step')}${elapsed})`);
 
   const rewards = state.histories.get('reward')?.values ?? [];
   if (rewards.length > 1) lines.push(`  reward    ${formatNumber(rewards[0]!)} → ${formatNumber(rewards.at(-1)!)}  ${sparkline(rewards, { width: Math.min(40, rewards.length) })}`);
