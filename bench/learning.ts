@@ -9,7 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
-import type { MetricsRow } from '../src/events.ts';
+import type { JobMeta } from '../src/pipeline/index.ts';
+import { scoreOf } from '../src/util/held-out.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const seeds = Number(process.env['RLRUN_BENCH_SEEDS'] ?? 5);
@@ -25,13 +26,11 @@ async function run(name: string, pipeline: string, ...sets: string[]): Promise<O
     const seconds = (performance.now() - started) / 1000;
     const jobs = join(folder, '.rlrun', 'jobs');
     const [job] = (await readdir(jobs, { withFileTypes: true })).filter((entry) => entry.isDirectory());
-    const rows = (await readFile(join(jobs, job!.name, 'metrics.jsonl'), 'utf8')).trim().split('\n').map((line) => JSON.parse(line) as MetricsRow);
-    // Where eval stages measure by a reward of their own, theirs is the one that counts.
-    const evaluations = rows.filter(({ kind }) => kind === 'evaluation');
-    const measured = (evaluations.length > 0 ? evaluations : rows).map(({ metrics }) => metrics).filter((metrics) => metrics['eval/accuracy'] !== undefined);
-    const value = (metrics: MetricsRow['metrics'] | undefined, metric: string): number => Math.round((metrics?.[metric] ?? NaN) * 1000) / 1000;
-    const [before, after] = [value(measured.at(0), 'eval/accuracy'), value(measured.at(-1), 'eval/accuracy')];
-    return { run: name, before, after, points: Math.round((after - before) * 1000) / 10, low: value(measured.at(-1), 'eval/accuracy_low'), high: value(measured.at(-1), 'eval/accuracy_high'), seconds: Math.round(seconds) };
+    const meta = JSON.parse(await readFile(join(jobs, job!.name, 'meta.json'), 'utf8')) as JobMeta;
+    const [first, last] = [meta.before, meta.after].map((metrics) => scoreOf(metrics, 'eval/accuracy'));
+    const rounded = (value: number | null | undefined): number => Math.round((value ?? NaN) * 1000) / 1000;
+    const [before, after] = [rounded(first?.value), rounded(last?.value)];
+    return { run: name, before, after, points: Math.round((after - before) * 1000) / 10, low: rounded(last?.low), high: rounded(last?.high), seconds: Math.round(seconds) };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -217,7 +217,7 @@ export interface EventData {
   'job-continued': { step: number };
   /** Someone asked the job to end after this step (`finish`) or at once (`stop`). */
   'stop-requested': { mode: 'finish' | 'stop' };
-  /** `before` and `after` are the first and the last held-out measurement; `resumeCommand` is there when something is left to do. */
+  /** `before` and `after` are held-out measurements, of the model as the job found it and of its head; `resumeCommand` is there when something is left to do. */
   'job-finished': {
     status: JobStatus;
     /** In words: all steps done, early stop, Ctrl-C, a non-finite loss … */

@@ -2,8 +2,9 @@
 import type { EventData, EventType, JobEvent, Metrics, RescoredRollout } from '../events.ts';
 import { formatDuration } from '../plot/index.ts';
 import { withinGroups } from '../util/statistics.ts';
+import { count } from '../util/words.ts';
 import type { Style } from './io.ts';
-import { count, oneLine } from './text.ts';
+import { oneLine } from './text.ts';
 
 export interface PlainOptions {
   write: (line: string) => void;

@@ -1,11 +1,11 @@
 /** Jobs as a user names them, and the text of the tokens in their records. */
 import { type StoredJob, findJob, listJobs } from '../pipeline/index.ts';
 import { didYouMean } from '../util/did-you-mean.ts';
+import { count } from '../util/words.ts';
 import { CommandError } from './exit-codes.ts';
 import type { Io } from './io.ts';
 import { rootOf } from './paths.ts';
 import { storeOf } from './store.ts';
-import { count } from './text.ts';
 
 /** By its id, by an unambiguous beginning of it, or `latest`; a message that helps where there is none. */
 export async function namedJob(id: string, io: Io): Promise<StoredJob> {

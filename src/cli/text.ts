@@ -40,9 +40,3 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
     )
     .join('\n');
 }
-
-/** `1 step`, `2 steps`. */
-export const count = (value: number, noun: string): string => `${value.toLocaleString('en-US')} ${noun}${value === 1 ? '' : 's'}`;
-
-/** As a shell reads it. */
-export const quoted = (word: string): string => (/^[\w./:=@,+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);

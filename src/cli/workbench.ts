@@ -24,12 +24,12 @@ import {
   startJob,
   warmUpEngine,
 } from '../pipeline/index.ts';
+import { quoted } from '../util/words.ts';
 import type { Invocation } from './commands.ts';
 import { readMaterials, setsOf, tellDiagnostics } from './commands/load.ts';
 import { CommandError, type Exit } from './exit-codes.ts';
 import { packageVersion, rootOf } from './paths.ts';
 import { storeOf } from './store.ts';
-import { quoted } from './text.ts';
 
 /** A pipeline that is ready to run. */
 export interface Prepared {

@@ -1,5 +1,6 @@
 /** @file What is wrong with a configuration, where, and what to do: as values, and as text with a code frame. */
 import stringWidth from 'string-width';
+import { count } from '../util/words.ts';
 import { compareLocations, describeLocation, positionOf, type Location } from './source.ts';
 
 export type Severity = 'error' | 'warning';
@@ -116,8 +117,10 @@ export function formatDiagnostics(diagnostics: readonly Diagnostic[], options: P
   const shown = diagnostics.slice(0, limit).map((d) => formatDiagnostic(d, options));
   const hidden = diagnostics.length - shown.length;
   if (hidden > 0) shown.push(`… and ${hidden} more`);
-  const count = (severity: Severity) => diagnostics.filter((d) => d.severity === severity).length;
-  const counts = (['error', 'warning'] as const).filter((s) => count(s) > 0).map((s) => `${count(s)} ${s}${count(s) === 1 ? '' : 's'}`);
+  const counts = (['error', 'warning'] as const).flatMap((severity) => {
+    const found = diagnostics.filter((d) => d.severity === severity).length;
+    return found > 0 ? [count(found, severity)] : [];
+  });
   return [...shown, counts.join(', ')].join('\n\n');
 }
 

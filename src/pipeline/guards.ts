@@ -2,6 +2,7 @@
 import type { GuardSettings } from '../config/types.ts';
 import type { MetricsRow } from '../events.ts';
 import { mean as average } from '../util/statistics.ts';
+import { count } from '../util/words.ts';
 
 export type Verdict =
   | { action: 'continue' }
@@ -119,7 +120,7 @@ export function judge(rows: readonly MetricsRow[], settings: GuardSettings, rest
   }
   const sinceBest = evaluated.length - 1 - evaluated.indexOf(bestRow(evaluated)!);
   if (settings.patience > 0 && sinceBest >= settings.patience) {
-    return { action: 'stop', failed: false, reason: `no better held-out score in ${sinceBest} ${sinceBest === 1 ? 'evaluation' : 'evaluations'}` };
+    return { action: 'stop', failed: false, reason: `no better held-out score in ${count(sinceBest, 'evaluation')}` };
   }
   return { action: 'continue' };
 }

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTick } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import writeFileAtomic from 'write-file-atomic';
-import type { JobEvent, JobStatus, MetricsRow, Rollout } from '../events.ts';
+import type { JobEvent, JobStatus, Metrics, MetricsRow, Rollout } from '../events.ts';
 
 /** `meta.json`: what somebody needs to know about a job without reading its events. */
 export interface JobMeta {
@@ -36,6 +36,9 @@ export interface JobMeta {
   reason: string | null;
   steps: number;
   totalSteps: number;
+  /** Held-out measurements of the model as the job found it and of its head: null until it is over, missing where jobs did not say it yet. */
+  before?: Metrics | null;
+  after?: Metrics | null;
 }
 
 export interface JobFiles {

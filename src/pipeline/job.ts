@@ -78,8 +78,11 @@ function change(session: Session): Pick<JobResult, 'before' | 'after'> {
   const stage = session.options.pipeline.stages.find(({ name }) => name === (after ?? measured[0])?.stage);
   const isBefore = (row: MetricsRow) => measured.includes(row) && (row.kind === 'baseline' || (row.kind !== 'step' && row !== after));
   const before = stage && session.comparable(stage).find(isBefore);
-  return { before: before?.metrics ?? null, after: after?.metrics ?? null };
+  return { before: before ? heldOutOf(before) : null, after: after ? heldOutOf(after) : null };
 }
+
+/** A step that was measured has metrics of its learning beside. */
+const heldOutOf = ({ metrics }: MetricsRow): Metrics => Object.fromEntries(Object.entries(metrics).filter(([name]) => name.startsWith('eval/')));
 
 const isTraining = (kind: EventData['stage-started']['kind']): boolean => kind === 'sft' || kind === 'grpo';
 

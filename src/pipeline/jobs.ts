@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { type JobMeta, jobId, openJobFiles } from './job-files.ts';
 import type { MetricsRow, Rollout } from '../events.ts';
+import { isOpen } from '../util/held-out.ts';
 
 export const jobsDirectory = (root: string): string => join(root, 'jobs');
 
@@ -85,10 +86,8 @@ export const readJobMetrics = async ({ directory }: StoredJob): Promise<MetricsR
 const isRow = (row: MetricsRow | null): row is MetricsRow => Number.isFinite(row?.step) && typeof row?.metrics === 'object' && row.metrics !== null;
 
 /** Steps that a job has done: what it said at its end; until then, and if it never got there, what it wrote down. */
-export function stepsDone({ status, steps }: StoredJob, rows: readonly MetricsRow[]): number {
-  const isOpen = status === 'running' || status === 'interrupted';
-  return isOpen ? rows.reduce((last, { step }) => Math.max(last, step), 0) : steps;
-}
+export const stepsDone = (job: StoredJob, rows: readonly MetricsRow[]): number =>
+  isOpen(job) ? rows.reduce((last, { step }) => Math.max(last, step), 0) : job.steps;
 
 /** How long a job ran, or has run by the last line it wrote; null before that. */
 export function ranFor({ startedAt, endedAt }: StoredJob, rows: readonly MetricsRow[]): number | null {

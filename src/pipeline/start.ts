@@ -53,7 +53,7 @@ export async function startJob(options: StartOptions): Promise<StartedJob> {
   const directory = join(jobsDirectory(root), id);
   const files = openJobFiles(directory, { create: true });
   const meta = resume ? { ...(await files.readMeta()), pid: options.surroundings.pid } : await describeJob({ id, began }, options);
-  await files.writeMeta({ ...meta, status: 'running', reason: null, endedAt: null });
+  await files.writeMeta({ ...meta, status: 'running', reason: null, endedAt: null, before: null, after: null });
   if (!resume) {
     await files.writeText('pipeline.yaml', options.source);
     await files.writeText('resolved.json', `${JSON.stringify(pipeline, null, 2)}\n`);
@@ -80,8 +80,8 @@ export async function startJob(options: StartOptions): Promise<StartedJob> {
     parentJob: meta.parent,
   };
   const result = await runJob(session, { introduction, resume: resume !== null, resumeCommand: options.resumeCommand });
-  const { status, reason, steps } = result;
-  await files.writeMeta({ ...meta, status, reason, steps, endedAt: new Date(clock()).toISOString() }).catch(() => {});
+  const { status, reason, steps, before, after } = result;
+  await files.writeMeta({ ...meta, status, reason, steps, before, after, endedAt: new Date(clock()).toISOString() }).catch(() => {});
   // Whoever needed what was written has heard of it if that failed.
   await files.durable().catch(() => {});
   files.close();
@@ -111,6 +111,8 @@ async function describeJob({ id, began }: { id: string; began: number }, options
     reason: null,
     steps: 0,
     totalSteps: totalSteps(pipeline.stages),
+    before: null,
+    after: null,
   };
 }
 

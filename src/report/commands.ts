@@ -2,13 +2,13 @@
 import type { ReportJob } from './read-job.ts';
 import { bestCheckpoint, headOf } from './checkpoints.ts';
 import { evaluations } from './series.ts';
+import { quoted } from '../util/words.ts';
 
 export interface Command {
   label: string;
   words: string;
 }
 
-const quoted = (word: string): string => (/^[\w./:=@,+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
 const typed = (words: readonly string[]): string => words.map(quoted).join(' ');
 
 /** The flags that only concerned that one run. */

@@ -32,5 +32,3 @@ export function formatChange({ value, low, high }: { value: number; low: number 
 
 /** `2026-11-23 09:41:17 UTC` */
 export const formatDate = (iso: string): string => `${iso.slice(0, 19).replace('T', ' ')} UTC`;
-
-export const formatCount = (value: number, noun: string): string => `${value.toLocaleString('en-US')} ${noun}${value === 1 ? '' : 's'}`;

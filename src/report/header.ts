@@ -1,5 +1,6 @@
 /** @file What one wants to know first: did it get better, by how much, in what time, is something wrong, and what to type next. */
 import { linearScale, niceDomain, svgAxis, svgNumber } from '../plot/index.ts';
+import type { Score } from '../util/held-out.ts';
 import { mean, standardDeviation } from '../util/statistics.ts';
 import { type Command, nextCommands, reproduceCommand } from './commands.ts';
 import { formatChange, formatDate, formatScore } from './format.ts';
@@ -7,7 +8,6 @@ import { type Html, html, trusted, visibleLine } from './html.ts';
 import { noticesOf, renderNotices, sharedNotices } from './notices.ts';
 import type { ReportJob } from './read-job.ts';
 import type { JobSamples } from './rollouts.ts';
-import type { Evaluated } from './series.ts';
 import { areSeedsOfOne, incomparable } from './settings.ts';
 import { type Verdict, confidenceOf, durationOf, reasonOf, stepsOf, verdictOf } from './verdict.ts';
 
@@ -37,7 +37,7 @@ ${renderCommands(nextCommands(job, prompts), job)}`;
 }
 
 /** Both scores with their intervals on one scale: where they do not overlap, nobody has to calculate. */
-function renderIntervals(scores: { before: Evaluated; after: Evaluated }, outcome: Verdict['outcome']): Html {
+function renderIntervals(scores: { before: Score; after: Score }, outcome: Verdict['outcome']): Html {
   const rows = [{ name: 'before', y: 22, ...scores.before }, { name: 'after', y: 58, ...scores.after }];
   const ends = rows.flatMap(({ value, low, high }) => [value, low ?? value, high ?? value]);
   const x = linearScale(niceDomain([Math.min(...ends), Math.max(...ends)], 4), [64, 356]);

@@ -1,6 +1,6 @@
 /** @file What went wrong, in words: what the loop said while it ran, what is still out of range at the end, what was skipped and undone. */
 import { asSentence, findings } from '../health/index.ts';
-import { formatCount } from './format.ts';
+import { count } from '../util/words.ts';
 import { type Html, html, visibleLine } from './html.ts';
 import type { ReportJob } from './read-job.ts';
 import { values } from './series.ts';
@@ -46,7 +46,7 @@ export function noticesOf({ meta, rows, events, parent }: ReportJob): Notice[] {
   const skipped = rows.filter(({ kind }) => kind === 'skipped');
   const steps = rows.filter(({ kind }) => kind === 'step' || kind === 'skipped').length;
   if (skipped.length > 0.2 * steps) {
-    notices.push({ level: 'warn', code: 'skipped', message: `${skipped.length} of ${formatCount(steps, 'step')} had nothing to learn from; the last because ${skipped.at(-1)!.reason ?? 'it was refused'}`, fix: 'tasks of medium difficulty, a larger group, or a higher temperature', when: `steps ${skipped[0]!.step} to ${skipped.at(-1)!.step}` });
+    notices.push({ level: 'warn', code: 'skipped', message: `${skipped.length} of ${count(steps, 'step')} had nothing to learn from; the last because ${skipped.at(-1)!.reason ?? 'it was refused'}`, fix: 'tasks of medium difficulty, a larger group, or a higher temperature', when: `steps ${skipped[0]!.step} to ${skipped.at(-1)!.step}` });
   }
   return notices.toSorted((a, b) => Number(b.level === 'bad') - Number(a.level === 'bad'));
 }

@@ -1,7 +1,7 @@
 /** @file The rollouts explorer. Every text stands in the page itself; the script filters, and shades tokens by their log-probability. */
 import type { Subscore } from '../events.ts';
 import { formatNumber, formatSigned, rewardColor } from '../plot/index.ts';
-import { formatCount } from './format.ts';
+import { count } from '../util/words.ts';
 import { type Html, clip, html, visible, visibleLine } from './html.ts';
 import type { ReportJob } from './read-job.ts';
 import { type Sample, type StepSamples, type Why, spread } from './samples.ts';
@@ -55,7 +55,7 @@ ${renderFilter(shown, jobs)}
 
 function describeShare(steps: readonly Rendered[], { stepsOnDisk, job }: JobSamples, isOneOfMany: boolean): Html {
   const [rollouts, total] = steps.reduce(([some, all], { items, step }) => [some + items.length, all + step.total], [0, 0]);
-  return html`<span>${isOneOfMany && `${job.meta.id}: `}${rollouts.toLocaleString('en-US')} of ${formatCount(total, 'rollout')}, from ${steps.length} of ${formatCount(stepsOnDisk, 'step')}; the rest is in the job’s <code>rollouts/</code>. </span>`;
+  return html`<span>${isOneOfMany && `${job.meta.id}: `}${rollouts.toLocaleString('en-US')} of ${count(total, 'rollout')}, from ${steps.length} of ${count(stepsOnDisk, 'step')}; the rest is in the job’s <code>rollouts/</code>. </span>`;
 }
 
 /** Hidden until the script runs: without it there is nothing to filter with. */

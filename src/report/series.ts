@@ -1,7 +1,8 @@
 /** @file A job's metrics as curves over its steps. */
 import type { MetricsRow } from '../events.ts';
 import type { BandPoint, Point } from '../plot/index.ts';
-import { mean } from '../util/statistics.ts';
+import { type Score, scoreOf } from '../util/held-out.ts';
+import { finiteOrNull, mean } from '../util/statistics.ts';
 
 /** Where a curve is interrupted: the stage changed, or other weights came back. */
 function breaksBefore(row: MetricsRow, previous: MetricsRow | undefined, rolledBack: boolean): boolean {
@@ -24,8 +25,6 @@ function collect<T>(rows: readonly MetricsRow[], pick: (row: MetricsRow) => T | 
   }
   return found;
 }
-
-const finiteOrNull = (value: number | undefined): number | null => (value !== undefined && Number.isFinite(value) ? value : null);
 
 /** Steps without a value are passed over; a curve breaks where the stage changes and where weights were rolled back. */
 export const curve = (rows: readonly MetricsRow[], metric: string): Point[] =>
@@ -57,20 +56,16 @@ export function meanOf(curves: readonly (readonly Point[])[]): { middle: Point[]
   };
 }
 
-export interface Evaluated {
+export interface Evaluated extends Score {
   step: number;
-  value: number;
-  low: number | null;
-  high: number | null;
   isBaseline: boolean;
 }
 
 /** Every measurement of a held-out score, with its interval where one was computed. */
 export function evaluations(rows: readonly MetricsRow[], metric = 'eval/reward'): Evaluated[] {
   return rows.flatMap(({ step, kind, metrics }) => {
-    const value = finiteOrNull(metrics[metric]);
-    if (value === null) return [];
-    return [{ step, value, low: finiteOrNull(metrics[`${metric}_low`]), high: finiteOrNull(metrics[`${metric}_high`]), isBaseline: kind === 'baseline' }];
+    const score = scoreOf(metrics, metric);
+    return score ? [{ step, ...score, isBaseline: kind === 'baseline' }] : [];
   });
 }
 

@@ -1,7 +1,8 @@
 /** @file What ran, and where: the settings, what differs from the job before or from the other jobs, and the machine. */
 import { diffPipelines, listSettings } from '../config/index.ts';
 import type { Change } from '../events.ts';
-import { formatCount, formatDate } from './format.ts';
+import { count } from '../util/words.ts';
+import { formatDate } from './format.ts';
 import { type Html, html, visible, visibleLine } from './html.ts';
 import type { ReportJob } from './read-job.ts';
 
@@ -63,8 +64,8 @@ export function renderEnvironment({ meta, events }: ReportJob): Html {
     ['began at', meta.start.checkpoint === null ? 'the base' : html`<code>${meta.start.checkpoint}</code>, step ${meta.start.step}`],
     ['loss', started?.loss],
     ['seed', String(meta.seed)],
-    ['device', `${meta.device}${started && started.threads > 0 ? `, ${formatCount(started.threads, 'thread')}` : ''}`],
-    ['machine', `${host.platform}, ${formatCount(host.cpus, 'core')}, ${host.memoryGb} GB`],
+    ['device', `${meta.device}${started && started.threads > 0 ? `, ${count(started.threads, 'thread')}` : ''}`],
+    ['machine', `${host.platform}, ${count(host.cpus, 'core')}, ${host.memoryGb} GB`],
     ['versions', Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(', ')],
     ['hashes', html`config <code>${hashes.config.slice(0, 12)}</code>, taskset <code>${hashes.taskset.slice(0, 12)}</code>, reward <code>${hashes.reward.slice(0, 12)}</code>`],
     ['exported', events.exported.length > 0 ? events.exported.map(({ directory, format }) => `${format}: ${directory}`).join('; ') : null],

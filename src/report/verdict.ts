@@ -1,10 +1,12 @@
 /** @file Did it get better, by how much, in what time? One sentence per job, from its held-out scores if it has any. */
 import { headOf } from './checkpoints.ts';
 import type { ReportJob } from './read-job.ts';
-import { formatCount, formatScore } from './format.ts';
+import { formatScore } from './format.ts';
 import { ranFor, stepsDone } from '../pipeline/index.ts';
 import { formatDuration } from '../plot/index.ts';
+import { type Score, heldOut } from '../util/held-out.ts';
 import { mean } from '../util/statistics.ts';
+import { count } from '../util/words.ts';
 import { type Evaluated, evaluations, values } from './series.ts';
 
 export interface Verdict {
@@ -13,8 +15,8 @@ export interface Verdict {
   sentence: string;
   /** What stands behind it. */
   detail: string;
-  before: Evaluated | null;
-  after: Evaluated | null;
+  before: Score | null;
+  after: Score | null;
   best: Evaluated | null;
   change: Change | null;
 }
@@ -30,7 +32,7 @@ export interface Change {
  * From one score to another. The interval is recovered from those of the two scores (Zou & Donner, Statistics in Medicine 27, 2008; Newcombe's
  * method 10 for proportions) as if they were independent. They share their tasks, so it is rather too wide than too narrow.
  */
-export function changeOf(before: Evaluated, after: Evaluated): Change {
+export function changeOf(before: Score, after: Score): Change {
   const value = after.value - before.value;
   if (before.low === null || before.high === null || after.low === null || after.high === null) return { value, low: null, high: null };
   return {
@@ -44,13 +46,11 @@ export function changeOf(before: Evaluated, after: Evaluated): Change {
 const WINDOW = 5;
 
 export function verdictOf(job: ReportJob): Verdict {
-  const measured = evaluations(job.rows);
-  const before = measured.find(({ isBaseline }) => isBaseline) ?? null;
-  const after = measured.findLast(({ isBaseline }) => !isBaseline) ?? null;
-  const best = measured.reduce<Evaluated | null>((top, entry) => (top === null || entry.value > top.value ? entry : top), null);
+  const { before, after } = heldOut(job.meta, job.rows);
+  const best = evaluations(job.rows).reduce<Evaluated | null>((top, entry) => (top === null || entry.value > top.value ? entry : top), null);
   const change = before && after ? changeOf(before, after) : null;
   const facts = { before, after, best, change };
-  if (before && after && change) return { ...facts, ...judgeHeldOut(job, { before, after, best: best ?? after, change }) };
+  if (before && after && change) return { ...facts, ...judgeHeldOut(job, { before, after, best, change }) };
   if (after) return { ...facts, outcome: 'unclear', sentence: `The held-out reward is ${formatScore(after.value)}.`, detail: 'It was not measured before the first step, so nothing says how far it came.' };
   return { ...facts, ...judgeTraining(job) };
 }
@@ -58,9 +58,9 @@ export function verdictOf(job: ReportJob): Verdict {
 type Judged = Pick<Verdict, 'outcome' | 'sentence' | 'detail'>;
 
 interface HeldOut {
-  before: Evaluated;
-  after: Evaluated;
-  best: Evaluated;
+  before: Score;
+  after: Score;
+  best: Evaluated | null;
   change: Change;
 }
 
@@ -74,14 +74,22 @@ function judgeHeldOut(job: ReportJob, { before, after, best, change }: HeldOut):
     unclear: from === to ? `The held-out reward stayed at ${to}.` : `The held-out reward went from ${from} to ${to}, which may be chance.`,
   }[outcome];
   const tasks = job.events['eval-finished'].at(-1)?.tasks;
-  const head = job.checkpoints.find(({ id }) => id === headOf(job));
-  const measured = job.checkpoints.findLast(({ evalReward }) => evalReward !== null);
   const parts = [
-    tasks !== undefined && `Measured on ${formatCount(tasks, 'held-out task')}.`,
-    best.step !== after.step && best.value > after.value && `The best was ${formatScore(best.value)} ${best.isBaseline ? 'at the start' : `at step ${best.step}`}.`,
-    head && measured && head.step < measured.step && `The head is ${head.name}${head.evalReward === null ? '' : `, at ${formatScore(head.evalReward)}`}.`,
+    tasks !== undefined && `Measured on ${count(tasks, 'held-out task')}.`,
+    best && best.value > after.value && `The best was ${formatScore(best.value)} ${best.isBaseline ? 'at the start' : `at step ${best.step}`}.`,
+    headBehind(job, after),
   ];
   return { outcome, sentence, detail: parts.filter(Boolean).join(' ') };
+}
+
+/** Where the head is, if a gate or a rollback left it at an older checkpoint than the last measured one; its score unless that has been told. */
+function headBehind(job: ReportJob, { value }: Score): string | null {
+  const measured = job.checkpoints.findLast(({ evalReward }) => evalReward !== null);
+  const id = headOf(job);
+  if (measured && id === job.meta.start.checkpoint) return 'The head is where the job began.';
+  const head = job.checkpoints.find((checkpoint) => checkpoint.id === id);
+  if (!head || !measured || head.step >= measured.step) return null;
+  return `The head is ${head.name}${head.evalReward === null || head.evalReward === value ? '' : `, at ${formatScore(head.evalReward)}`}.`;
 }
 
 /** `95% interval`, where the confidence is known. */
@@ -106,7 +114,7 @@ function judgeTraining({ rows }: ReportJob): Judged {
 export const reasonOf = ({ meta }: ReportJob): string | null => meta.reason ?? (meta.status === 'interrupted' ? 'its process is gone' : null);
 
 /** `60 of 60 steps` */
-export const stepsOf = ({ meta, rows }: ReportJob): string => `${stepsDone(meta, rows).toLocaleString('en-US')} of ${formatCount(meta.totalSteps, 'step')}`;
+export const stepsOf = ({ meta, rows }: ReportJob): string => `${stepsDone(meta, rows).toLocaleString('en-US')} of ${count(meta.totalSteps, 'step')}`;
 
 /** How long it ran, as far as that is known: `3m 07s`. */
 export function durationOf({ meta, events, rows }: ReportJob): string | null {

@@ -1,6 +1,7 @@
 import type { TasksetSettings } from '../config/types.ts';
 import { didYouMean } from '../util/did-you-mean.ts';
 import { type Loaded, loadFailure } from '../util/load-error.ts';
+import { count } from '../util/words.ts';
 import { type Generator, generators } from './generators/index.ts';
 import { slugOf } from './slug.ts';
 import { type Draft, drawSplit } from './space.ts';
@@ -37,7 +38,8 @@ export async function generate({ source, args, split, seed }: TasksetSettings): 
 export function tooFew(source: string, exist: number, { train, eval: held }: TasksetSettings['split'], more = ''): ReturnType<typeof loadFailure> {
   const evalShare = Math.min(exist, held > 0 ? Math.max(1, Math.floor((exist * held) / (train + held))) : 0);
   const fix = exist === 0 ? 'Add tasks.' : `Write split: { train: ${exist - evalShare}, eval: ${evalShare} } or less. ${more}`;
-  return loadFailure(`${source} has ${exist} task${exist === 1 ? '' : 's'}; the split asks for ${train} to train and ${held} to evaluate, ${train + held} in all.`, fix.trim(), { key: 'split' });
+  const number = (value: number) => value.toLocaleString('en-US');
+  return loadFailure(`${source} has ${count(exist, 'task')}; the split asks for ${number(train)} to train and ${number(held)} to evaluate, ${number(train + held)} in all.`, fix.trim(), { key: 'split' });
 }
 
 /** Defaults filled in; unknown keys and wrong values refused. */

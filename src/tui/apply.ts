@@ -1,6 +1,7 @@
 /** @file Events → state: one entry per event, so that a new event does not compile until the dashboard knows it. */
 import type { EventType, JobEvent } from '../events.ts';
 import { formatDuration, formatNumber, formatPercent } from '../plot/index.ts';
+import { count } from '../util/words.ts';
 import { initialState, keepMetrics, type DashboardState, type GroupView, type LogLevel, type StepView } from './state.ts';
 
 const KEPT_STEPS = 8;
@@ -44,7 +45,7 @@ const appliers: { readonly [K in EventType]: Apply<K> } = {
   },
   'stage-started': (state, { index, name, kind, steps, time }) => {
     state.stage = { index, name, kind };
-    if ((state.job?.stages.length ?? 0) > 1) note(state, { time }, 'info', `stage ${name} (${kind}${steps > 0 ? `, ${steps} steps` : ''})`);
+    if ((state.job?.stages.length ?? 0) > 1) note(state, { time }, 'info', `stage ${name} (${kind}${steps > 0 ? `, ${count(steps, 'step')}` : ''})`);
   },
   'stage-finished': () => {},
   'step-started': (state, { step, stage, tasks, group }) => {
@@ -123,7 +124,7 @@ const appliers: { readonly [K in EventType]: Apply<K> } = {
     if (reward !== undefined) {
       state.evaluations = state.evaluations.filter((evaluation) => evaluation.step !== step);
       state.evaluations.push({ step, reward, interval, baseline });
-      note(state, event, 'good', `${baseline ? 'baseline' : 'held-out'} ${formatNumber(reward)} [${formatNumber(interval[0])}, ${formatNumber(interval[1])}] on ${tasks} tasks`);
+      note(state, event, 'good', `${baseline ? 'baseline' : 'held-out'} ${formatNumber(reward)} [${formatNumber(interval[0])}, ${formatNumber(interval[1])}] on ${count(tasks, 'task')}`);
     }
     keepMetrics(state, step, metrics);
     state.phase = null;
@@ -198,7 +199,7 @@ const appliers: { readonly [K in EventType]: Apply<K> } = {
     const { file, step, rollouts, durationMs } = event;
     state.watch.rescored = { file, step, rollouts: rollouts.map((rollout) => ({ ...rollout, prompt: cut(rollout.prompt), completion: cut(rollout.completion) })), durationMs };
     const changed = rollouts.filter((rollout) => rollout.before !== rollout.after).length;
-    note(state, event, 'info', `${rollouts.length} rollouts scored again in ${formatDuration(durationMs)}: ${formatPercent(changed / Math.max(1, rollouts.length))} changed`);
+    note(state, event, 'info', `${count(rollouts.length, 'rollout')} scored again in ${formatDuration(durationMs)}: ${formatPercent(changed / Math.max(1, rollouts.length))} changed`);
   },
   'watch-decision': (state, event) => {
     state.watch.decision = event;

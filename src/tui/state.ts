@@ -17,6 +17,7 @@ import type {
   Subscore,
 } from '../events.ts';
 import { findings, type Finding, type HealthContext } from '../health/index.ts';
+import { heldOut, type Score } from '../util/held-out.ts';
 import { History } from './history.ts';
 
 export interface RolloutView {
@@ -187,6 +188,13 @@ export function remainingMs(state: DashboardState): number | null {
   if (state.stepDurationMs === null || !state.job || state.result) return null;
   return Math.max(0, state.job.totalSteps - state.finishedSteps) * state.stepDurationMs;
 }
+
+/** Held-out scores before and after, as the job tells them at its end; until then the first and the last. */
+export const scores = ({ result, evaluations }: DashboardState): { before: Score | null; after: Score | null } =>
+  heldOut(result ?? { status: 'running' }, evaluations.map(({ reward, interval: [low, high], baseline }) => ({
+    kind: baseline ? 'baseline' : 'evaluation',
+    metrics: { 'eval/reward': reward, 'eval/reward_low': low, 'eval/reward_high': high },
+  })));
 
 /** The checkpoint with the best held-out score, by training reward where there is none. */
 export function bestCheckpoint(state: DashboardState): CheckpointSummary | null {

@@ -6,6 +6,8 @@ export const sum = (values: readonly number[]): number => values.reduce((total, 
 /** NaN of nothing. */
 export const mean = (values: readonly number[]): number => sum(values) / values.length;
 
+export const finiteOrNull = (value: number | undefined): number | null => (value !== undefined && Number.isFinite(value) ? value : null);
+
 /** √(Σ(x − mean)²/(n − ddof)); 0 when there are no degrees of freedom left. */
 export function standardDeviation(values: readonly number[], ddof: 0 | 1 = 0): number {
   if (values.length <= ddof) return 0;

@@ -1,4 +1,6 @@
 /** What guards and gates do to a real job: it ends when it is good enough, and goes back when it got worse. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import type { EventType, JobEvent } from '../../src/events.ts';
 import { build, fromHome, workspace } from './binary.ts';
@@ -49,6 +51,12 @@ test('a job ends at its target, and one that goes too fast from there goes back 
   expect(score(fast.end.after)).toBe(good);
   expect(score(fast.end.before)).toBe(good);
   expect(await headNow()).toMatchObject(before);
+  const [listed] = (await folder.run('jobs', 'latest', '--json')).stdout.split('\n');
+  expect(JSON.parse(listed!)).toMatchObject({ before: good, after: good });
+  await folder.run('report', 'latest', '--out', 'report.html');
+  const page = await readFile(join(folder.cwd, 'report.html'), 'utf8');
+  expect(page).toContain(`The held-out reward stayed at ${good.toFixed(3)}.`);
+  expect(page).toContain('The head is where the job began.');
 });
 
 test('`promote: better` moves the head only where the held-out score rose above the interval of the head', async () => {
@@ -77,4 +85,7 @@ test('`promote: better` moves the head only where the held-out score rose above 
   expect(events.filter(({ type }) => type === 'checkpoint-saved')).toHaveLength(10);
   expect(head).not.toBeNull();
   expect(events.findLast((event) => event.type === 'job-finished')).toMatchObject({ head });
+  const step = events.find((event) => event.type === 'checkpoint-saved' && event.checkpoint.id === head) as JobEvent<'checkpoint-saved'>;
+  const [listed] = (await folder.run('jobs', 'latest', '--json')).stdout.split('\n');
+  expect(JSON.parse(listed!)).toMatchObject({ after: score(measured.get(step.step)!.metrics) });
 });

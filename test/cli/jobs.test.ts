@@ -48,6 +48,7 @@ sums-20261125-090000-0001  sums-rl  completed      4/4  ▁█       0.250  0.50
   status      completed: all steps done
   steps       4 of 4
   took        3m 07s
+  held-out    0.250 → 0.500 [0.450, 0.550]
   reward      ▁█                                        0.200 → 0.400
   eval/reward ▁█                                        0.250 → 0.500
   entropy     █▁                                        1.000 → 0.500
@@ -60,6 +61,23 @@ Trace ID         Status     Reward  Prompt  Completion or error
     expect((await folder.run('jobs', 'sums-20261125-11')).stdout).toContain('status      failed: the gradient⏎is not finite\n');
     expect((await folder.run('jobs', 'sums-20261125-10')).stdout).toContain('status      interrupted: its process is gone\n  steps       2 of 9\n');
     expect(parse((await folder.run('jobs', 'sums-20261125-09', '--json')).stdout).map(({ type }) => type)).toEqual(['job', 'metrics', 'metrics', 'metrics', 'rollout']);
+  });
+
+  test('a job that is over is told by its own verdict: its head need not be what was measured last', async () => {
+    await using folder = await workspace();
+    const rows = [row(0, held(0.5)), row(1, held(0.7)), row(2, held(0.1)), row(2, {}, { kind: 'rollback', checkpoint: 'c1', reason: 'the held-out score fell' })];
+    const own = { before: held(0.5), after: held(0.7) };
+    await writeJob(folder.cwd, { meta: { id: 'sums-20261125-100000-0001', ...own }, rows });
+    // Taken up again after that and killed: what it said then is no longer so.
+    await writeJob(folder.cwd, { meta: { id: 'sums-20261125-100000-0002', status: 'running', pid: gone, endedAt: null, ...own }, rows });
+    await writeJob(folder.cwd, { meta: { id: 'sums-20261125-100000-0003', before: held(0.5), after: null }, rows: rows.slice(0, 1) });
+    const listed = parse((await folder.run('jobs', '--json')).stdout);
+    expect(listed.map(({ status, before, after }) => [status, before, after])).toEqual([['completed', 0.5, null], ['interrupted', 0.5, 0.1], ['completed', 0.5, 0.7]]);
+    expect(parse((await folder.run('jobs', 'sums-20261125-100000-0001', '--json')).stdout)[0]).toEqual(listed[2]);
+    expect((await folder.run('jobs')).stdout).toMatch(/-0001 .* 0\.500 {2}0\.700 /);
+    expect((await folder.run('jobs', 'sums-20261125-100000-0001')).stdout).toContain('\n  held-out    0.500 → 0.700 [0.650, 0.750]\n');
+    await folder.run('report', 'sums-20261125-100000-0001', '--out', 'report.html');
+    expect(await readFile(join(folder.cwd, 'report.html'), 'utf8')).toContain('The held-out reward rose from 0.500 to 0.700.');
   });
 
   test('ids that name no job, or several, are told apart', async () => {

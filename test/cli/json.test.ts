@@ -113,6 +113,10 @@ describe('what the binary prints is what the page says', () => {
   test('files of a job and of a model', async () => {
     const listed = (heading: string) => [...section('## Files').split(`\n${heading}`)[1]!.split(/\n(?=\S)/)[0]!.matchAll(/^ +([\w.-]+(?:\/step-000001(?:\.jsonl)?)?)/gm)].map(([, name]) => name!.split('/')[0]!);
     expect((await readdir(await jobFolder())).filter((name) => !listed('jobs/<name>').includes(name))).toEqual([]);
+    const { before, after } = JSON.parse(await readFile(join(await jobFolder(), 'meta.json'), 'utf8')) as Line;
+    const end = job.find(({ type }) => type === 'job-finished')!;
+    expect(end['after']).toMatchObject({ 'eval/reward': expect.any(Number) });
+    expect({ before, after }).toEqual({ before: end['before'], after: end['after'] });
     const model = join(folder.cwd, '.rlrun', 'models', 'tiny-rl');
     expect((await readdir(model)).filter((name) => !listed('models/<name>').includes(name))).toEqual([]);
     expect((await readdir(join(model, 'checkpoints', 'step-000001'))).filter((name) => !listed('models/<name>').includes(name))).toEqual([]);

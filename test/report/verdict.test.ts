@@ -28,6 +28,18 @@ describe('verdict', () => {
     expect(verdict).toMatchObject({ outcome: 'worse', sentence: 'The held-out reward fell from 0.600 to 0.300.', detail: 'The best was 0.800 at step 1. The head is step-000001, at 0.800.' });
   });
 
+  test('a job that is over says what its head scores, whatever was measured last', () => {
+    const rows = [row(0, held(0.5)), row(1, held(0.8)), row(3, held(0.1)), row(3, {}, { kind: 'rollback', checkpoint: 'c1', reason: 'the held-out score fell' })];
+    const rolledBack = (to: string | null) => ({ 'rolled-back': [event('rolled-back', { step: 3, from: 'c3', to, head: to, reason: '' })] });
+    const checkpoints = [checkpoint(1, 0.8), checkpoint(3, 0.1)];
+    const back = verdictOf(job({ rows, checkpoints, meta: { before: held(0.5), after: held(0.8) }, events: rolledBack('c1') }));
+    expect(back).toMatchObject({ outcome: 'better', sentence: 'The held-out reward rose from 0.500 to 0.800.', detail: 'The head is step-000001.', after: { value: 0.8, low: 0.75, high: 0.8 + 0.05 } });
+    const start = verdictOf(job({ rows: rows.slice(0, 1).concat(rows.slice(2)), checkpoints, meta: { before: held(0.5), after: held(0.5) }, events: rolledBack(null) }));
+    expect(start).toMatchObject({ outcome: 'unclear', sentence: 'The held-out reward stayed at 0.500.', detail: 'The head is where the job began.' });
+    // It may run still, or again.
+    expect(verdictOf(job({ rows, meta: { status: 'running', before: held(0.5), after: held(0.8) } })).sentence).toBe('The held-out reward fell from 0.500 to 0.100.');
+  });
+
   test('without intervals the numbers decide', () => {
     expect(verdictOf(job({ rows: [row(0, { 'eval/reward': 0.1 }), row(2, { 'eval/reward': 0.2 })] }))).toMatchObject({ outcome: 'better', change: { low: null, high: null } });
   });

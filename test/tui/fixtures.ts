@@ -58,7 +58,9 @@ export function* arithJob({ steps = 60, tasks = 64, group = 8, seed = 7, start =
     return { step, metrics: { 'eval/reward': reward, 'eval/reward_low': interval[0], 'eval/reward_high': interval[1], 'eval/clipped_ratio': 0.01 }, tasks: 500, interval, baseline };
   };
   yield event('eval-started', { step: 0, tasks: 500 });
-  yield event('eval-finished', evaluation(0, true), 900);
+  const before = evaluation(0, true);
+  let after = before;
+  yield event('eval-finished', before, 900);
   yield event('stage-started', { index: 0, name: 'grpo', kind: 'grpo', steps });
 
   for (let step = 1; step <= steps; step++) {
@@ -149,9 +151,9 @@ export function* arithJob({ steps = 60, tasks = 64, group = 8, seed = 7, start =
     if (evaluated) {
       yield event('phase-started', { step, phase: 'eval' }, times.step);
       yield event('eval-started', { step, tasks: 500 });
-      const measured = evaluation(step, false);
-      metrics = { ...metrics, ...measured.metrics };
-      yield event('eval-finished', measured, times.eval);
+      after = evaluation(step, false);
+      metrics = { ...metrics, ...after.metrics };
+      yield event('eval-finished', after, times.eval);
     }
     yield event('phase-started', { step, phase: 'promote' }, evaluated ? 0 : times.step);
     const checkpoint = { id: checkpointId(step), name: checkpointName(step), parent: head === null ? null : checkpointId(head), step, meanReward: sum / total, evalReward: evaluated ? (metrics as Record<string, number>)['eval/reward']! : null };
@@ -170,8 +172,8 @@ export function* arithJob({ steps = 60, tasks = 64, group = 8, seed = 7, start =
   yield event('stage-finished', { index: 0, name: 'grpo', kind: 'grpo' });
   yield event('job-finished', {
     ...{ status: 'completed', reason: 'all steps done', steps, head: checkpointId(head ?? 0), durationMs: time - start, resumeCommand: null },
-    before: { 'eval/reward': 0.277 },
-    after: { 'eval/reward': Math.min(0.995, skill ** 0.7) },
+    before: before.metrics,
+    after: after.metrics,
   });
 }
 

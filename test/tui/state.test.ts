@@ -2,11 +2,13 @@ import { describe, expect, test } from 'vitest';
 import type { JobEvent } from '../../src/events.ts';
 import { applyEvent } from '../../src/tui/apply.ts';
 import { History } from '../../src/tui/history.ts';
+import { plainText } from '../../src/tui/line.ts';
+import { rewardTitle } from '../../src/tui/panels/reward-chart.ts';
 import { bestCheckpoint, remainingMs } from '../../src/tui/state.ts';
 import { createStore } from '../../src/tui/store.ts';
 import { summary } from '../../src/tui/summary.ts';
 import { arithJob } from './fixtures.ts';
-import { stateAfter, untilStep } from './model.ts';
+import { modelOf, stateAfter, untilStep } from './model.ts';
 
 const small = { tasks: 8, group: 4, steps: 12, collapseAt: null };
 
@@ -154,6 +156,16 @@ describe('summary', () => {
     applyEvent(state, { type: 'job-finished', time: 0, status: 'stopped', reason: 'stopped after step 3, as asked', steps: 3, head: state.head, before: null, after: null, durationMs: 4100, resumeCommand: 'rlrun pipelines/arith.yaml --resume' });
     expect(summary(state)).toContain('arith: stopped, stopped after step 3, as asked (3 of 12 steps in 4.1s)');
     expect(summary(state).trimEnd().split('\n').at(-1)).toBe('  resume    rlrun pipelines/arith.yaml --resume');
+  });
+  test('a job that ended on a rollback tells the score of its head; one that is left while it runs, the last', () => {
+    const state = stateAfter(untilStep(11, small));
+    const measured = (value: number) => ({ 'eval/reward': value, 'eval/reward_low': value - 0.03, 'eval/reward_high': value + 0.03 });
+    applyEvent(state, { type: 'eval-finished', time: 0, step: 12, metrics: measured(0.1), tasks: 500, interval: [0.07, 0.13], baseline: false });
+    expect(summary(state)).toMatch(/held-out {2}0\.\d+ → 0\.10 {2}\[0\.070, 0\.13\]/);
+    applyEvent(state, { type: 'rolled-back', time: 0, step: 12, from: 'x', to: 'y', head: 'y', reason: 'the held-out score fell' });
+    applyEvent(state, { type: 'job-finished', time: 0, status: 'completed', reason: 'all steps done', steps: 12, head: 'y', before: measured(0.5), after: measured(0.7), durationMs: 1, resumeCommand: null });
+    expect(summary(state)).toContain('held-out  0.50 → 0.70  [0.67, 0.73]');
+    expect(plainText(rewardTitle(modelOf(state), 120))).toContain('held-out 0.70');
   });
   test('has no escape sequences and nothing to say before the job begins', () => {
     expect(summary(stateAfter(arithJob(small)))).not.toContain('\u001b');

@@ -3,7 +3,7 @@ import { type ResolvedPipeline, printResolved } from '../../config/index.ts';
 import type { Materials } from '../../pipeline/index.ts';
 import { type RewardProof, proveReward } from '../../rewards/index.ts';
 import type { Handler } from '../commands.ts';
-import { count } from '../text.ts';
+import { count } from '../../util/words.ts';
 import { readMaterials, readPipeline, tellDiagnostics } from './load.ts';
 
 /** A reward that is wrong is wrong almost everywhere. */

@@ -1,9 +1,10 @@
 /** `rlrun PIPELINE --dry-run`: everything up to the first update: a few tasks, one group of answers each, their rewards. */
 import { createAgent } from '../../agents/index.ts';
 import { tryRollouts } from '../../pipeline/index.ts';
+import { count } from '../../util/words.ts';
 import type { Io } from '../io.ts';
 import type { Exit } from '../exit-codes.ts';
-import { count, oneLine, table } from '../text.ts';
+import { oneLine, table } from '../text.ts';
 import type { Workbench } from '../workbench.ts';
 
 const TASKS_TRIED = 3;

@@ -1,6 +1,7 @@
 /** `rlrun eval PIPELINE`: how good is the model now, on tasks that it does not learn from? */
 import { createAgent } from '../../agents/index.ts';
 import { createControls, evaluate } from '../../pipeline/index.ts';
+import { count } from '../../util/words.ts';
 import type { Handler } from '../commands.ts';
 import { CommandError } from '../exit-codes.ts';
 import { oneLine, table } from '../text.ts';
@@ -27,7 +28,7 @@ export const evaluateModel: Handler = async (invocation) => {
   workbench.refuseIfNoPromptFits(loaded.version.value, at, split);
   const checkpoint = flags.checkpoint === undefined ? await model.head() : flags.checkpoint === 'base' ? null : await model.find(flags.checkpoint);
   if (checkpoint) await engine.readState(model.stateDirectory(checkpoint.id));
-  const { metrics, interval, rollouts, tasks: count } = await evaluate({
+  const { metrics, interval, rollouts, tasks: measured } = await evaluate({
     ...{ tasks, scorer, agentSettings: stage.agent, seed: pipeline.seed, signal: panel.signal, sampler: engine.sampler },
     agent: createAgent({ settings: stage.agent, tokenizer, contextLength: engine.info.contextLength }),
     settings: { ...stage.eval, tasks: flags.tasks ?? (split === 'eval' ? stage.eval.tasks : tasks.length), samples: flags.samples ?? stage.eval.samples },
@@ -36,10 +37,10 @@ export const evaluateModel: Handler = async (invocation) => {
   const name = checkpoint?.name ?? 'base';
   if (flags.json) {
     for (const { turns: _, ...rollout } of rollouts) io.json({ type: 'rollout', ...rollout });
-    io.json({ type: 'evaluation', model: pipeline.model.name, checkpoint: name, split, tasks: count, metrics, interval });
+    io.json({ type: 'evaluation', model: pipeline.model.name, checkpoint: name, split, tasks: measured, metrics, interval });
     return 'ok';
   }
-  io.say(`${pipeline.model.name} at ${name}, ${count} ${split} tasks`);
+  io.say(`${pipeline.model.name} at ${name}, ${count(measured, `${split} task`)}`);
   const named = Object.entries(metrics).filter(([metric]) => !/_(low|high)$/.test(metric));
   const range = (metric: string) => (metrics[`${metric}_low`] === undefined ? '' : `[${metrics[`${metric}_low`]!.toFixed(3)}, ${metrics[`${metric}_high`]!.toFixed(3)}]`);
   const percent = Math.round(stage.promote.confidence * 100);

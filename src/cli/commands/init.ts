@@ -4,7 +4,7 @@ import { dirname, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Handler } from '../commands.ts';
 import { CommandError } from '../exit-codes.ts';
-import { quoted } from '../text.ts';
+import { quoted } from '../../util/words.ts';
 
 const schemaFile = fileURLToPath(new URL('../../../schemas/pipeline.schema.json', import.meta.url));
 

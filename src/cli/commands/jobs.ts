@@ -2,6 +2,7 @@
 import type { MetricsRow } from '../../events.ts';
 import { formatDuration, sparkline } from '../../plot/index.ts';
 import { type StoredJob, lastRollouts, listJobs, ranFor, readJobMetrics, stepsDone } from '../../pipeline/index.ts';
+import { heldOut } from '../../util/held-out.ts';
 import type { Handler, Invocation } from '../commands.ts';
 import type { Exit } from '../exit-codes.ts';
 import { rootOf, shorten } from '../paths.ts';
@@ -24,10 +25,10 @@ async function listAll({ flags, io }: Invocation): Promise<Exit> {
   const all = (await listJobs(rootOf(io))).slice(0, flags.limit ?? DEFAULT_LIMIT);
   const scored = await Promise.all(all.map(async (job) => {
     const rows = await readJobMetrics(job);
-    return { job, rows, ...scores(rows) };
+    return { job, rows, ...heldOut(job, rows) };
   }));
   if (flags.json) {
-    for (const { job, rows, before, after } of scored) io.json({ type: 'job', ...job, steps: stepsDone(job, rows), before, after });
+    for (const { job, rows } of scored) io.json({ type: 'job', ...told(job, rows) });
     return 'ok';
   }
   if (all.length === 0) {
@@ -36,7 +37,7 @@ async function listAll({ flags, io }: Invocation): Promise<Exit> {
   }
   const cells = scored.map(({ job, rows, before, after }) => [
     ...[job.id, job.model, job.status, `${stepsDone(job, rows)}/${job.totalSteps}`],
-    ...[sparkline(valuesOf(rows, 'reward'), { width: CURVE_SHORT }).trimStart(), score(before), score(after), took(job, rows)],
+    ...[sparkline(valuesOf(rows, 'reward'), { width: CURVE_SHORT }).trimStart(), score(before?.value), score(after?.value), took(job, rows)],
   ]);
   io.print(
     table(
@@ -47,6 +48,12 @@ async function listAll({ flags, io }: Invocation): Promise<Exit> {
   return 'ok';
 }
 
+/** What programs get to know of a job. */
+function told(job: StoredJob, rows: readonly MetricsRow[]): object {
+  const { before, after } = heldOut(job, rows);
+  return { ...job, steps: stepsDone(job, rows), before: before?.value ?? null, after: after?.value ?? null };
+}
+
 const valuesOf = (rows: readonly MetricsRow[], name: string): number[] => rows.flatMap((row) => row.metrics[name] ?? []);
 
 function took(job: StoredJob, rows: readonly MetricsRow[]): string {
@@ -54,33 +61,26 @@ function took(job: StoredJob, rows: readonly MetricsRow[]): string {
   return ms === null ? '–' : formatDuration(ms);
 }
 
-const score = (value: number | null): string => (value === null ? '–' : value.toFixed(3));
-
-/** Held-out scores: of the model as the job found it, and the last one. */
-function scores(rows: readonly MetricsRow[]): { before: number | null; after: number | null } {
-  const measured = rows.filter((row) => row.metrics['eval/reward'] !== undefined);
-  return {
-    before: measured.find((row) => row.kind === 'baseline')?.metrics['eval/reward'] ?? null,
-    after: measured.findLast((row) => row.kind !== 'baseline')?.metrics['eval/reward'] ?? null,
-  };
-}
+const score = (value: number | null | undefined): string => value?.toFixed(3) ?? '–';
 
 async function showOne(job: StoredJob, { flags, io }: Invocation): Promise<Exit> {
   const rows = await readJobMetrics(job);
   const { step, rollouts } = await lastRollouts(job);
   const shown = rollouts.slice(0, flags.limit ?? DEFAULT_LIMIT);
   if (flags.json) {
-    io.json({ type: 'job', ...job, steps: stepsDone(job, rows), ...scores(rows) });
+    io.json({ type: 'job', ...told(job, rows) });
     for (const row of rows) io.json({ type: 'metrics', ...row });
     for (const { turns: _, ...rollout } of shown) io.json({ type: 'rollout', step, ...rollout });
     return 'ok';
   }
+  const { before, after } = heldOut(job, rows);
   const facts: [string, string][] = [
     ['pipeline', job.file],
     ['model', `${job.model}, begun at ${job.start.checkpoint === null ? 'the base' : `step ${job.start.step} (${job.start.checkpoint})`}`],
     ['status', oneLine(`${job.status}${job.reason ? `: ${job.reason}` : job.status === 'interrupted' ? ': its process is gone' : ''}`)],
     ['steps', `${stepsDone(job, rows)} of ${job.totalSteps}`],
     ['took', took(job, rows)],
+    ...(after ? [['held-out', `${before ? `${score(before.value)} → ` : ''}${score(after.value)}${after.low === null ? '' : ` [${score(after.low)}, ${score(after.high)}]`}`] as [string, string]] : []),
     ...curves.flatMap((name): [string, string][] => {
       const values = valuesOf(rows, name);
       return values.length > 1 ? [[name, `${sparkline(values, { width: CURVE_LONG }).trimStart().padEnd(CURVE_LONG)}  ${score(values[0]!)} → ${score(values.at(-1)!)}`]] : [];

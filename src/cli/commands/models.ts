@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { type CheckpointNode, type StoredCheckpoint, type StoredModel, checkpointTree } from '../../models/index.ts';
 import { formatBytes, formatNumber } from '../../plot/index.ts';
+import { count } from '../../util/words.ts';
 import type { Handler } from '../commands.ts';
 import { CommandError } from '../exit-codes.ts';
 import { shorten } from '../paths.ts';
@@ -111,7 +112,7 @@ export const diff: Handler = async ({ args: [slug = '', from = '', to], flags, i
     return 'ok';
   }
   const rows = tensors.slice(0, flags.limit ?? TENSORS_SHOWN).map(({ name, shape, relativeChange: relative, largestChange }) => [name, `[${shape.join(', ')}]`, formatNumber(relative), formatNumber(largestChange)]);
-  io.print(`${sides.from.name} → ${sides.to.name}: relative change ${formatNumber(relativeChange)} over ${tensors.length} tensors${changed.length > 0 ? `; made under another ${changed.join(', ')}` : ''}`);
+  io.print(`${sides.from.name} → ${sides.to.name}: relative change ${formatNumber(relativeChange)} over ${count(tensors.length, 'tensor')}${changed.length > 0 ? `; made under another ${changed.join(', ')}` : ''}`);
   io.print(table([{ title: 'Tensor' }, { title: 'Shape' }, { title: '‖Δ‖/‖w‖', align: 'right' }, { title: 'max |Δ|', align: 'right' }], rows));
   return 'ok';
 };
@@ -134,7 +135,7 @@ export const prune: Handler = async ({ args: [slug = ''], flags, io }) => {
   const { keep = 1, dryRun = false } = flags;
   const { pruned, bytes } = await model.prune({ keep, dryRun });
   if (flags.json) io.json({ type: 'prune', model: slug, dryRun, bytes, pruned: pruned.map(({ name }) => name) });
-  io.say(`${dryRun ? 'would delete' : 'deleted'} the weights of ${pruned.length} checkpoint${pruned.length === 1 ? '' : 's'} (${formatBytes(bytes)}); the head and the ${keep} newest stay`);
+  io.say(`${dryRun ? 'would delete' : 'deleted'} the weights of ${count(pruned.length, 'checkpoint')} (${formatBytes(bytes)}); the head and the ${keep} newest stay`);
   return 'ok';
 };
 

@@ -3,10 +3,11 @@ import type { Rollout, Subscore } from '../../events.ts';
 import { findRollout } from '../../pipeline/index.ts';
 import { bar, formatPercent, formatSigned } from '../../plot/index.ts';
 import { tokenTextsOf } from '../../report/index.ts';
+import { count } from '../../util/words.ts';
 import type { Handler } from '../commands.ts';
 import { CommandError } from '../exit-codes.ts';
 import { decoderOf, namedJob } from '../stored-jobs.ts';
-import { clip, count, oneLine, table } from '../text.ts';
+import { clip, oneLine, table } from '../text.ts';
 
 export const trace: Handler = async ({ args: [id = ''], flags, io }) => {
   const [jobId, rolloutId] = id.includes('/') ? (id.split('/', 2) as [string, string]) : ['latest', id];

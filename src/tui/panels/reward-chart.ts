@@ -12,7 +12,7 @@ import {
 } from '../../plot/index.ts';
 import { fitBlock, span, wholeParts, type Line, type Size, type Span } from '../line.ts';
 import type { Model } from '../model.ts';
-import { bestCheckpoint, type DashboardState, type StepMark } from '../state.ts';
+import { bestCheckpoint, scores, type DashboardState, type StepMark } from '../state.ts';
 import type { Style, Theme } from '../theme.ts';
 
 /** From here on single steps are dots and their moving average is the line. */
@@ -34,8 +34,8 @@ export function rewardTitle({ state, theme }: Model, width: number): Line {
   const entries: Line[] = [[span(label, 'plain', { bold: true }), ...(last === undefined ? [] : [span(` ${formatNumber(last)}`, 'reward', { bold: true })])]];
   const change = last === undefined ? 0 : last - (values.at(-6) ?? values[0]!);
   if (change !== 0) entries.push([span(` ${change > 0 ? glyph.rise : glyph.fall}${formatNumber(Math.abs(change))}`, change > 0 === isReward ? 'ok' : 'bad')]);
-  const evaluation = state.evaluations.findLast((entry) => !entry.baseline);
-  if (evaluation) entries.push([span(`  ${glyph.evaluation} held-out ${formatNumber(evaluation.reward)}`, 'eval')]);
+  const { after } = scores(state);
+  if (after) entries.push([span(`  ${glyph.evaluation} held-out ${formatNumber(after.value)}`, 'eval')]);
   const baseline = state.evaluations.find((entry) => entry.baseline);
   if (baseline) entries.push([span(`  ${glyph.held}${glyph.held} baseline ${formatNumber(baseline.reward)}`, 'baseline')]);
   const spread = isReward ? state.metrics['within_group_reward_std'] : undefined;

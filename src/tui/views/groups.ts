@@ -1,5 +1,6 @@
 import type { Subscore } from '../../events.ts';
 import { formatNumber } from '../../plot/index.ts';
+import { count } from '../../util/words.ts';
 import { beside, clean, fitBlock, heading, span, spread, wholeParts, wrap, type Line, type Size } from '../line.ts';
 import type { Model } from '../model.ts';
 import { spreadCounts, strip } from '../panels/strips.ts';
@@ -78,7 +79,7 @@ const stopWords: { readonly [S in RolloutView['stopReason']]: string } = {
 
 function rolloutDetail(rollout: RolloutView, theme: Theme, width: number): Line[] {
   const { completion, tokens, stopReason, subscores, error } = rollout;
-  const title: Line = [span(`${tokens} tokens`, 'plain', { bold: true }), span(` ${theme.glyph.dot} ${stopWords[stopReason]}`, stopReason === 'done' ? 'muted' : 'warn')];
+  const title: Line = [span(count(tokens, 'token'), 'plain', { bold: true }), span(` ${theme.glyph.dot} ${stopWords[stopReason]}`, stopReason === 'done' ? 'muted' : 'warn')];
   const text = error ? `${error.phase} ${error.type}: ${error.message}` : completion;
   return [heading(title, width, theme), ...subscoreLines(subscores, theme, ''), ...wrap(clean(text, theme), width).map((part): Line => [span(part, error ? 'bad' : 'plain')])];
 }

@@ -1,3 +1,4 @@
+import { count } from '../../util/words.ts';
 import { beside, clean, fit, fitBlock, heading, span, type Line, type Size } from '../line.ts';
 import type { Model } from '../model.ts';
 import type { LogLevel, LogLine } from '../state.ts';
@@ -27,7 +28,7 @@ export function log(model: Model, { width, height }: Size): Line[] {
 function logPane({ state, ui, theme }: Model, { width, height }: Size): Line[] {
   const end = state.log.length - ui.logScroll;
   const lines = state.log.slice(Math.max(0, end - height + 1), end).map((line) => logLine(line, theme, { withTime: true }));
-  const title: Line = [span('log', 'plain', { bold: true }), span(ui.logScroll > 0 ? ` ${ui.logScroll} lines back, end returns` : '', 'warn')];
+  const title: Line = [span('log', 'plain', { bold: true }), span(ui.logScroll > 0 ? ` ${count(ui.logScroll, 'line')} back, end returns` : '', 'warn')];
   return [heading(title, width, theme), ...fitBlock(lines, { width, height: height - 1 }, theme.glyph.ellipsis)];
 }
 
@@ -39,7 +40,7 @@ function pipelinePane({ state, ui, theme, pipeline }: Model, { width, height }: 
         ['job', job.jobId],
         ['from', job.base],
         ['seed', String(job.seed)],
-        ['device', `${job.device}, ${job.threads === 0 ? 'all' : job.threads} threads`],
+        ['device', `${job.device}, ${job.threads === 0 ? 'all threads' : count(job.threads, 'thread')}`],
         ['weights', `${job.trainableParameters.toLocaleString('en')} of ${job.parameters.toLocaleString('en')} trained`],
         ['files', job.directory],
       ]

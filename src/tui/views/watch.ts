@@ -1,6 +1,7 @@
 import type { Change, EventData, RescoredRollout } from '../../events.ts';
 import { formatDuration, formatNumber, formatSigned } from '../../plot/index.ts';
 import { withinGroups } from '../../util/statistics.ts';
+import { count } from '../../util/words.ts';
 import { clean, fitBlock, heading, span, spread, type Line, type Size, type Span } from '../line.ts';
 import type { Model } from '../model.ts';
 import { rewardTone } from '../panels/strips.ts';
@@ -19,7 +20,7 @@ const kindWords: { readonly [K in EventData['watch-changed']['kind']]: [text: st
 export function watch(model: Model, { width, height }: Size): Line[] {
   const { state, ui, theme } = model;
   const { last, rescored, decision, on, files } = state.watch;
-  const title = [span('watch', 'plain', { bold: true }), on ? span(` ${files.length} ${files.length === 1 ? 'file' : 'files'}`, 'ok') : span(' off', 'muted'), span(on ? '' : '  w switches it on', 'muted')];
+  const title = [span('watch', 'plain', { bold: true }), on ? span(` ${count(files.length, 'file')}`, 'ok') : span(' off', 'muted'), span(on ? '' : '  w switches it on', 'muted')];
   const lines: Line[] = [heading(title, width, theme)];
   if (!last) {
     for (const file of files.slice(0, height - 4)) lines.push([span(`  ${clean(file, theme)}`)]);
@@ -58,7 +59,7 @@ function rescoredLines({ state, theme }: Model, { rollouts, step, durationMs }: 
   const flipped = rollouts.filter(({ advantageBefore: a, advantageAfter: b }) => a !== null && b !== null && a * b < 0).length;
   const title = [
     span('scored again', 'plain', { bold: true }),
-    span(` step ${step} ${glyph.dot} ${rollouts.length} rollouts ${glyph.dot} ${formatDuration(durationMs)}`, 'muted'),
+    span(` step ${step} ${glyph.dot} ${count(rollouts.length, 'rollout')} ${glyph.dot} ${formatDuration(durationMs)}`, 'muted'),
   ];
   const summary: Line = [
     span(` ${moved.length} changed`, moved.length > 0 ? 'warn' : 'muted', { bold: true }),

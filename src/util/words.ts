@@ -1,0 +1,7 @@
+/** Words for people and for shells, put alike on screens, in logs, messages and pages. */
+
+/** `1 step`, `2 steps`, `1,024 steps`. */
+export const count = (value: number, noun: string): string => `${value.toLocaleString('en-US')} ${noun}${value === 1 ? '' : 's'}`;
+
+/** As a shell reads it. */
+export const quoted = (word: string): string => (/^[\w./:=@,+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
