@@ -61,10 +61,13 @@ function errorMetrics(rollouts: readonly Rollout[]): Metrics {
   return Object.fromEntries([...byType].flatMap(([type, failed]) => (type ? [[`errors/${type}`, failed.length / rollouts.length]] : [])));
 }
 
-/** Where the time of a step went, in seconds as the field has it. `tokens_per_second` is that of sampling. */
-export function timeMetrics(times: PhaseTimes, tokens: number): Metrics {
+/**
+ * Where the time of a step went, in seconds as the field has it. `tokens_per_second` is that of the sampler, which may have begun before
+ * the step did.
+ */
+export function timeMetrics(times: PhaseTimes, { tokens, samplingMs }: { tokens: number; samplingMs: number | null }): Metrics {
   const seconds = Object.fromEntries(Object.entries(times).map(([phase, ms]) => [`time/${phase}`, ms / 1000]));
-  return finite({ ...seconds, step_time: sum(Object.values(times)) / 1000, tokens_per_second: tokens / (times.rollout / 1000) }).metrics;
+  return finite({ ...seconds, step_time: sum(Object.values(times)) / 1000, ...(samplingMs === null ? {} : { tokens_per_second: tokens / (samplingMs / 1000) }) }).metrics;
 }
 
 /** Metrics of several forward–backward passes as one: sums and counts add up, extremes stay extremes, the rest is weighted by tokens. */

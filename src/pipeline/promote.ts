@@ -9,13 +9,13 @@ import type { Checkpoint } from '../models/types.ts';
 import type { Learnt } from './learn.ts';
 import type { Loop, StepPlace, Stopwatch } from './loop.ts';
 import { timeMetrics } from './metrics.ts';
-import type { RolloutsAhead } from './rollout.ts';
+import type { BegunRollouts } from './rollout.ts';
 
 /** What the job decides about a step. */
 export interface StepOptions {
   learningRate: number;
   /** The step's rollouts, if they were begun while the step before was still being written down. */
-  ahead: RolloutsAhead | null;
+  ahead: BegunRollouts | null;
   /** Called when the engine has been given its last update of the step: what is asked of it now finds the weights that the step makes. */
   onUpdating: () => void;
   /** Waits until the engine has been told to write the weights of the step before: what changes them must be asked for later. Rejects if that came to nothing. */
@@ -51,6 +51,8 @@ export interface StepFindings {
   /** Of the rollouts. */
   metrics: Metrics;
   accounting: Accounting;
+  /** How long the sampler took; null if nothing was sampled. */
+  samplingMs: number | null;
   learnt: Learnt;
   stopwatch: Stopwatch;
 }
@@ -70,7 +72,7 @@ export async function promote(place: StepPlace, findings: StepFindings, options:
 
   const before: Metrics = { ...findings.metrics, ...learnt.metrics, ...evaluation, learning_rate: options.learningRate };
   stopwatch.begin('promote');
-  const metrics = { ...before, ...timeMetrics(stopwatch.read(), before['num_tokens'] ?? 0) };
+  const metrics = { ...before, ...timeMetrics(stopwatch.read(), { tokens: before['num_tokens'] ?? 0, samplingMs: findings.samplingMs }) };
   const gate = learnt.updated ? options.gate(metrics) : null;
   const outcome = learnt.updated ? { kind: 'step', promoted: gate!.promote } as const : { kind: 'skipped', reason: learnt.message } as const;
   const row: MetricsRow = { step, time: Math.round(clock()), stage: stage.name, ...outcome, metrics };

@@ -21,6 +21,8 @@ export interface RolloutContext {
   agent: Agent;
   settings: AgentSettings;
   signal: AbortSignal;
+  /** Hears at the end how long the sampler took, in milliseconds. */
+  onDrawn?: (ms: number) => void;
 }
 
 /** A rollout that nobody has judged yet, with the task that the judge needs. */
@@ -31,7 +33,7 @@ export interface Unscored {
 
 /** Attempts everything at once; rollouts arrive as they end. A task that cannot be put to the model is a failed rollout. */
 export async function* rollOut(attempts: readonly Attempt[], context: RolloutContext): AsyncGenerator<Unscored> {
-  const { agent, sampler, signal } = context;
+  const { agent, sampler, signal, onDrawn } = context;
   const pending = new Map<string, { attempt: Attempt; prompt: string; request: SampleRequest }>();
   const prepare = once(agent);
   for (const attempt of attempts) {
@@ -43,7 +45,7 @@ export async function* rollOut(attempts: readonly Attempt[], context: RolloutCon
     }
   }
   const requests = [...pending.values()].map(({ request }) => request);
-  for await (const sample of sampler.sample(requests, { signal })) {
+  for await (const sample of sampler.sample(requests, { signal, ...(onDrawn ? { onDrawn } : {}) })) {
     signal.throwIfAborted();
     const { attempt, prompt, request } = pending.get(sample.id)!;
     yield { task: attempt.task, rollout: { ...unscored(attempt), prompt, ...completionOf(sample, request, agent) } };
@@ -51,9 +53,11 @@ export async function* rollOut(attempts: readonly Attempt[], context: RolloutCon
   signal.throwIfAborted();
 }
 
-/** Rollouts of a step that has not begun yet. */
-export interface RolloutsAhead {
+/** Rollouts that are under way, perhaps of a step that has not begun yet. */
+export interface BegunRollouts {
   attempts: readonly Attempt[];
+  /** Milliseconds that the sampler took; null until it is done. */
+  samplingMs: number | null;
   /** To be gone through once. */
   drawn: AsyncIterable<Unscored>;
   /** Resolves when the sampler is free again. */
@@ -61,20 +65,23 @@ export interface RolloutsAhead {
 }
 
 /** As `rollOut`, beginning at once, and not when somebody asks for the first: that one hears of a failure. */
-export function rollOutAhead(attempts: readonly Attempt[], context: RolloutContext): RolloutsAhead {
+export function rollOutAhead(attempts: readonly Attempt[], context: Omit<RolloutContext, 'onDrawn'>): BegunRollouts {
   const abandoned = new AbortController();
-  const begun = rollOut(attempts, { ...context, signal: AbortSignal.any([context.signal, abandoned.signal]) });
+  const onDrawn = (ms: number) => (rollouts.samplingMs = ms);
+  const begun = rollOut(attempts, { ...context, onDrawn, signal: AbortSignal.any([context.signal, abandoned.signal]) });
   const asked = [begun.next()];
   asked[0]!.catch(() => {});
   const iterator = { next: () => asked.pop() ?? begun.next(), return: () => begun.return(undefined) };
-  return {
+  const rollouts: BegunRollouts = {
     attempts,
+    samplingMs: null,
     drawn: { [Symbol.asyncIterator]: () => iterator },
     async abandon() {
       abandoned.abort();
       await begun.return(undefined).catch(() => {});
     },
   };
+  return rollouts;
 }
 
 /** The attempts of a group read the same prompt. */

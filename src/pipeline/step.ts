@@ -11,7 +11,7 @@ import { type Group, account, formGroups } from './groups.ts';
 import { learnFromGroups } from './learn.ts';
 import { rolloutMetrics } from './metrics.ts';
 import { type StepOptions, type StepResult, promote } from './promote.ts';
-import { type Attempt, type RolloutsAhead, rollOut, rollOutAhead, score } from './rollout.ts';
+import { type Attempt, type BegunRollouts, rollOut, rollOutAhead, score } from './rollout.ts';
 import { reportGroups, reportRollouts, reportTasks } from './progress.ts';
 import { tasksOfStep } from './schedule.ts';
 
@@ -21,13 +21,13 @@ export async function runStep(place: StepPlace, options: StepOptions, loop: Loop
 
   // Roll out: `group` attempts at each task of the batch, with the weights as they are now.
   stopwatch.begin('rollout');
-  const { attempts, drawn } = options.ahead ?? beginRollouts(place, loop);
-  reportTasks(place.step, attempts, loop);
-  const report = reportRollouts(place.step, attempts, loop);
+  const begun = options.ahead ?? beginRollouts(place, loop);
+  reportTasks(place.step, begun.attempts, loop);
+  const report = reportRollouts(place.step, begun.attempts, loop);
 
   // Score: every rollout as soon as it ends, then each against the others of its group.
   const onSampled = () => stopwatch.begin('reward');
-  const rollouts = await score(drawn, { scorer, signal, onDrawn: report.drawn, onScored: report.scored, onSampled });
+  const rollouts = await score(begun.drawn, { scorer, signal, onDrawn: report.drawn, onScored: report.scored, onSampled });
   const groups = formGroups(rollouts, stage.train);
   reportGroups(place.step, groups, loop);
   files.writeRollouts(place.step, rollouts);
@@ -35,7 +35,7 @@ export async function runStep(place: StepPlace, options: StepOptions, loop: Loop
   // Step: nudge the weights toward the rollouts that scored above their group; meanwhile, sum up what happened.
   stopwatch.begin('step');
   const learning = learnFromGroups(groups, options, loop);
-  const findings = { metrics: rolloutMetrics(groups), accounting: account(groups), stopwatch };
+  const findings = { metrics: rolloutMetrics(groups), accounting: account(groups), samplingMs: begun.samplingMs, stopwatch };
   const learnt = await learning;
 
   // Promote: save the weights and move the head. The next step samples what this one learnt.
@@ -43,7 +43,7 @@ export async function runStep(place: StepPlace, options: StepOptions, loop: Loop
 }
 
 /** The first phase of a step. It depends on the weights alone, so it may begin as soon as they are known. */
-export function beginRollouts(place: StepPlace, loop: Loop): RolloutsAhead {
+export function beginRollouts(place: StepPlace, loop: Loop): BegunRollouts {
   const { engine: { sampler }, agent, stage, signal } = loop;
   return rollOutAhead(attemptsOfStep(place, loop), { sampler, agent, settings: stage.agent, signal });
 }

@@ -113,7 +113,7 @@ class LocalEngine implements Engine, Sampler, Trainer {
   }
 
   /** Samples cut short by the signal arrive as `cancelled`. */
-  async *sample(requests: readonly SampleRequest[], { signal, onToken }: SampleOptions = {}): AsyncGenerator<Sample> {
+  async *sample(requests: readonly SampleRequest[], { signal, onToken, onDrawn }: SampleOptions = {}): AsyncGenerator<Sample> {
     if (signal?.aborted === true) {
       for (const { id } of requests) yield { id, outputTokenIds: [], outputLogprobs: [], stopReason: 'cancelled' };
       return;
@@ -126,7 +126,7 @@ class LocalEngine implements Engine, Sampler, Trainer {
       signal: signal === undefined ? abandoned.signal : AbortSignal.any([signal, abandoned.signal]),
       onSamples: (samples) => { arrived.push(...samples); wake.resolve(); },
       onToken,
-    }).catch((error: unknown) => { failure = { error }; }).finally(() => { done = true; wake.resolve(); });
+    }).then((ms) => onDrawn?.(ms as number)).catch((error: unknown) => { failure = { error }; }).finally(() => { done = true; wake.resolve(); });
     try {
       for (;;) {
         yield* arrived.splice(0);

@@ -26,6 +26,7 @@ interface Context {
 const handlers: { [K in CallName]: (engine: EngineCore, argument: Calls[K], context: Context) => unknown } = {
   async sample(engine, { requests, streaming }, { id, cancelled }) {
     const onToken = streaming ? (request: string, tokenId: number, logprob: number) => reply({ kind: 'token', id, request, tokenId, logprob }) : undefined;
+    const began = performance.now();
     // What one step of the sampler finishes goes out in one message, before the next step blocks this thread.
     let finished: Sample[] = [];
     const send = (): void => {
@@ -36,6 +37,7 @@ const handlers: { [K in CallName]: (engine: EngineCore, argument: Calls[K], cont
       if (finished.push(sample) === 1) setImmediate(send);
     }
     send();
+    return performance.now() - began;
   },
   forwardBackward: (engine, { batch, loss }, { cancelled }) => engine.forwardBackward(batch, loss, cancelled),
   forward: (engine, { batch }, { cancelled }) => engine.forward(batch, cancelled),

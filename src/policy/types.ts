@@ -50,6 +50,8 @@ export interface SampleOptions {
   signal?: AbortSignal;
   /** Called as tokens are drawn, for streaming to a person. */
   onToken?: (id: string, tokenId: number, logprob: number) => void;
+  /** Called at the end with the milliseconds that drawing took, without the wait for what was asked of the engine before. */
+  onDrawn?: (ms: number) => void;
 }
 
 export interface Sampler {

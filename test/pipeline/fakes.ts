@@ -109,13 +109,14 @@ export function fakeEngine(): FakeEngine {
     refuse: () => null,
     info: { parameters: VOCABULARY, trainableParameters: VOCABULARY, contextLength: 64, vocabularySize: VOCABULARY, parameterShapes: [] },
     sampler: {
-      async *sample(requests, { signal, onToken } = {}) {
+      async *sample(requests, { signal, onToken, onDrawn } = {}) {
         // All with the weights as they are when it is asked. The last comes first: nothing above may depend on the order in which samples end.
         for (const { request, sample } of requests.map((request) => ({ request, sample: draw(request) })).reverse()) {
           signal?.throwIfAborted();
           sample.outputTokenIds.forEach((token, index) => onToken?.(request.id, token, sample.outputLogprobs[index]!));
           yield sample;
         }
+        onDrawn?.(250);
       },
     },
     trainer: {

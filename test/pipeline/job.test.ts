@@ -113,6 +113,11 @@ describe('a job', () => {
     expect(rollouts[0].advantage).toEqual(expect.any(Number));
   });
 
+  test('takes the speed of sampling from the sampler, whose work may begin before the step does', async () => {
+    const { rows } = await run({ stages: [stage({ steps: 3 })] });
+    for (const { metrics } of rows.filter(({ kind }) => kind === 'step')) expect(metrics['tokens_per_second']).toBe(metrics['num_tokens']! / 0.25);
+  });
+
   test('saves in each checkpoint the weights of its own step, however late the store has a place for them', async () => {
     const updated: string[] = [];
     const { root } = await run({

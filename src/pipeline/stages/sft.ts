@@ -36,7 +36,7 @@ async function runSupervisedStep(place: StepPlace, options: StepOptions, loop: L
     trained: sequences.length,
     trainedTokens,
   };
-  return promote(place, { metrics: { num_tokens: trainedTokens }, accounting, learnt, stopwatch }, options, loop);
+  return promote(place, { metrics: { num_tokens: trainedTokens }, accounting, samplingMs: null, learnt, stopwatch }, options, loop);
 }
 
 /** The gold answer as the model should have written it, up to its stop token; null for a task without an answer or without room for it. */

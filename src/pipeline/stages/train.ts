@@ -4,7 +4,7 @@ import type { Loop, StepPlace } from '../loop.ts';
 import { gateAfter } from '../gate.ts';
 import { gotNoVerdict, judge } from '../guards.ts';
 import type { StepOptions, StepResult } from '../promote.ts';
-import type { RolloutsAhead } from '../rollout.ts';
+import type { BegunRollouts } from '../rollout.ts';
 import { learningRate } from '../schedule.ts';
 import type { Session } from '../session.ts';
 import { createWarner } from '../warnings.ts';
@@ -13,7 +13,7 @@ import type { StageEnd } from './index.ts';
 export interface TrainingStep {
   run: (place: StepPlace, options: StepOptions, loop: Loop) => Promise<StepResult>;
   /** Of steps that can begin before the one before is written down. */
-  begin: ((place: StepPlace, loop: Loop) => RolloutsAhead) | null;
+  begin: ((place: StepPlace, loop: Loop) => BegunRollouts) | null;
 }
 
 /** A rollback that goes on at the same speed falls into the same hole. */
@@ -35,7 +35,7 @@ async function runSteps(session: Session, index: number, { run, begin }: Trainin
   session.warnOfPrompts(index);
   await session.measureBaseline(index);
   const warn = createWarner(stage, emit);
-  const next: { rollouts: RolloutsAhead | null } = { rollouts: null };
+  const next: { rollouts: BegunRollouts | null } = { rollouts: null };
 
   try {
     for (;;) {
