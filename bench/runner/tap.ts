@@ -1,6 +1,6 @@
 /**
  * @file Loaded before the program (`node --import`): watches the calls that its main thread makes to the engine's worker. The time in which
- * one of them is under way, or the engine is being opened, goes to the file RLRUN_BENCH_BUSY; the calls themselves to RLRUN_BENCH_TAPE, for
+ * one of them is under way, or the worker starts and opens its engine, goes to the file RLRUN_BENCH_BUSY; the calls themselves to RLRUN_BENCH_TAPE, for
  * `replay.ts`. Saving does not count as busy: it goes on beside other calls, and what waits for it alone waits for the disk.
  */
 import { openSync, writeFileSync, writeSync } from 'node:fs';
