@@ -1,17 +1,18 @@
 /** @file All models of a project: what can be forked, and what has been. */
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { copyFile, mkdir, readdir, stat } from 'node:fs/promises';
+import { copyFile, mkdir, stat } from 'node:fs/promises';
 import { basename, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { closest, distance } from 'fastest-levenshtein';
-import { fingerprint, inspectBase, requireTrainable } from './base.ts';
+import { fingerprint, requireTrainable } from './base.ts';
 import { sealCheckpoint, weightsFile } from './checkpoint-files.ts';
 import { publishDirectory, removeDirectory, writeJsonDurably, writeTextDurably } from './durable.ts';
 import { errorCode, fileError, ModelError } from './errors.ts';
 import { exportCheckpoint } from './export/index.ts';
+import { exists, readJsonObject, subdirectories } from './files.ts';
 import type { HubOptions } from './hub.ts';
 import { importSafetensors } from './import-safetensors.ts';
-import { exists, readJsonObject } from './json.ts';
+import { listBuiltins, listModels, listSnapshots, type ModelListing } from './listing.ts';
 import { randomBase } from './random-model.ts';
 import { checkSlug, parseSource, type ModelSource } from './sources.ts';
 import { StoredModel, type Injected } from './stored-model.ts';
@@ -48,20 +49,6 @@ export interface ForkResult {
   created: boolean;
 }
 
-/** A row of `rlrun models list`. */
-export interface ModelListing {
-  /** What to write as a source: `builtin:arith-tiny`, `hub:org/name@commit`, `arith-rl`. */
-  source: string;
-  kind: 'builtin' | 'hub' | 'model';
-  /** Null when it can be trained. */
-  obstacle: string | null;
-  bytes: number;
-  /** Of a model: what it was forked from, its head and how many checkpoints it has. */
-  base: string | null;
-  head: Checkpoint | null;
-  checkpoints: number;
-}
-
 export interface ModelStore {
   /** Models first, then bases; both by name. */
   list(): Promise<ModelListing[]>;
@@ -95,38 +82,9 @@ class Store implements ModelStore {
   }
 
   async list(): Promise<ModelListing[]> {
-    const models = await Promise.all((await subdirectories(this.#models)).map((slug) => this.#listModel(slug)));
-    const builtins = await Promise.all(
-      (await subdirectories(this.#options.builtins)).map((name) => listBase(`builtin:${name}`, 'builtin', join(this.#options.builtins, name))),
-    );
-    const cached: ModelListing[] = [];
-    for (const folder of await subdirectories(this.#hubCache)) {
-      const repository = folder.replace(/^models--/, '').replace('--', '/');
-      for (const commit of await subdirectories(join(this.#hubCache, folder, 'snapshots'))) {
-        const snapshots = join(this.#hubCache, folder, 'snapshots');
-        const listing = await listBase(`hub:${repository}@${commit.slice(0, 12)}`, 'hub', join(snapshots, commit));
-        cached.push((await exists(join(snapshots, `${commit}.json`))) ? listing : { ...listing, obstacle: 'its download is not complete' });
-      }
-    }
-    return [...models, ...builtins, ...cached];
-  }
-
-  async #listModel(slug: string): Promise<ModelListing> {
-    const listing: ModelListing = { source: slug, kind: 'model', obstacle: null, bytes: 0, base: null, head: null, checkpoints: 0 };
-    try {
-      const model = await this.model(slug);
-      const checkpoints = await model.checkpoints();
-      const bytes = checkpoints.flatMap(({ files }) => Object.values(files)).reduce((sum, file) => sum + file.bytes, 0);
-      const found = { ...listing, base: model.record.base, bytes, checkpoints: checkpoints.length };
-      try {
-        await requireTrainable(model.record.baseDirectory, model.record.base);
-        return { ...found, head: await model.head() };
-      } catch (error) {
-        return { ...found, obstacle: messageOf(error) };
-      }
-    } catch (error) {
-      return { ...listing, obstacle: messageOf(error) };
-    }
+    const models = await listModels(this.#models, (slug) => this.model(slug));
+    const builtins = await listBuiltins(this.#options.builtins);
+    return [...models, ...builtins, ...(await listSnapshots(this.#hubCache))];
   }
 
   async model(slug: string): Promise<StoredModel> {
@@ -305,25 +263,3 @@ const sameTraining = (a: ModelRecord['train'], b: ModelRecord['train']): boolean
 
 const describeTraining = (train: ModelRecord['train']): string =>
   train.method === 'full' ? 'all weights' : `LoRA (rank ${train.rank}, alpha ${train.alpha}, ${train.targets.join(', ')})`;
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-async function listBase(source: string, kind: 'builtin' | 'hub', directory: string): Promise<ModelListing> {
-  const listing: ModelListing = { source, kind, obstacle: null, bytes: 0, base: null, head: null, checkpoints: 0 };
-  try {
-    const { obstacle, bytes } = await inspectBase(directory);
-    return { ...listing, obstacle, bytes };
-  } catch (error) {
-    return { ...listing, obstacle: messageOf(error) };
-  }
-}
-
-async function subdirectories(directory: string): Promise<string[]> {
-  try {
-    const entries = await readdir(directory, { withFileTypes: true });
-    return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map(({ name }) => name).sort();
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return [];
-    throw fileError(error, directory);
-  }
-}
