@@ -1,19 +1,16 @@
 /** @file All models of a project: what can be forked, and what has been. */
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { copyFile, mkdir, stat } from 'node:fs/promises';
-import { basename, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { copyFile, mkdir } from 'node:fs/promises';
+import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { closest, distance } from 'fastest-levenshtein';
-import { fingerprint, requireTrainable } from './base.ts';
 import { sealCheckpoint, weightsFile } from './checkpoint-files.ts';
 import { publishDirectory, removeDirectory, writeJsonDurably, writeTextDurably } from './durable.ts';
 import { errorCode, fileError, ModelError } from './errors.ts';
-import { exportCheckpoint } from './export/index.ts';
 import { exists, readJsonObject, subdirectories } from './files.ts';
 import type { HubOptions } from './hub.ts';
-import { importSafetensors } from './import-safetensors.ts';
 import { listBuiltins, listModels, listSnapshots, type ModelListing } from './listing.ts';
-import { randomBase } from './random-model.ts';
+import { bakedOrigin, baseName, originInBase, originInModel, type StartingCheckpoint } from './origin.ts';
 import { checkSlug, parseSource, type ModelSource } from './sources.ts';
 import { StoredModel, type Injected } from './stored-model.ts';
 import type { Checkpoint, ModelRecord } from './types.ts';
@@ -59,7 +56,6 @@ export interface ModelStore {
 }
 
 const formatVersion = 1;
-const fullTraining: ModelRecord['train'] = { method: 'full' };
 
 export function openStore(options: StoreOptions): ModelStore {
   return new Store(options);
@@ -128,9 +124,10 @@ class Store implements ModelStore {
     const directory = join(this.#models, slug);
     if (await exists(directory)) return { record: await this.#existing(slug, text, source, { train, ifNotExists }), created: false };
 
-    const origin = await this.#origin(text, source, { dryRun, signal });
+    const options = { builtins: this.#options.builtins, bases: join(this.#options.root, 'bases'), hub: { ...this.#options.hub, cacheDirectory: this.#hubCache }, dryRun, signal };
+    const origin = source.kind === 'model' ? await originInModel(await this.model(source.slug), source.checkpoint) : await originInBase(text, source, options);
     const asked = train ?? origin.train;
-    const start = origin.checkpoint !== null && !sameTraining(asked, origin.train) ? await this.#bakedOrigin(origin, origin.checkpoint, { dryRun }) : origin;
+    const start = origin.checkpoint !== null && !sameTraining(asked, origin.train) ? await bakedOrigin(origin, origin.checkpoint, options) : origin;
     const record: ModelRecord = {
       slug,
       base: origin.base,
@@ -141,16 +138,6 @@ class Store implements ModelStore {
     };
     if (!dryRun) await this.#create(record, directory, start.checkpoint);
     return { record, created: !dryRun };
-  }
-
-  /** A checkpoint whose weights are trained in another way from now on becomes a base of its own. */
-  async #bakedOrigin(origin: Origin, { model, id }: NonNullable<Origin['checkpoint']>, { dryRun }: { dryRun: boolean }): Promise<Origin> {
-    const { name } = await model.find(id);
-    const baseDirectory = join(this.#options.root, 'bases', `${model.slug}-${name}-${id.slice(0, 8)}`);
-    if (!dryRun && !(await exists(baseDirectory))) {
-      await exportCheckpoint({ model, checkpoint: id, directory: baseDirectory, format: 'transformers.js', dtype: 'fp32' });
-    }
-    return { ...origin, baseDirectory, checkpoint: null };
   }
 
   /** The model that has the name already, if it is what was asked for. */
@@ -175,49 +162,8 @@ class Store implements ModelStore {
     return `${source.slug}@${checkpoint?.name ?? source.checkpoint}`;
   }
 
-  async #origin(text: string, source: ModelSource, options: { dryRun: boolean; signal: AbortSignal | undefined }): Promise<Origin> {
-    if (source.kind === 'model') {
-      const model = await this.model(source.slug);
-      const { base, baseDirectory, train } = model.record;
-      const checkpoint = source.checkpoint === null ? await model.head() : await model.find(source.checkpoint);
-      if (checkpoint !== null) model.stateDirectory(checkpoint.id);
-      return { base, baseDirectory, train, checkpoint: checkpoint === null ? null : { model, id: checkpoint.id } };
-    }
-    const baseDirectory = await this.#baseDirectory(text, source, options);
-    return { base: baseName(text, source), baseDirectory, train: fullTraining, checkpoint: null };
-  }
-
-  /** A transformers.js directory for a base: the base itself, or what it is converted to. */
-  async #baseDirectory(text: string, source: Exclude<ModelSource, { kind: 'model' }>, { dryRun, signal }: { dryRun: boolean; signal: AbortSignal | undefined }): Promise<string> {
-    if (source.kind === 'config') return randomBase(source.path, { into: join(this.#options.root, 'bases'), dryRun });
-    const directory = await this.#sourceDirectory(source, { ...this.#options.hub, cacheDirectory: this.#hubCache, dryRun, ...(signal === undefined ? {} : { signal }) });
-    if (source.kind === 'hub' && dryRun) return directory;
-    const { format } = await requireTrainable(directory, text);
-    if (format === 'onnx') return directory;
-    const name = source.kind === 'hub' ? source.repository.replace('/', '--') : basename(directory);
-    const converted = join(this.#options.root, 'bases', `${name}-${(await fingerprint(directory)).slice(0, 12)}`);
-    if (!dryRun && !(await exists(converted))) await importSafetensors({ source: directory, target: converted, ...(signal === undefined ? {} : { signal }) });
-    return converted;
-  }
-
-  async #sourceDirectory(source: Exclude<ModelSource, { kind: 'model' | 'config' }>, hub: HubOptions): Promise<string> {
-    switch (source.kind) {
-      case 'builtin': {
-        const directory = join(this.#options.builtins, source.name);
-        if (await exists(directory)) return directory;
-        throw new ModelError('not_found', `there is no built-in model "${source.name}"`, { fix: `There are ${(await subdirectories(this.#options.builtins)).join(', ') || 'none'}.` });
-      }
-      case 'hub':
-        // Loaded when needed: the Hub's library would slow down every start.
-        return (await (await import('./hub.ts')).downloadSnapshot(source.repository, source.revision, hub)).directory;
-      case 'directory':
-        if ((await stat(source.path).catch(() => null))?.isDirectory() === true) return source.path;
-        throw new ModelError('not_found', `${source.path} is no directory`, { fix: 'Check the path. Built-in models are written builtin:NAME, models of the Hub hub:ORG/NAME.' });
-    }
-  }
-
   /** Made beside its place and renamed, so that half a model never has a name. */
-  async #create(record: ModelRecord, directory: string, checkpoint: Origin['checkpoint']): Promise<void> {
+  async #create(record: ModelRecord, directory: string, checkpoint: StartingCheckpoint | null): Promise<void> {
     const temporary = join(this.#models, `.tmp-${record.slug}-${this.#injected.newId()}`);
     try {
       await mkdir(join(temporary, 'checkpoints'), { recursive: true });
@@ -234,7 +180,7 @@ class Store implements ModelStore {
   }
 
   /** The weights a fork starts from are its own copy, so that pruning the source cannot take them away. Moments start anew. */
-  async #copyCheckpoint({ model, id }: NonNullable<Origin['checkpoint']>, checkpoints: string): Promise<Checkpoint> {
+  async #copyCheckpoint({ model, id }: StartingCheckpoint, checkpoints: string): Promise<Checkpoint> {
     const from = await model.verifiedDirectory(id);
     const { hashes } = await model.find(id);
     const name = 'step-000000';
@@ -247,16 +193,6 @@ class Store implements ModelStore {
     });
   }
 }
-
-interface Origin {
-  base: string;
-  baseDirectory: string;
-  train: ModelRecord['train'];
-  checkpoint: { model: StoredModel; id: string } | null;
-}
-
-/** How a record names its base: as the user wrote it, but with an absolute path. */
-const baseName = (text: string, source: ModelSource): string => (source.kind === 'directory' ? source.path : source.kind === 'config' ? `config:${source.path}` : text);
 
 const sameTraining = (a: ModelRecord['train'], b: ModelRecord['train']): boolean =>
   a.method === 'full' || b.method === 'full' ? a.method === b.method : a.rank === b.rank && a.alpha === b.alpha && a.targets.toSorted().join() === b.targets.toSorted().join();
