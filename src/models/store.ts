@@ -1,19 +1,17 @@
 /** @file All models of a project: what can be forked, and what has been. */
 import { randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
-import { copyFile, mkdir } from 'node:fs/promises';
-import { isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { join } from 'node:path';
 import { closest, distance } from 'fastest-levenshtein';
-import { sealCheckpoint, weightsFile } from './checkpoint-files.ts';
-import { publishDirectory, removeDirectory, writeJsonDurably, writeTextDurably } from './durable.ts';
-import { errorCode, fileError, ModelError } from './errors.ts';
-import { exists, readJsonObject, subdirectories } from './files.ts';
+import { ModelError } from './errors.ts';
+import { exists, subdirectories } from './files.ts';
 import type { HubOptions } from './hub.ts';
 import { listBuiltins, listModels, listSnapshots, type ModelListing } from './listing.ts';
-import { bakedOrigin, baseName, originInBase, originInModel, type StartingCheckpoint } from './origin.ts';
+import { createModel } from './new-model.ts';
+import { bakedOrigin, baseName, originInBase, originInModel } from './origin.ts';
+import { readRecord, recordPath } from './record.ts';
 import { checkSlug, parseSource, type ModelSource } from './sources.ts';
 import { StoredModel, type Injected } from './stored-model.ts';
-import type { Checkpoint, ModelRecord } from './types.ts';
+import type { ModelRecord } from './types.ts';
 
 export interface StoreOptions extends Partial<Injected> {
   /** The project's `.rlrun` directory. */
@@ -55,8 +53,6 @@ export interface ModelStore {
   originOf(record: ModelRecord): Promise<string>;
 }
 
-const formatVersion = 1;
-
 export function openStore(options: StoreOptions): ModelStore {
   return new Store(options);
 }
@@ -85,37 +81,18 @@ class Store implements ModelStore {
 
   async model(slug: string): Promise<StoredModel> {
     const directory = join(this.#models, checkSlug(slug));
-    const path = join(directory, 'model.json');
-    if (!(await exists(path))) {
-      const others = await subdirectories(this.#models);
-      const nearest = others.length === 0 ? null : closest(slug, others);
-      const fix = nearest !== null && distance(nearest, slug) <= 3 ? `Did you mean "${nearest}"?` : others.length === 0 ? 'Fork one first: rlrun models fork SOURCE --name NAME.' : `There are ${others.join(', ')}.`;
-      throw (await exists(directory))
-        ? new ModelError('invalid', `model "${slug}" is damaged: ${path} is missing`, { fix: 'Restore the file from a backup, or remove the directory.' })
-        : new ModelError('not_found', `there is no model "${slug}"`, { fix });
-    }
-    const stored = await readJsonObject(path);
-    const { version, ...record } = stored as unknown as ModelRecord & { version: number };
-    if (version !== formatVersion || record.slug !== slug || typeof record.baseDirectory !== 'string') {
-      throw new ModelError('invalid', `${path} does not describe model "${slug}" in a form that this version of rlrun reads`, { fix: 'Restore the file, or use the version of rlrun that wrote it.' });
-    }
-    return StoredModel.open({ record: { ...record, baseDirectory: await this.#locateBase(record) }, directory, ...this.#injected });
+    if (!(await exists(recordPath(directory)))) throw await this.#missing(slug, directory);
+    const { root, builtins } = this.#options;
+    return StoredModel.open({ record: await readRecord(directory, { slug, root, builtins }), directory, ...this.#injected });
   }
 
-  /** Bases inside the project are stored relative to it, and the package's own by name: both may move. */
-  async #locateBase({ slug, base, baseDirectory }: ModelRecord): Promise<string> {
-    const directory = baseDirectory.startsWith('builtin:') ? join(this.#options.builtins, baseDirectory.slice('builtin:'.length)) : resolve(this.#options.root, baseDirectory);
-    if (!(await exists(join(directory, 'config.json')))) {
-      throw new ModelError('not_found', `the base of model "${slug}" (${base}) is missing: ${directory}`, { fix: 'Put it back; the checkpoints alone do not hold the graph and the tokenizer.' });
-    }
-    return directory;
-  }
-
-  #storedBase(directory: string): string {
-    const builtin = relative(this.#options.builtins, directory);
-    if (!builtin.startsWith('..') && !isAbsolute(builtin)) return `builtin:${builtin}`;
-    const inside = relative(this.#options.root, directory);
-    return inside.startsWith('..') || isAbsolute(inside) ? directory : inside.split(sep).join('/');
+  async #missing(slug: string, directory: string): Promise<ModelError> {
+    const others = await subdirectories(this.#models);
+    const nearest = others.length === 0 ? null : closest(slug, others);
+    const fix = nearest !== null && distance(nearest, slug) <= 3 ? `Did you mean "${nearest}"?` : others.length === 0 ? 'Fork one first: rlrun models fork SOURCE --name NAME.' : `There are ${others.join(', ')}.`;
+    return (await exists(directory))
+      ? new ModelError('invalid', `model "${slug}" is damaged: ${recordPath(directory)} is missing`, { fix: 'Restore the file from a backup, or remove the directory.' })
+      : new ModelError('not_found', `there is no model "${slug}"`, { fix });
   }
 
   async fork({ source: text, slug, train, ifNotExists = false, dryRun = false, signal }: ForkOptions): Promise<ForkResult> {
@@ -124,7 +101,8 @@ class Store implements ModelStore {
     const directory = join(this.#models, slug);
     if (await exists(directory)) return { record: await this.#existing(slug, text, source, { train, ifNotExists }), created: false };
 
-    const options = { builtins: this.#options.builtins, bases: join(this.#options.root, 'bases'), hub: { ...this.#options.hub, cacheDirectory: this.#hubCache }, dryRun, signal };
+    const { root, builtins, hub } = this.#options;
+    const options = { builtins, bases: join(root, 'bases'), hub: { ...hub, cacheDirectory: this.#hubCache }, dryRun, signal };
     const origin = source.kind === 'model' ? await originInModel(await this.model(source.slug), source.checkpoint) : await originInBase(text, source, options);
     const asked = train ?? origin.train;
     const start = origin.checkpoint !== null && !sameTraining(asked, origin.train) ? await bakedOrigin(origin, origin.checkpoint, options) : origin;
@@ -136,7 +114,7 @@ class Store implements ModelStore {
       train: asked,
       source: origin.checkpoint === null ? null : { slug: origin.checkpoint.model.slug, checkpoint: origin.checkpoint.id },
     };
-    if (!dryRun) await this.#create(record, directory, start.checkpoint);
+    if (!dryRun) await createModel(record, { directory, checkpoint: start.checkpoint, root, builtins, ...this.#injected });
     return { record, created: !dryRun };
   }
 
@@ -160,37 +138,6 @@ class Store implements ModelStore {
     // The source may be gone, or its checkpoint deleted by hand.
     const checkpoint = await this.model(source.slug).then((model) => model.find(source.checkpoint)).catch(() => null);
     return `${source.slug}@${checkpoint?.name ?? source.checkpoint}`;
-  }
-
-  /** Made beside its place and renamed, so that half a model never has a name. */
-  async #create(record: ModelRecord, directory: string, checkpoint: StartingCheckpoint | null): Promise<void> {
-    const temporary = join(this.#models, `.tmp-${record.slug}-${this.#injected.newId()}`);
-    try {
-      await mkdir(join(temporary, 'checkpoints'), { recursive: true });
-      await writeJsonDurably(join(temporary, 'model.json'), { version: formatVersion, ...record, baseDirectory: this.#storedBase(record.baseDirectory) });
-      const start = checkpoint === null ? null : await this.#copyCheckpoint(checkpoint, join(temporary, 'checkpoints'));
-      await writeTextDurably(join(temporary, 'head'), start === null ? 'base\n' : `${start.id} ${start.name}\n`);
-      await publishDirectory(temporary, directory);
-    } catch (error) {
-      await removeDirectory(temporary).catch(() => {});
-      const taken = error instanceof ModelError && ['ENOTEMPTY', 'EEXIST', 'EPERM'].includes(errorCode(error.cause) ?? '') && (await exists(directory));
-      if (taken) throw new ModelError('conflict', `another process has just made model "${record.slug}"`, { fix: 'Run again.', cause: error });
-      throw errorCode(error) === undefined ? error : fileError(error, directory);
-    }
-  }
-
-  /** The weights a fork starts from are its own copy, so that pruning the source cannot take them away. Moments start anew. */
-  async #copyCheckpoint({ model, id }: StartingCheckpoint, checkpoints: string): Promise<Checkpoint> {
-    const from = await model.verifiedDirectory(id);
-    const { hashes } = await model.find(id);
-    const name = 'step-000000';
-    const directory = join(checkpoints, name);
-    await mkdir(directory);
-    await copyFile(join(from, weightsFile), join(directory, weightsFile), constants.COPYFILE_FICLONE);
-    return sealCheckpoint(directory, {
-      id: this.#injected.newId(), name, parent: null, step: 0, createdAt: this.#injected.now().toISOString(),
-      traces: 0, datums: 0, tokens: 0, meanReward: null, learningRate: null, loss: null, metrics: {}, jobId: null, hashes,
-    });
   }
 }
 
