@@ -3,6 +3,7 @@ import { diffPipelines } from '../config/index.ts';
 import type { Change, Emit, EventData } from '../events.ts';
 import { type StoredJob, type Version, type WatchHost, type WatchSession, findJob, lastRollouts, rescore, startSession } from '../pipeline/index.ts';
 import { type Exit, exitOf } from './exit-codes.ts';
+import { interruptedJob } from './resume.ts';
 import type { Outcome, Prepared, Workbench } from './workbench.ts';
 
 export interface SessionOptions {
@@ -38,7 +39,7 @@ export function runSession(workbench: Workbench, { watching, resume, emit, befor
       const head = before && last && rewardsAlone(before.value, value) && value.pipeline.watch.onReward === 'rollback' ? last.start.checkpoint : undefined;
       if (before) emit('watch-decision', { action: 'rerun', from: head ?? null, reason: reasonToRerun(head) });
       try {
-        const resumed = resume && !before ? await workbench.interruptedJob(value) : null;
+        const resumed = resume && !before ? await interruptedJob(value, { root: workbench.root, file: workbench.invocation.args[0]! }) : null;
         outcome = await workbench.run(value, { resume: resumed, parentJob: last?.id ?? null, ...(head === undefined ? {} : { head }) });
         if (outcome.kind !== 'ran') return false;
         last = await findJob(workbench.root, outcome.id);

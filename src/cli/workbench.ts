@@ -1,11 +1,9 @@
 /** Keeps what jobs of one command share: the store, and an engine that stays open as long as it fits. */
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { availableParallelism, tmpdir, totalmem } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { type LoadResult, type ResolvedPipeline, describeLocation, diffPipelines, formatDiagnostics, loadPipeline, printResolved, settingPlace } from '../config/index.ts';
+import { type ResolvedPipeline, describeLocation, formatDiagnostics, loadPipeline, printResolved, settingPlace } from '../config/index.ts';
 import type { Emit, JobEvent } from '../events.ts';
 import {
   type ControlPanel,
@@ -13,23 +11,21 @@ import {
   type Materials,
   type OpenedModel,
   type StoredJob,
-  type Surroundings,
-  type Version,
   type JobResult,
   engineOptions,
   exportHead,
-  listJobs,
   openModel,
   refusePrompts,
   startJob,
   warmUpEngine,
 } from '../pipeline/index.ts';
-import { quoted } from '../util/words.ts';
 import type { Invocation } from './commands.ts';
-import { readMaterials, setsOf, tellDiagnostics } from './commands/load.ts';
+import { exitOfDiagnostics, readMaterials, setsOf, tellDiagnostics } from './commands/load.ts';
 import { CommandError, type Exit } from './exit-codes.ts';
-import { packageVersion, rootOf } from './paths.ts';
+import { rootOf } from './paths.ts';
+import { resumeCommand } from './resume.ts';
 import { storeOf } from './store.ts';
+import { surroundings } from './surroundings.ts';
 
 /** A pipeline that is ready to run. */
 export interface Prepared {
@@ -159,23 +155,6 @@ export class Workbench implements AsyncDisposable {
     if (refused) throw new CommandError('usage', `${placeOf(index, refused.key ?? '')}: ${refused.message}`, refused.fix);
   }
 
-  /** The last job of this pipeline, if it can be resumed: it was interrupted, and nothing that it is made of has changed since. */
-  async interruptedJob({ pipeline, materials }: Prepared): Promise<StoredJob> {
-    const file = this.invocation.args[0]!;
-    const last = (await listJobs(this.root)).find((job) => job.file === pipeline.file && job.model === pipeline.model.name);
-    if (!last) throw new CommandError('notFound', `No job of ${file} has run here, so there is none to resume.`, `Begin one: rlrun ${quoted(file)}`);
-    if (last.status === 'completed') throw new CommandError('notFound', `The last job of ${file} (${last.id}) is complete; there is nothing to resume.`, `Begin another one, which goes on from the head: rlrun ${quoted(file)}`);
-    if (last.status === 'running') throw new CommandError('conflict', `Job ${last.id} is still running (process ${last.pid}).`, 'Stop it first.');
-    const differing = (['config', 'taskset', 'reward'] as const).filter((part) => last.hashes[part] !== materials.hashes[part]);
-    if (differing.length > 0) {
-      const before = JSON.parse(await readFile(`${last.directory}/resolved.json`, 'utf8')) as ResolvedPipeline;
-      const changes = diffPipelines(before, pipeline).map(({ path, before: old, after }) => `${path} ${old ?? '–'} → ${after ?? '–'}`);
-      const what = changes.length > 0 ? changes.join(', ') : `its ${differing.map((part) => (part === 'config' ? 'loss' : part)).join(' and ')}`;
-      throw new CommandError('conflict', `The pipeline has changed since job ${last.id} began: ${what}.`, `Take the change back, or begin a new job, which goes on from the head: rlrun ${quoted(file)}`);
-    }
-    return last;
-  }
-
   private async rootForLooking({ model: { name, fork } }: ResolvedPipeline): Promise<string> {
     const { parseSource } = await import('../models/index.ts');
     const needsRoot = ['hub', 'model'].includes(parseSource(fork, { cwd: this.invocation.io.cwd }).kind);
@@ -202,30 +181,3 @@ export class Workbench implements AsyncDisposable {
 /** An engine loads a custom loss once: edited code needs another engine. */
 const keyOf = ({ pipeline, losses }: { pipeline: ResolvedPipeline; losses: Materials['losses'] }, { model }: Pick<OpenedModel, 'model'>): string =>
   JSON.stringify([pipeline.model, engineOptions(pipeline, model), losses.hash]);
-
-export function exitOfDiagnostics({ diagnostics, files }: LoadResult): Exit {
-  return diagnostics.length === 1 && diagnostics[0]!.code === 'file-not-found' && files.length <= 1 ? 'notFound' : 'usage';
-}
-
-/** The same command with `--resume`: the overrides of the interrupted job have to be given again. */
-export function resumeCommand(argv: readonly string[]): string {
-  const words = argv.filter((word) => word !== '--resume' && word !== '--watch' && word !== '-w');
-  return ['rlrun', ...words.map(quoted), '--resume'].join(' ');
-}
-
-const runFile = promisify(execFile);
-
-async function surroundings(argv: readonly string[], cwd: string): Promise<Surroundings> {
-  const git = async (...args: string[]) => (await runFile('git', args, { cwd, timeout: 2000 })).stdout.trim();
-  const commit = await git('rev-parse', 'HEAD').catch(() => null);
-  return {
-    pid: process.pid,
-    argv: ['rlrun', ...argv],
-    cwd,
-    versions: { rlrun: packageVersion(), node: process.versions.node },
-    git: commit === null ? null : { commit, dirty: (await git('status', '--porcelain', '--untracked-files=no').catch(() => '')) !== '' },
-    host: { platform: `${process.platform}-${process.arch}`, cpus: availableParallelism(), memoryGb: Math.round(totalmem() / 1e9) },
-  };
-}
-
-export type { Version };

@@ -4,7 +4,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { supportedModelTypes } from './architectures/index.ts';
 import { errorCode, fileError, ModelError } from './errors.ts';
-import { readJsonObject } from './json.ts';
+import { readJsonObject } from './files.ts';
 
 export interface BaseInspection {
   /** `safetensors` is converted first, `onnx` is used as it is. */

@@ -13,7 +13,7 @@ import { fileDownloadInfo, HubApiError, listFiles, modelInfo, type ListFileEntry
 import { supportedModelTypes } from './architectures/index.ts';
 import { writeJsonDurably } from './durable.ts';
 import { errorCode, fileError, ModelError } from './errors.ts';
-import { exists, readJsonObject } from './json.ts';
+import { exists, readJsonObject } from './files.ts';
 
 export interface HubOptions {
   /** Where snapshots are kept. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { elementCount, float32Tensor, type Tensor } from '../onnx/index.ts';
 import { buildDecoder, decoderParameters, parseDecoderConfig, type Parameter } from './architectures/index.ts';
 import { ModelError } from './errors.ts';
-import { exists, readJsonObject } from './json.ts';
+import { exists, readJsonObject } from './files.ts';
 import { createDirectory, writeJsonFiles } from './model-directory.ts';
 import { externalAbove, openWeightsFile, writeOnnxFile } from './onnx-file.ts';
 import { floatsOf, isFloatDtype, openSafetensors, type SafetensorsFile } from './safetensors.ts';

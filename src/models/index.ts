@@ -1,6 +1,7 @@
 export type * from './types.ts';
 export { ModelError, type ModelErrorKind } from './errors.ts';
-export { openStore, type ForkOptions, type ForkResult, type ModelListing, type ModelStore, type StoreOptions } from './store.ts';
+export { openStore, type ForkOptions, type ForkResult, type ModelStore, type StoreOptions } from './store.ts';
+export type { ModelListing } from './listing.ts';
 export { StoredModel, type CheckpointDraft } from './stored-model.ts';
 export type { StoredCheckpoint } from './checkpoint-files.ts';
 export { checkpointTree, type CheckpointNode } from './tree.ts';

@@ -3,7 +3,7 @@ import { mkdir, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { publishDirectory, removeDirectory, writeJsonDurably } from './durable.ts';
 import { errorCode, fileError, ModelError } from './errors.ts';
-import { exists } from './json.ts';
+import { exists } from './files.ts';
 
 /**
  * Fills a temporary directory with `write` and renames it to `directory`, which must not exist yet unless it may be replaced.

@@ -6,7 +6,7 @@ import { elementCount, float32Tensor, type Tensor } from '../onnx/index.ts';
 import { normal } from '../util/random.ts';
 import { buildDecoder, decoderParameters, parseDecoderConfig, type Parameter } from './architectures/index.ts';
 import { arithmeticCharacters, characterTokenizer, type TokenizerFiles } from './character-tokenizer.ts';
-import { exists, readJsonObject } from './json.ts';
+import { exists, readJsonObject } from './files.ts';
 import { createDirectory, writeJsonFiles } from './model-directory.ts';
 import { writeOnnxFile } from './onnx-file.ts';
 

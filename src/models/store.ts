@@ -1,21 +1,17 @@
 /** @file All models of a project: what can be forked, and what has been. */
 import { randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
-import { copyFile, mkdir, readdir, stat } from 'node:fs/promises';
-import { basename, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { join } from 'node:path';
 import { closest, distance } from 'fastest-levenshtein';
-import { fingerprint, inspectBase, requireTrainable } from './base.ts';
-import { sealCheckpoint, weightsFile } from './checkpoint-files.ts';
-import { publishDirectory, removeDirectory, writeJsonDurably, writeTextDurably } from './durable.ts';
-import { errorCode, fileError, ModelError } from './errors.ts';
-import { exportCheckpoint } from './export/index.ts';
+import { ModelError } from './errors.ts';
+import { exists, subdirectories } from './files.ts';
 import type { HubOptions } from './hub.ts';
-import { importSafetensors } from './import-safetensors.ts';
-import { exists, readJsonObject } from './json.ts';
-import { randomBase } from './random-model.ts';
+import { listBuiltins, listModels, listSnapshots, type ModelListing } from './listing.ts';
+import { createModel } from './new-model.ts';
+import { bakedOrigin, baseName, originInBase, originInModel } from './origin.ts';
+import { readRecord, recordPath } from './record.ts';
 import { checkSlug, parseSource, type ModelSource } from './sources.ts';
 import { StoredModel, type Injected } from './stored-model.ts';
-import type { Checkpoint, ModelRecord } from './types.ts';
+import type { ModelRecord } from './types.ts';
 
 export interface StoreOptions extends Partial<Injected> {
   /** The project's `.rlrun` directory. */
@@ -48,20 +44,6 @@ export interface ForkResult {
   created: boolean;
 }
 
-/** A row of `rlrun models list`. */
-export interface ModelListing {
-  /** What to write as a source: `builtin:arith-tiny`, `hub:org/name@commit`, `arith-rl`. */
-  source: string;
-  kind: 'builtin' | 'hub' | 'model';
-  /** Null when it can be trained. */
-  obstacle: string | null;
-  bytes: number;
-  /** Of a model: what it was forked from, its head and how many checkpoints it has. */
-  base: string | null;
-  head: Checkpoint | null;
-  checkpoints: number;
-}
-
 export interface ModelStore {
   /** Models first, then bases; both by name. */
   list(): Promise<ModelListing[]>;
@@ -70,9 +52,6 @@ export interface ModelStore {
   /** What a model was forked from, as a person would write it. */
   originOf(record: ModelRecord): Promise<string>;
 }
-
-const formatVersion = 1;
-const fullTraining: ModelRecord['train'] = { method: 'full' };
 
 export function openStore(options: StoreOptions): ModelStore {
   return new Store(options);
@@ -95,73 +74,25 @@ class Store implements ModelStore {
   }
 
   async list(): Promise<ModelListing[]> {
-    const models = await Promise.all((await subdirectories(this.#models)).map((slug) => this.#listModel(slug)));
-    const builtins = await Promise.all(
-      (await subdirectories(this.#options.builtins)).map((name) => listBase(`builtin:${name}`, 'builtin', join(this.#options.builtins, name))),
-    );
-    const cached: ModelListing[] = [];
-    for (const folder of await subdirectories(this.#hubCache)) {
-      const repository = folder.replace(/^models--/, '').replace('--', '/');
-      for (const commit of await subdirectories(join(this.#hubCache, folder, 'snapshots'))) {
-        const snapshots = join(this.#hubCache, folder, 'snapshots');
-        const listing = await listBase(`hub:${repository}@${commit.slice(0, 12)}`, 'hub', join(snapshots, commit));
-        cached.push((await exists(join(snapshots, `${commit}.json`))) ? listing : { ...listing, obstacle: 'its download is not complete' });
-      }
-    }
-    return [...models, ...builtins, ...cached];
-  }
-
-  async #listModel(slug: string): Promise<ModelListing> {
-    const listing: ModelListing = { source: slug, kind: 'model', obstacle: null, bytes: 0, base: null, head: null, checkpoints: 0 };
-    try {
-      const model = await this.model(slug);
-      const checkpoints = await model.checkpoints();
-      const bytes = checkpoints.flatMap(({ files }) => Object.values(files)).reduce((sum, file) => sum + file.bytes, 0);
-      const found = { ...listing, base: model.record.base, bytes, checkpoints: checkpoints.length };
-      try {
-        await requireTrainable(model.record.baseDirectory, model.record.base);
-        return { ...found, head: await model.head() };
-      } catch (error) {
-        return { ...found, obstacle: messageOf(error) };
-      }
-    } catch (error) {
-      return { ...listing, obstacle: messageOf(error) };
-    }
+    const models = await listModels(this.#models, (slug) => this.model(slug));
+    const builtins = await listBuiltins(this.#options.builtins);
+    return [...models, ...builtins, ...(await listSnapshots(this.#hubCache))];
   }
 
   async model(slug: string): Promise<StoredModel> {
     const directory = join(this.#models, checkSlug(slug));
-    const path = join(directory, 'model.json');
-    if (!(await exists(path))) {
-      const others = await subdirectories(this.#models);
-      const nearest = others.length === 0 ? null : closest(slug, others);
-      const fix = nearest !== null && distance(nearest, slug) <= 3 ? `Did you mean "${nearest}"?` : others.length === 0 ? 'Fork one first: rlrun models fork SOURCE --name NAME.' : `There are ${others.join(', ')}.`;
-      throw (await exists(directory))
-        ? new ModelError('invalid', `model "${slug}" is damaged: ${path} is missing`, { fix: 'Restore the file from a backup, or remove the directory.' })
-        : new ModelError('not_found', `there is no model "${slug}"`, { fix });
-    }
-    const stored = await readJsonObject(path);
-    const { version, ...record } = stored as unknown as ModelRecord & { version: number };
-    if (version !== formatVersion || record.slug !== slug || typeof record.baseDirectory !== 'string') {
-      throw new ModelError('invalid', `${path} does not describe model "${slug}" in a form that this version of rlrun reads`, { fix: 'Restore the file, or use the version of rlrun that wrote it.' });
-    }
-    return StoredModel.open({ record: { ...record, baseDirectory: await this.#locateBase(record) }, directory, ...this.#injected });
+    if (!(await exists(recordPath(directory)))) throw await this.#missing(slug, directory);
+    const { root, builtins } = this.#options;
+    return StoredModel.open({ record: await readRecord(directory, { slug, root, builtins }), directory, ...this.#injected });
   }
 
-  /** Bases inside the project are stored relative to it, and the package's own by name: both may move. */
-  async #locateBase({ slug, base, baseDirectory }: ModelRecord): Promise<string> {
-    const directory = baseDirectory.startsWith('builtin:') ? join(this.#options.builtins, baseDirectory.slice('builtin:'.length)) : resolve(this.#options.root, baseDirectory);
-    if (!(await exists(join(directory, 'config.json')))) {
-      throw new ModelError('not_found', `the base of model "${slug}" (${base}) is missing: ${directory}`, { fix: 'Put it back; the checkpoints alone do not hold the graph and the tokenizer.' });
-    }
-    return directory;
-  }
-
-  #storedBase(directory: string): string {
-    const builtin = relative(this.#options.builtins, directory);
-    if (!builtin.startsWith('..') && !isAbsolute(builtin)) return `builtin:${builtin}`;
-    const inside = relative(this.#options.root, directory);
-    return inside.startsWith('..') || isAbsolute(inside) ? directory : inside.split(sep).join('/');
+  async #missing(slug: string, directory: string): Promise<ModelError> {
+    const others = await subdirectories(this.#models);
+    const nearest = others.length === 0 ? null : closest(slug, others);
+    const fix = nearest !== null && distance(nearest, slug) <= 3 ? `Did you mean "${nearest}"?` : others.length === 0 ? 'Fork one first: rlrun models fork SOURCE --name NAME.' : `There are ${others.join(', ')}.`;
+    return (await exists(directory))
+      ? new ModelError('invalid', `model "${slug}" is damaged: ${recordPath(directory)} is missing`, { fix: 'Restore the file from a backup, or remove the directory.' })
+      : new ModelError('not_found', `there is no model "${slug}"`, { fix });
   }
 
   async fork({ source: text, slug, train, ifNotExists = false, dryRun = false, signal }: ForkOptions): Promise<ForkResult> {
@@ -170,9 +101,11 @@ class Store implements ModelStore {
     const directory = join(this.#models, slug);
     if (await exists(directory)) return { record: await this.#existing(slug, text, source, { train, ifNotExists }), created: false };
 
-    const origin = await this.#origin(text, source, { dryRun, signal });
+    const { root, builtins, hub } = this.#options;
+    const options = { builtins, bases: join(root, 'bases'), hub: { ...hub, cacheDirectory: this.#hubCache }, dryRun, signal };
+    const origin = source.kind === 'model' ? await originInModel(await this.model(source.slug), source.checkpoint) : await originInBase(text, source, options);
     const asked = train ?? origin.train;
-    const start = origin.checkpoint !== null && !sameTraining(asked, origin.train) ? await this.#bakedOrigin(origin, origin.checkpoint, { dryRun }) : origin;
+    const start = origin.checkpoint !== null && !sameTraining(asked, origin.train) ? await bakedOrigin(origin, origin.checkpoint, options) : origin;
     const record: ModelRecord = {
       slug,
       base: origin.base,
@@ -181,18 +114,8 @@ class Store implements ModelStore {
       train: asked,
       source: origin.checkpoint === null ? null : { slug: origin.checkpoint.model.slug, checkpoint: origin.checkpoint.id },
     };
-    if (!dryRun) await this.#create(record, directory, start.checkpoint);
+    if (!dryRun) await createModel(record, { directory, checkpoint: start.checkpoint, root, builtins, ...this.#injected });
     return { record, created: !dryRun };
-  }
-
-  /** A checkpoint whose weights are trained in another way from now on becomes a base of its own. */
-  async #bakedOrigin(origin: Origin, { model, id }: NonNullable<Origin['checkpoint']>, { dryRun }: { dryRun: boolean }): Promise<Origin> {
-    const { name } = await model.find(id);
-    const baseDirectory = join(this.#options.root, 'bases', `${model.slug}-${name}-${id.slice(0, 8)}`);
-    if (!dryRun && !(await exists(baseDirectory))) {
-      await exportCheckpoint({ model, checkpoint: id, directory: baseDirectory, format: 'transformers.js', dtype: 'fp32' });
-    }
-    return { ...origin, baseDirectory, checkpoint: null };
   }
 
   /** The model that has the name already, if it is what was asked for. */
@@ -216,114 +139,10 @@ class Store implements ModelStore {
     const checkpoint = await this.model(source.slug).then((model) => model.find(source.checkpoint)).catch(() => null);
     return `${source.slug}@${checkpoint?.name ?? source.checkpoint}`;
   }
-
-  async #origin(text: string, source: ModelSource, options: { dryRun: boolean; signal: AbortSignal | undefined }): Promise<Origin> {
-    if (source.kind === 'model') {
-      const model = await this.model(source.slug);
-      const { base, baseDirectory, train } = model.record;
-      const checkpoint = source.checkpoint === null ? await model.head() : await model.find(source.checkpoint);
-      if (checkpoint !== null) model.stateDirectory(checkpoint.id);
-      return { base, baseDirectory, train, checkpoint: checkpoint === null ? null : { model, id: checkpoint.id } };
-    }
-    const baseDirectory = await this.#baseDirectory(text, source, options);
-    return { base: baseName(text, source), baseDirectory, train: fullTraining, checkpoint: null };
-  }
-
-  /** A transformers.js directory for a base: the base itself, or what it is converted to. */
-  async #baseDirectory(text: string, source: Exclude<ModelSource, { kind: 'model' }>, { dryRun, signal }: { dryRun: boolean; signal: AbortSignal | undefined }): Promise<string> {
-    if (source.kind === 'config') return randomBase(source.path, { into: join(this.#options.root, 'bases'), dryRun });
-    const directory = await this.#sourceDirectory(source, { ...this.#options.hub, cacheDirectory: this.#hubCache, dryRun, ...(signal === undefined ? {} : { signal }) });
-    if (source.kind === 'hub' && dryRun) return directory;
-    const { format } = await requireTrainable(directory, text);
-    if (format === 'onnx') return directory;
-    const name = source.kind === 'hub' ? source.repository.replace('/', '--') : basename(directory);
-    const converted = join(this.#options.root, 'bases', `${name}-${(await fingerprint(directory)).slice(0, 12)}`);
-    if (!dryRun && !(await exists(converted))) await importSafetensors({ source: directory, target: converted, ...(signal === undefined ? {} : { signal }) });
-    return converted;
-  }
-
-  async #sourceDirectory(source: Exclude<ModelSource, { kind: 'model' | 'config' }>, hub: HubOptions): Promise<string> {
-    switch (source.kind) {
-      case 'builtin': {
-        const directory = join(this.#options.builtins, source.name);
-        if (await exists(directory)) return directory;
-        throw new ModelError('not_found', `there is no built-in model "${source.name}"`, { fix: `There are ${(await subdirectories(this.#options.builtins)).join(', ') || 'none'}.` });
-      }
-      case 'hub':
-        // Loaded when needed: the Hub's library would slow down every start.
-        return (await (await import('./hub.ts')).downloadSnapshot(source.repository, source.revision, hub)).directory;
-      case 'directory':
-        if ((await stat(source.path).catch(() => null))?.isDirectory() === true) return source.path;
-        throw new ModelError('not_found', `${source.path} is no directory`, { fix: 'Check the path. Built-in models are written builtin:NAME, models of the Hub hub:ORG/NAME.' });
-    }
-  }
-
-  /** Made beside its place and renamed, so that half a model never has a name. */
-  async #create(record: ModelRecord, directory: string, checkpoint: Origin['checkpoint']): Promise<void> {
-    const temporary = join(this.#models, `.tmp-${record.slug}-${this.#injected.newId()}`);
-    try {
-      await mkdir(join(temporary, 'checkpoints'), { recursive: true });
-      await writeJsonDurably(join(temporary, 'model.json'), { version: formatVersion, ...record, baseDirectory: this.#storedBase(record.baseDirectory) });
-      const start = checkpoint === null ? null : await this.#copyCheckpoint(checkpoint, join(temporary, 'checkpoints'));
-      await writeTextDurably(join(temporary, 'head'), start === null ? 'base\n' : `${start.id} ${start.name}\n`);
-      await publishDirectory(temporary, directory);
-    } catch (error) {
-      await removeDirectory(temporary).catch(() => {});
-      const taken = error instanceof ModelError && ['ENOTEMPTY', 'EEXIST', 'EPERM'].includes(errorCode(error.cause) ?? '') && (await exists(directory));
-      if (taken) throw new ModelError('conflict', `another process has just made model "${record.slug}"`, { fix: 'Run again.', cause: error });
-      throw errorCode(error) === undefined ? error : fileError(error, directory);
-    }
-  }
-
-  /** The weights a fork starts from are its own copy, so that pruning the source cannot take them away. Moments start anew. */
-  async #copyCheckpoint({ model, id }: NonNullable<Origin['checkpoint']>, checkpoints: string): Promise<Checkpoint> {
-    const from = await model.verifiedDirectory(id);
-    const { hashes } = await model.find(id);
-    const name = 'step-000000';
-    const directory = join(checkpoints, name);
-    await mkdir(directory);
-    await copyFile(join(from, weightsFile), join(directory, weightsFile), constants.COPYFILE_FICLONE);
-    return sealCheckpoint(directory, {
-      id: this.#injected.newId(), name, parent: null, step: 0, createdAt: this.#injected.now().toISOString(),
-      traces: 0, datums: 0, tokens: 0, meanReward: null, learningRate: null, loss: null, metrics: {}, jobId: null, hashes,
-    });
-  }
 }
-
-interface Origin {
-  base: string;
-  baseDirectory: string;
-  train: ModelRecord['train'];
-  checkpoint: { model: StoredModel; id: string } | null;
-}
-
-/** How a record names its base: as the user wrote it, but with an absolute path. */
-const baseName = (text: string, source: ModelSource): string => (source.kind === 'directory' ? source.path : source.kind === 'config' ? `config:${source.path}` : text);
 
 const sameTraining = (a: ModelRecord['train'], b: ModelRecord['train']): boolean =>
   a.method === 'full' || b.method === 'full' ? a.method === b.method : a.rank === b.rank && a.alpha === b.alpha && a.targets.toSorted().join() === b.targets.toSorted().join();
 
 const describeTraining = (train: ModelRecord['train']): string =>
   train.method === 'full' ? 'all weights' : `LoRA (rank ${train.rank}, alpha ${train.alpha}, ${train.targets.join(', ')})`;
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-async function listBase(source: string, kind: 'builtin' | 'hub', directory: string): Promise<ModelListing> {
-  const listing: ModelListing = { source, kind, obstacle: null, bytes: 0, base: null, head: null, checkpoints: 0 };
-  try {
-    const { obstacle, bytes } = await inspectBase(directory);
-    return { ...listing, obstacle, bytes };
-  } catch (error) {
-    return { ...listing, obstacle: messageOf(error) };
-  }
-}
-
-async function subdirectories(directory: string): Promise<string[]> {
-  try {
-    const entries = await readdir(directory, { withFileTypes: true });
-    return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map(({ name }) => name).sort();
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return [];
-    throw fileError(error, directory);
-  }
-}

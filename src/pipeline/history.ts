@@ -1,7 +1,7 @@
-/** What a job's metrics and its model's checkpoints say together: where it stands, and what a restart may keep. */
+/** What a job's metrics and its model's checkpoints say together: where it stands, what each row tells of, and what a restart may keep. */
 import type { StageSettings } from '../config/types.ts';
 import type { MetricsRow } from '../events.ts';
-import { gotNoVerdict } from './guards.ts';
+import { bestRow, gotNoVerdict, isMeasured } from './guards.ts';
 import type { Checkpoint } from '../models/types.ts';
 
 /** The checkpoint that a job began with and its step; null and 0 for the model as it was forked. */
@@ -10,8 +10,96 @@ export interface Start {
   step: number;
 }
 
+/** A job so far: its rows, and the checkpoints that its steps made. It grows as the job goes on; every question is answered from these alone. */
+export class History {
+  readonly rows: MetricsRow[] = [];
+  /** By the job's step. */
+  readonly made = new Map<number, Checkpoint>();
+  private readonly start: Start;
+  private readonly stages: readonly StageSettings[];
+
+  constructor({ start, stages }: { start: Start; stages: readonly StageSettings[] }) {
+    this.start = start;
+    this.stages = stages;
+  }
+
+  /** The last step that is over. */
+  get step(): number {
+    return this.rows.at(-1)?.step ?? 0;
+  }
+
+  /** Are the weights those that the last step made? Not after a rollback, nor when an update was refused. */
+  get stands(): boolean {
+    return this.rows.findLast(({ kind }) => kind !== 'evaluation')?.kind === 'step';
+  }
+
+  /** Where the rows leave the job: the checkpoint that the weights are, and the one that others sample. */
+  standing(): { weights: string | null; head: string | null } {
+    const { start, rows, made } = this;
+    const weights = this.weightsAfter().at(-1) ?? start.checkpoint;
+    const promoted = rows.findLast((row) => row.promoted || (row.kind === 'rollback' && row.promoted !== false));
+    const head = !promoted ? start.checkpoint : promoted.kind === 'rollback' ? (promoted.checkpoint ?? null) : made.get(promoted.step)!.id;
+    return { weights, head };
+  }
+
+  stepsDone(stage: StageSettings): number {
+    return this.rows.filter((row) => row.stage === stage.name && (row.kind === 'step' || row.kind === 'skipped')).length;
+  }
+
+  /** Has the job gone past this stage already, before it was interrupted? */
+  isBehind(index: number): boolean {
+    const later = this.stages.slice(index + 1).map((stage) => stage.name);
+    return this.rows.some((row) => row.kind !== 'baseline' && later.includes(row.stage));
+  }
+
+  /** The rows of a stage, after the baseline if there is one that measured the same: what its guards look at. */
+  rowsOf(stage: StageSettings): MetricsRow[] {
+    return this.comparable(stage).filter((row) => row.stage === stage.name || row.kind === 'baseline');
+  }
+
+  /** Rows of all stages that ask what this one asks: their held-out scores can be compared. */
+  comparable(stage: StageSettings): MetricsRow[] {
+    const alike = new Set(this.stages.filter((other) => measureAlike(stage, other)).map(({ name }) => name));
+    return this.rows.filter((row) => alike.has(row.stage));
+  }
+
+  /** The weights with the best held-out score so far; without any evaluation, those that drew the best-rewarded rollouts. */
+  bestWeights(stage: StageSettings): string | null {
+    const measured = bestRow(this.comparable(stage));
+    if (measured) return this.weightsOfRows().get(measured)!;
+    const after = this.weightsAfter();
+    const rewarded = bestRow(this.comparable(stage), 'reward');
+    return (rewarded && after[this.rows.indexOf(rewarded) - 1]) ?? this.start.checkpoint;
+  }
+
+  /** The held-out measurement of the weights that the last rollback put back, if this stage's question was asked of them. */
+  restored(stage: StageSettings): MetricsRow | null {
+    const back = this.rows.findLastIndex(({ kind }) => kind === 'rollback');
+    if (back === -1) return null;
+    const [weights, comparable] = [this.weightsOfRows(), new Set(this.comparable(stage))];
+    const restored = weights.get(this.rows[back]!);
+    return this.rows.slice(0, back).findLast((row) => comparable.has(row) && isMeasured(row) && weights.get(row) === restored) ?? null;
+  }
+
+  /** For each row the checkpoint that it tells of: what was measured, or made. */
+  weightsOfRows(): ReadonlyMap<MetricsRow, string | null> {
+    const after = this.weightsAfter();
+    return new Map(this.rows.map((row, index) => [row, row.kind === 'evaluation' && row.checkpoint !== undefined ? row.checkpoint : after[index]!]));
+  }
+
+  /** For each row, the checkpoint that the weights were after it. */
+  private weightsAfter(): (string | null)[] {
+    let weights = this.start.checkpoint;
+    return this.rows.map((row) => {
+      if (row.kind === 'step') weights = this.made.get(row.step)?.id ?? weights;
+      if (row.kind === 'rollback') weights = row.checkpoint ?? null;
+      return weights;
+    });
+  }
+}
+
 /** Do two stages put the same question to the model? Scores on other tasks, or by another reward, say nothing about each other. */
-export function measureAlike(a: StageSettings, b: StageSettings): boolean {
+function measureAlike(a: StageSettings, b: StageSettings): boolean {
   const question = ({ taskset, reward, agent }: StageSettings): string => JSON.stringify([taskset, reward, agent]);
   return question(a) === question(b);
 }
@@ -29,14 +117,4 @@ export function keptRows(rows: readonly MetricsRow[], made: ReadonlyMap<number, 
   const lost = rows.findIndex((row) => row.kind === 'step' && !made.has(row.step));
   const kept = rows.slice(0, lost === -1 ? rows.length : lost);
   return kept.slice(0, kept.findLastIndex((row) => !gotNoVerdict(row)) + 1);
-}
-
-/** For each row, the checkpoint that the weights were after it. */
-export function weightsAfter(rows: readonly MetricsRow[], made: ReadonlyMap<number, Checkpoint>, start: Start): (string | null)[] {
-  let weights = start.checkpoint;
-  return rows.map((row) => {
-    if (row.kind === 'step') weights = made.get(row.step)?.id ?? weights;
-    if (row.kind === 'rollback') weights = row.checkpoint ?? null;
-    return weights;
-  });
 }

@@ -31,7 +31,7 @@ export async function runJob(session: Session, options: JobOptions): Promise<Job
   const { emit, clock } = session.options;
   const began = clock();
   const end = await runStages(session, options).catch((error: unknown) => endOfFailure(error, session));
-  const result = { ...end, steps: session.step, head: session.head, ...change(session) };
+  const result = { ...end, steps: session.history.step, head: session.head, ...change(session) };
   const resumeCommand = result.status === 'completed' ? null : options.resumeCommand;
   const { error: _, ...told } = result;
   emit('job-finished', { ...told, durationMs: Math.round(clock() - began), resumeCommand });
@@ -55,10 +55,10 @@ async function runStages(session: Session, { resume, introduction }: JobOptions)
 
   const reasons: string[] = [];
   for (const [index, { name, kind, steps }] of stages.entries()) {
-    if (session.isBehind(index)) continue;
+    if (session.history.isBehind(index)) continue;
     emit('stage-started', { index, name, kind, steps: isTraining(kind) ? steps : 0 });
     const result = await stageRunners[kind](session, index);
-    if (result.end === 'leave') return { status: 'stopped', reason: `stopped after step ${session.step}, as asked`, error: null };
+    if (result.end === 'leave') return { status: 'stopped', reason: `stopped after step ${session.history.step}, as asked`, error: null };
     if (result.end === 'failed') return { status: 'failed', reason: result.reason, error: null };
     emit('stage-finished', { index, name, kind });
     if (result.reason) reasons.push(stages.length > 1 ? `${name}: ${result.reason}` : result.reason);
@@ -69,15 +69,16 @@ async function runStages(session: Session, { resume, introduction }: JobOptions)
 
 /** The last held-out measurement of what is the head now, and the one before the first step that asked the same. */
 function change(session: Session): Pick<JobResult, 'before' | 'after'> {
-  const measured = session.rows.filter(isMeasured);
+  const { history } = session;
+  const measured = history.rows.filter(isMeasured);
   const later = measured.filter((row) => row.kind !== 'baseline');
-  const weights = session.weightsOfRows();
+  const weights = history.weightsOfRows();
   const isOfHead = (row: MetricsRow) => weights.get(row) === session.head;
   // While the gate holds, the loop goes on from weights that are not the head; a head from before the first step was measured then.
   const after = later.findLast(isOfHead) ?? (later.length > 0 ? (measured.findLast(isOfHead) ?? later.at(-1)) : undefined);
   const stage = session.options.pipeline.stages.find(({ name }) => name === (after ?? measured[0])?.stage);
   const isBefore = (row: MetricsRow) => measured.includes(row) && (row.kind === 'baseline' || (row.kind !== 'step' && row !== after));
-  const before = stage && session.comparable(stage).find(isBefore);
+  const before = stage && history.comparable(stage).find(isBefore);
   return { before: before ? heldOutOf(before) : null, after: after ? heldOutOf(after) : null };
 }
 
@@ -91,7 +92,7 @@ export const totalSteps = (stages: Session['options']['pipeline']['stages']): nu
 
 function endOfFailure(error: unknown, session: Session): End {
   if (session.options.signal.aborted) {
-    return { status: 'stopped', reason: `stopped at once; the step after ${session.step} is lost`, error: null };
+    return { status: 'stopped', reason: `stopped at once; the step after ${session.history.step} is lost`, error: null };
   }
   session.options.files.appendLog(error instanceof Error ? (error.stack ?? error.message) : String(error));
   return { status: 'failed', reason: error instanceof Error ? error.message : String(error), error };

@@ -61,7 +61,7 @@ async function run({ root, stages = [stage()], seed = 7, resume = false, materia
   };
   const result = await runJob(session, { introduction, resume, resumeCommand: 'rlrun --resume' });
   files.close();
-  return { ...record, root, result, session, engine, model, rows: session.rows };
+  return { ...record, root, result, session, engine, model, rows: session.history.rows };
 }
 
 /** A fingerprint of weights and moments, whatever the order in which rows of the table were first used. */

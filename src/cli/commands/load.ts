@@ -28,9 +28,12 @@ export type Read = { ok: true; loaded: LoadResult & { ok: true } } | { ok: false
 export async function readPipeline({ args: [file = ''], flags, io }: Invocation): Promise<Read> {
   const loaded = await loadPipeline({ file, sets: setsOf(flags), env: io.env, directory: io.cwd });
   tellDiagnostics(loaded, { flags, io });
-  if (loaded.ok) return { ok: true, loaded };
-  const isMissing = loaded.diagnostics.length === 1 && loaded.diagnostics[0]!.code === 'file-not-found' && loaded.files.length === 1;
-  return { ok: false, exit: isMissing ? 'notFound' : 'usage' };
+  return loaded.ok ? { ok: true, loaded } : { ok: false, exit: exitOfDiagnostics(loaded) };
+}
+
+/** A pipeline that is not there is told apart from one that is wrong, or names what is not there. */
+export function exitOfDiagnostics({ diagnostics, files }: LoadResult): Exit {
+  return diagnostics.length === 1 && diagnostics[0]!.code === 'file-not-found' && files.length === 1 ? 'notFound' : 'usage';
 }
 
 /** Loads what a pipeline names. What is wrong with it is a diagnostic like those of the file itself, and not yet told. */

@@ -4,7 +4,7 @@ import type { StageRunner } from './index.ts';
 export const runEvalStage: StageRunner = async (session, index) => {
   const { pipeline } = session.options;
   const stage = pipeline.stages[index]!;
-  const measured = session.rows.some((row) => row.kind === 'evaluation' && row.stage === stage.name);
+  const measured = session.history.rows.some((row) => row.kind === 'evaluation' && row.stage === stage.name);
   if (!measured) await session.evaluateHead(index);
   return { end: 'done', reason: null };
 };

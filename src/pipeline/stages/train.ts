@@ -30,7 +30,7 @@ export async function runTrainingStage(session: Session, index: number, step: Tr
 async function runSteps(session: Session, index: number, { run, begin }: TrainingStep): Promise<StageEnd> {
   const loop = session.loopOf(index);
   const { stage, signal, emit } = loop;
-  const { panel, start } = session.options;
+  const { history, options: { panel, start } } = session;
   if (loop.taskset.train.length === 0) return { end: 'failed', reason: `the taskset of ${stage.name} has no tasks to learn from: set taskset.split.train above 0` };
   session.warnOfPrompts(index);
   await session.measureBaseline(index);
@@ -39,29 +39,29 @@ async function runSteps(session: Session, index: number, { run, begin }: Trainin
 
   try {
     for (;;) {
-      const rows = session.rowsOf(stage);
-      const verdict = judge(rows, stage.guard, session.restored(stage));
+      const rows = history.rowsOf(stage);
+      const verdict = judge(rows, stage.guard, history.restored(stage));
       if (verdict.action === 'stop') return verdict.failed ? { end: 'failed', reason: verdict.reason } : { end: 'done', reason: verdict.reason };
       if (verdict.action === 'rollback') {
         await session.settled();
-        await session.rollBack(stage, session.bestWeights(stage), verdict.reason);
+        await session.rollBack(stage, history.bestWeights(stage), verdict.reason);
       }
 
-      const ofStage = session.stepsDone(stage) + 1;
+      const ofStage = history.stepsDone(stage) + 1;
       if (ofStage > stage.steps) return endOf(rows.filter(({ kind }) => kind === 'step' || kind === 'skipped'));
       if (panel.finishing) return { end: 'leave' };
       await session.atBoundary(index);
       if (panel.finishing) return { end: 'leave' };
       signal.throwIfAborted();
-      if (next.rollouts && !session.stands) {
+      if (next.rollouts && !history.stands) {
         await next.rollouts.abandon();
         next.rollouts = null;
       }
 
-      const place = { step: session.step + 1, ofStage, ofModel: start.step + session.step + 1 };
+      const place = { step: history.step + 1, ofStage, ofModel: start.step + history.step + 1 };
       const due = ofStage === stage.steps || (stage.eval.every > 0 && ofStage % stage.eval.every === 0);
       const evaluates = due && loop.taskset.eval.length > 0 && stage.eval.tasks > 0;
-      const rollbacks = session.rowsOf(stage).filter((row) => row.kind === 'rollback').length;
+      const rollbacks = history.rowsOf(stage).filter((row) => row.kind === 'rollback').length;
       const ahead = next.rollouts;
       next.rollouts = null;
       const result = await run(
@@ -78,13 +78,13 @@ async function runSteps(session: Session, index: number, { run, begin }: Trainin
           parent: () => session.weights,
           head: () => session.head,
           evaluate: evaluates ? () => session.evaluate(index, { step: place.step }) : null,
-          gate: gateAfter(session.comparable(stage), stage.promote),
+          gate: gateAfter(history.comparable(stage), stage.promote),
           restore: () => session.restore(),
         },
         loop,
       );
       session.keep(result);
-      warn(session.rowsOf(stage));
+      warn(history.rowsOf(stage));
     }
   } finally {
     await next.rollouts?.abandon();

@@ -1,5 +1,5 @@
-/** @file Reading the JSON files of a model, with errors that name the file. */
-import { access, readFile } from 'node:fs/promises';
+/** @file Looking at what is there: JSON files, directories, with errors that name the path. */
+import { access, readdir, readFile } from 'node:fs/promises';
 import { errorCode, fileError, ModelError } from './errors.ts';
 
 export async function readJsonObject(path: string): Promise<Record<string, unknown>> {
@@ -28,5 +28,16 @@ export async function exists(path: string): Promise<boolean> {
   } catch (error) {
     if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return false;
     throw fileError(error, path);
+  }
+}
+
+/** By name, without the hidden ones; none when the directory itself is missing. */
+export async function subdirectories(directory: string): Promise<string[]> {
+  try {
+    const entries = await readdir(directory, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map(({ name }) => name).sort();
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return [];
+    throw fileError(error, directory);
   }
 }

@@ -1,0 +1,48 @@
+/** @file model.json: what is written down of a model. */
+import { isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { writeJsonDurably } from './durable.ts';
+import { ModelError } from './errors.ts';
+import { exists, readJsonObject } from './files.ts';
+import type { ModelRecord } from './types.ts';
+
+/** Bases inside the project are stored relative to it, and the package's own by name: both may move. */
+export interface BasePlaces {
+  /** The project's `.rlrun` directory. */
+  root: string;
+  /** The package's own `models` directory. */
+  builtins: string;
+}
+
+const formatVersion = 1;
+
+export const recordPath = (directory: string): string => join(directory, 'model.json');
+
+/** Throws unless the file describes `slug` and its base is there. */
+export async function readRecord(directory: string, { slug, ...places }: { slug: string } & BasePlaces): Promise<ModelRecord> {
+  const path = recordPath(directory);
+  const stored = await readJsonObject(path);
+  const { version, ...record } = stored as unknown as ModelRecord & { version: number };
+  if (version !== formatVersion || record.slug !== slug || typeof record.baseDirectory !== 'string') {
+    throw new ModelError('invalid', `${path} does not describe model "${slug}" in a form that this version of rlrun reads`, { fix: 'Restore the file, or use the version of rlrun that wrote it.' });
+  }
+  return { ...record, baseDirectory: await locateBase(record, places) };
+}
+
+export function writeRecord(directory: string, record: ModelRecord, places: BasePlaces): Promise<void> {
+  return writeJsonDurably(recordPath(directory), { version: formatVersion, ...record, baseDirectory: storedBase(record.baseDirectory, places) });
+}
+
+async function locateBase({ slug, base, baseDirectory }: ModelRecord, { root, builtins }: BasePlaces): Promise<string> {
+  const directory = baseDirectory.startsWith('builtin:') ? join(builtins, baseDirectory.slice('builtin:'.length)) : resolve(root, baseDirectory);
+  if (!(await exists(join(directory, 'config.json')))) {
+    throw new ModelError('not_found', `the base of model "${slug}" (${base}) is missing: ${directory}`, { fix: 'Put it back; the checkpoints alone do not hold the graph and the tokenizer.' });
+  }
+  return directory;
+}
+
+function storedBase(directory: string, { root, builtins }: BasePlaces): string {
+  const builtin = relative(builtins, directory);
+  if (!builtin.startsWith('..') && !isAbsolute(builtin)) return `builtin:${builtin}`;
+  const inside = relative(root, directory);
+  return inside.startsWith('..') || isAbsolute(inside) ? directory : inside.split(sep).join('/');
+}
