@@ -36,7 +36,7 @@ export class History {
   /** Where the rows leave the job: the checkpoint that the weights are, and the one that others sample. */
   standing(): { weights: string | null; head: string | null } {
     const { start, rows, made } = this;
-    const weights = this.weightsAfter().at(-1) ?? start.checkpoint;
+    const weights = rows.length > 0 ? this.weightsAfter().at(-1)! : start.checkpoint;
     const promoted = rows.findLast((row) => row.promoted || (row.kind === 'rollback' && row.promoted !== false));
     const head = !promoted ? start.checkpoint : promoted.kind === 'rollback' ? (promoted.checkpoint ?? null) : made.get(promoted.step)!.id;
     return { weights, head };
@@ -67,9 +67,9 @@ export class History {
   bestWeights(stage: StageSettings): string | null {
     const measured = bestRow(this.comparable(stage));
     if (measured) return this.weightsOfRows().get(measured)!;
-    const after = this.weightsAfter();
     const rewarded = bestRow(this.comparable(stage), 'reward');
-    return (rewarded && after[this.rows.indexOf(rewarded) - 1]) ?? this.start.checkpoint;
+    const before = [this.start.checkpoint, ...this.weightsAfter()];
+    return rewarded ? before[this.rows.indexOf(rewarded)]! : this.start.checkpoint;
   }
 
   /** The held-out measurement of the weights that the last rollback put back, if this stage's question was asked of them. */

@@ -59,7 +59,7 @@ export function warnOfPrompts(tasks: readonly Task[], { agent, ...room }: Prompt
   const tried = looked.length < tasks.length ? ` (as many as were tried of ${tasks.length})` : '';
   return {
     message: `${tooLong.length} of ${looked.length} ${room.split} prompts${tried} do not fit the model's context: the longest, of ${inNumbers(longest, room)}`,
-    fix: `${free > 0 ? `lower agent.max_tokens to ${free}, or ` : ''}shorten such prompts or leave them out: nothing is learnt from them`,
+    fix: `${free > 0 ? `lower agent.max_tokens to ${free}, or ` : ''}shorten such prompts or leave them out: nothing is ${room.split === 'train' ? 'learnt from' : 'measured on'} them`,
   };
 }
 

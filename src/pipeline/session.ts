@@ -78,9 +78,10 @@ export class Session {
   }
 
   /** Prompts that do not fit; stages that share them would say the same. */
-  warnOfPrompts(index: number): void {
+  warnOfPrompts(index: number, split: 'train' | 'eval'): void {
     const { taskset, agent, engine, stage, emit } = this.loopOf(index);
-    const warning = warnOfPrompts(taskset.train, { agent, settings: stage.agent, contextLength: engine.info.contextLength, split: 'train' });
+    const tasks = split === 'eval' ? taskset.eval.slice(0, stage.eval.tasks) : taskset.train;
+    const warning = warnOfPrompts(tasks, { agent, settings: stage.agent, contextLength: engine.info.contextLength, split });
     if (!warning || this.said.has(warning.message)) return;
     this.said.add(warning.message);
     emit('warning', { step: null, code: 'context_overflow', ...warning });

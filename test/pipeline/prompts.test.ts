@@ -48,6 +48,10 @@ describe('a taskset of which some prompts do not fit', () => {
       fix: 'lower agent.max_tokens to 1, or shorten such prompts or leave them out: nothing is learnt from them',
     });
   });
+  test('is told of held-out prompts in words of their own', () => {
+    const warning = warnOfPrompts(tasksOf([3, 13]), { ...room(4), split: 'eval', agent: createAgent({ settings: room(4).settings, tokenizer, contextLength: CONTEXT }) });
+    expect(warning).toMatchObject({ message: expect.stringMatching(/^1 of 2 eval prompts do not fit/), fix: expect.stringMatching(/: nothing is measured on them$/) });
+  });
   test('is not told when all fit', () => {
     expect(warn([3, 12])).toBeNull();
   });

@@ -32,7 +32,8 @@ async function runSteps(session: Session, index: number, { run, begin }: Trainin
   const { stage, signal, emit } = loop;
   const { history, options: { panel, start } } = session;
   if (loop.taskset.train.length === 0) return { end: 'failed', reason: `the taskset of ${stage.name} has no tasks to learn from: set taskset.split.train above 0` };
-  session.warnOfPrompts(index);
+  session.warnOfPrompts(index, 'train');
+  session.warnOfPrompts(index, 'eval');
   await session.measureBaseline(index);
   const warn = createWarner(stage, emit);
   const next: { rollouts: BegunRollouts | null } = { rollouts: null };
