@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { AttributeProto_AttributeType as AttributeType, AttributeProtoSchema, GraphProtoSchema, ModelProtoSchema, NodeProtoSchema } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { float, int, ints, type Attributes, type Model, type Node, type Tensor } from '../../../src/onnx/ir.ts';
-import { Builder } from '../../../src/onnx/builder.ts';
+import { Builder, type Value } from '../../../src/onnx/builder.ts';
 import { canonicalize } from '../../../src/onnx/passes/canonicalize.ts';
 import { foldShapes } from '../../../src/onnx/passes/fold-shapes.ts';
 import { mergeConstants } from '../../../src/onnx/passes/merge-constants.ts';
@@ -124,12 +124,37 @@ describe('foldShapes', () => {
   });
 
   it('keeps the sizes that inputs have when they run', async () => {
-    const { Builder } = await import('../../../src/onnx/builder.ts');
     const b = new Builder(), v = b.input('x', 'float32', ['n', 'm', 4]);
     const size = b.mul(b.shape(v, { start: 0, end: 1 }), b.int64([2]));
     b.output('y', b.reshape(b.concat([v, v], 0), b.concat([size, b.int64([-1])], 0)));
     b.output('z', b.expand(b.mean(v, [0], { keepDims: true }), b.shape(v)));
     for (const dims of [[2, 3, 4], [1, 5, 4]]) await expectSame(b.build(), x(dims), foldShapes(b.build()));
+  });
+});
+
+describe('integers that are known', () => {
+  /** From y = x + made: a graph in which everything but x is known. */
+  const added = (dims: readonly number[], make: (b: Builder) => Value): Model => {
+    const b = new Builder();
+    b.output('y', b.add(b.input('x', 'float32', dims), b.cast(make(b), 'float32')));
+    return b.build();
+  };
+  const row = (b: Builder): Value => b.unsqueeze(b.int64([0, 1, 2]), [0]), column = (b: Builder): Value => b.unsqueeze(b.int64([0, 1, 2]), [1]);
+  it.each<[string, readonly number[], (b: Builder) => Value]>([
+    ['a column and a row meet in a matrix', [9], (b) => b.reshape(b.sub(column(b), row(b)), [-1])],
+    ['and are equal on its diagonal only', [3, 3], (b) => b.where(b.equal(column(b), row(b)), b.expand(b.int64([5]), [3, 3]), 0)],
+    ['a row and a list meet in a row', [1, 3], (b) => b.add(row(b), b.int64([4, 5, 6]))],
+    ['a list and nothing make nothing', [0], (b) => b.add(b.int64([]), b.int64([5]))],
+    ['the largest of three', [2], (b) => b.op('Max', [b.int64([1, 7]), b.int64([2, 0]), b.int64([3])])],
+    ['one condition chooses among lists', [3], (b) => b.where(b.constant('bool', [1], [0]), b.scalar(7, 'int64'), b.int64([1, 2, 3]))],
+    ['a boolean is 0 or 1', [3], (b) => b.cast(b.cast(b.int64([0, 5, -1]), 'bool'), 'int64')],
+    ['what is too large for a type is left to the kernel', [2], (b) => b.cast(b.cast(b.int64([300, -1]), 'uint8'), 'int64')],
+    ['products of rows', [2], (b) => b.op('ReduceProd', [b.reshape(b.int64([1, 2, 3, 4]), [2, 2]), b.int64([1])], { keepdims: int(0) })],
+    ['a remainder with the sign of the dividend', [2], (b) => b.op('Mod', [b.int64([-5, 5]), b.int64([3, -3])], { fmod: int(1) })],
+    ['and with that of the divisor', [2], (b) => b.op('Mod', [b.int64([-5, 5]), b.int64([3, -3])])],
+  ])('%s', async (_, dims, make) => {
+    const before = added(dims, make);
+    await expectSame(before, x(dims), foldShapes(before));
   });
 });
 
