@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { float, int, ints, type Attributes, type Model, type Node, type Tensor } from '../../../src/onnx/ir.ts';
 import { Builder, type Value } from '../../../src/onnx/builder.ts';
 import { canonicalize } from '../../../src/onnx/passes/canonicalize.ts';
+import { foldIf } from '../../../src/onnx/passes/fold-if.ts';
 import { foldShapes } from '../../../src/onnx/passes/fold-shapes.ts';
 import { mergeConstants } from '../../../src/onnx/passes/merge-constants.ts';
 import { readModel } from '../../../src/onnx/read-model.ts';
@@ -51,9 +52,12 @@ describe('canonicalize', () => {
     ['Softmax over flattened axes', 11, [node('Softmax', ['x'], { axis: int(1) })], [2, 3, 4], ['y']],
     ['Softmax with its old default axis', 12, [node('Softmax', ['x'])], [2, 3, 4], ['y']],
     ['LogSoftmax over the last axis', 11, [node('LogSoftmax', ['x'], { axis: int(2) })], [2, 3, 4], ['y']],
+    ['Resize', 10, [node('Resize', ['x', 'scales'])], [1, 2, 2, 4], ['y']],
+    ['DFT', 17, [node('DFT', ['x'], { axis: int(1) })], [2, 4, 3, 1], ['y']],
+    ['DFT along its old default axis', 19, [node('DFT', ['x'])], [2, 4, 3, 1], ['y']],
     ['Upsample', 8, [node('Upsample', ['x'], { scales: { kind: 'floats', value: [1, 1, 2, 3] } })], [1, 2, 2, 2], ['y']],
   ])('%s of opset %i computes what it did', async (_, opset, nodes, dims, outputs) => {
-    await expectSame(old(opset, nodes, { x: dims, outputs }), x(dims));
+    await expectSame(old(opset, nodes, { x: dims, outputs, initializers: { scales: float32Tensor([4], Float32Array.of(1, 1, 1.5, 0.5)) } }), x(dims));
   });
 
   it('gives any Softmax of an old opset its meaning', () => fc.assert(fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 4 }), fc.integer({ min: 0, max: 3 }), fc.constantFrom('Softmax', 'LogSoftmax'), async (dims, axis, op) => {
@@ -104,6 +108,12 @@ describe('control flow', () => {
     const before = isOf(dim, 14), after = await expectSame(before, x([2, 3, 4]));
     expect(operators(foldShapes(after))).toMatchObject(expected);
     expect(operators(after)['If']).toBeUndefined();
+  });
+
+  it('is replaced where nothing has a name', async () => {
+    const before = isOf(3, 14), unnamed = { ...before, nodes: before.nodes.map((each) => ({ ...each, name: '' })) };
+    const two = { ...unnamed, nodes: [...unnamed.nodes, { ...unnamed.nodes.at(-1)!, outputs: ['z'] }], outputs: ['y', 'z'].map((name) => ({ name, dataType: 'float32' as const, shape: null })) };
+    await expectSame(two, x([2, 3, 4]), foldIf({ ...two, opsets: new Map([['', 21]]) }));
   });
 
   it('stays when its condition depends on data, and its captured values keep their names', async () => {
