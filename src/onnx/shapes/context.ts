@@ -22,14 +22,21 @@ export function fail({ node, inputs }: ShapeContext, problem: string): never {
   throw new OnnxError(`${describeNode(node)}: ${problem}; inputs: ${types}`);
 }
 
+/** What a rule throws where too little is known of an input to say anything of the outputs. That is no mistake of the graph. */
+export const UNKNOWN = Symbol('unknown');
+
+/** An input that must be there. */
 export function input(context: ShapeContext, index: number): Inferred {
-  return context.inputs[index] ?? fail(context, `input ${index} is missing`);
+  const found = context.inputs[index];
+  if (found !== undefined) return found;
+  if (has(context, index)) throw UNKNOWN;
+  return fail(context, `input ${index} is missing`);
 }
 
 /** Shape of an input whose rank must be known, and one of `ranks` where only these make sense. */
 export function shapeOf(context: ShapeContext, index: number, ...ranks: readonly number[]): Shape {
   const { shape } = input(context, index);
-  if (shape === null) return fail(context, `the rank of input ${index} is not known`);
+  if (shape === null) throw UNKNOWN;
   if (ranks.length > 0 && !ranks.includes(shape.length)) fail(context, `input ${index} must have rank ${ranks.join(' or ')}`);
   return shape;
 }

@@ -189,6 +189,11 @@ const oneHot: ShapeRule = (c) => {
   return [{ dataType: input(c, 2).dataType, shape: from.toSpliced(axis, 0, depth) }];
 };
 
+const eyeLike: ShapeRule = (c) => {
+  const to = intAttribute(c.node, 'dtype', 0), { dataType, shape } = input(c, 0);
+  return [{ dataType: to === 0 ? dataType : dataTypeOf(to, `EyeLike "${c.node.name}"`), shape }];
+};
+
 const unknownLike: ShapeRule = (c) => [{ dataType: input(c, 0).dataType, shape: null }];
 const nonZero: ShapeRule = (c) => [{ dataType: 'int64', shape: [shapeOf(c, 0).length, opaqueDim('nonzero', c.node.inputs[0]!)] }];
 
@@ -215,7 +220,7 @@ const onnxRules = {
   Gather: gather, GatherElements: (c) => [{ dataType: input(c, 0).dataType, shape: input(c, 1).shape }], GatherND: gatherND,
   ...layoutShapes, Shape: shape, Size: (c) => [{ dataType: 'int64', shape: [], content: input(c, 0).shape === null ? undefined : [productOf(input(c, 0).shape!)] }],
   ConstantOfShape: constantOfShape, Range: range, Constant: constant, Cast: cast, CastLike: (c) => [{ dataType: input(c, 1).dataType, shape: input(c, 0).shape }],
-  Where: where, TopK: topK, OneHot: oneHot, NonZero: nonZero, EyeLike: same, Unique: unknownLike, Compress: unknownLike,
+  Where: where, TopK: topK, OneHot: oneHot, NonZero: nonZero, EyeLike: eyeLike, Unique: unknownLike, Compress: unknownLike,
   LayerNormalization: layerNorm, SimplifiedLayerNormalization: layerNorm, RMSNormalization: (c) => layerNorm(c).slice(0, 1), GroupNormalization: same, InstanceNormalization: same, BatchNormalization: same,
   DequantizeLinear: (c) => [{ dataType: input(c, 1).dataType, shape: input(c, 0).shape }],
   QuantizeLinear: (c) => [{ dataType: c.inputs[2]?.dataType ?? 'uint8', shape: input(c, 0).shape }],
