@@ -1,5 +1,4 @@
 /** @file The local engine, seen from the main thread: everything it does happens in its worker. */
-import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { workerUrl } from '../util/worker-url.ts';
 import type { CallName, Calls, Opening, Reply, Request } from './protocol.ts';
@@ -160,7 +159,8 @@ class LocalEngine implements Engine, Sampler, Trainer {
     return (this.#closed ??= (async () => {
       const { worker, failure } = this.#link;
       if (failure !== null) return;
-      const exited = once(worker, 'exit');
+      // Not events.once(), which takes an error of a worker that dies meanwhile for its own.
+      const exited = new Promise((resolve) => { worker.once('exit', resolve); });
       await this.#call('close', undefined).catch(() => worker.terminate());
       await exited;
     })());

@@ -75,8 +75,10 @@ function server(engine: EngineCore): (request: Request) => void {
       return;
     }
     const changes = CHANGES_STATE.has(request.call);
+    // What was asked to be saved before this call: what is asked for behind it waits for this call itself.
+    const before = saved;
     queue = queue.then(async () => {
-      if (changes) await saved;
+      if (changes) await before;
       await serve(engine, request);
     });
     if (changes) changed = queue;

@@ -228,6 +228,16 @@ describe('the engine on the main thread', () => {
     expect(await state('weights.safetensors', () => [])).toBe(before);
   });
 
+  test('saving, asked for behind an update that has not begun, waits for it and for nothing more', async () => {
+    await using remote = await openEngine(engineOptions(model));
+    await using first = await temporaryDirectory();
+    await using second = await temporaryDirectory();
+    const step = () => [remote.trainer.forwardBackward({ sequences }, loss), remote.trainer.update(adam())];
+    await Promise.all([...step(), remote.writeState(first.path), ...step(), remote.writeState(second.path)]);
+    const steps = await Promise.all([first, second].map(async ({ path }) => (await readSafetensors(join(path, 'optimizer.safetensors'))).metadata['step']));
+    expect(steps).toEqual(['1', '2']);
+  });
+
   test('a closed engine says so', async () => {
     const remote = await openEngine(engineOptions(model));
     await remote.close();

@@ -1,6 +1,6 @@
 /** @file One spelling per operator: a graph of any opset, brought to the forms that the Builder and all other passes use. */
 import { OPSET, type Builder, type Value } from '../builder.ts';
-import { OnnxError, describeNode, floatAttribute, int, intAttribute, intsAttribute, type Attributes, type DataType, type Model, type Node, type Tensor } from '../ir.ts';
+import { OnnxError, describeNode, floatAttribute, int, intAttribute, intsAttribute, string, type Attributes, type DataType, type Model, type Node, type Tensor } from '../ir.ts';
 import { tensorFrom } from '../tensor.ts';
 import { foldIf } from './fold-if.ts';
 import { removeDeadNodes, rewriteNodes, type Replacement } from './rewrite.ts';
@@ -89,6 +89,9 @@ function constantTensor({ attributes }: Node): Tensor | null {
   return null;
 }
 
+/** Which pixels Upsample and the first Resize read. */
+const OLD_PIXELS: Attributes = { coordinate_transformation_mode: string('asymmetric'), nearest_mode: string('floor') };
+
 /** Per operator: the opset that brought the current form, and how to get there. */
 const upgrades: Readonly<Record<string, { readonly before: number; readonly replace: Replacement }>> = {
   Identity: { before: Infinity, replace: ({ inputs }) => [inputs[0]!] },
@@ -124,11 +127,19 @@ const upgrades: Readonly<Record<string, { readonly before: number; readonly repl
   },
   TopK: { before: 10, replace: ({ node, inputs, b }) => respell(b, node, [inputs[0]!, b.int64([intAttribute(node, 'k', 1)])], { without: ['k'] }) },
   Scatter: { before: 11, replace: ({ node, inputs, b }) => respell(b, node, inputs, { op: 'ScatterElements' }) },
+  Resize: {
+    before: 11,
+    replace: ({ node, inputs, b }) => respell(b, node, [inputs[0]!, null, inputs[1]!], { set: OLD_PIXELS }),
+  },
+  DFT: {
+    before: 20,
+    replace: ({ node, inputs, b }) => respell(b, node, [inputs[0]!, inputs[1] ?? null, b.scalar(intAttribute(node, 'axis', 1), 'int64')], { without: ['axis'] }),
+  },
   Upsample: {
     before: 10,
     replace: ({ node, inputs, b }) => {
       const scales = node.attributes['scales'];
-      return respell(b, node, [inputs[0]!, null, scales?.kind === 'floats' ? b.constant('float32', [scales.value.length], scales.value) : inputs[1]!], { without: ['scales'], op: 'Resize', set: { coordinate_transformation_mode: { kind: 'string', value: 'asymmetric' }, nearest_mode: { kind: 'string', value: 'floor' } } });
+      return respell(b, node, [inputs[0]!, null, scales?.kind === 'floats' ? b.constant('float32', [scales.value.length], scales.value) : inputs[1]!], { without: ['scales'], op: 'Resize', set: OLD_PIXELS });
     },
   },
 };

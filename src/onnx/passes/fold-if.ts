@@ -20,11 +20,12 @@ function inlined(model: Model, node: Node, condition: boolean): Model {
   // A body's names are its own: they may repeat in the other branch, or in another If. Bodies inside it name them in bytes
   // that are not rewritten, so what those use keeps its name.
   const nested = new Set(body.nodes.flatMap(({ attributes }) => Object.values(attributes).flatMap((attribute) => (attribute.kind === 'graph' ? attribute.captures : []))));
+  const scope = node.name || node.outputs[0]!;
   const own = [...body.initializers.keys(), ...body.nodes.flatMap(({ outputs }) => outputs)].filter((name) => name !== '' && !nested.has(name));
-  const names = new Map(own.map((name) => [name, freeName(model, `${node.name || node.outputs[0]}/${name}`)]));
+  const names = new Map(own.map((name) => [name, freeName(model, `${scope}/${name}`)]));
   const renamed = (name: string): string => names.get(name) ?? name;
-  const inner = body.nodes.map((each): Node => ({ ...each, name: `${node.name}/${each.name}`, inputs: each.inputs.map(renamed), outputs: each.outputs.map(renamed) }));
-  const results = node.outputs.map((output, index): Node => ({ name: `${node.name}/output_${index}`, op: 'Identity', domain: '', inputs: [renamed(body.outputs[index]!)], outputs: [output], attributes: {} }));
+  const inner = body.nodes.map((each): Node => ({ ...each, name: each.name && `${scope}/${each.name}`, inputs: each.inputs.map(renamed), outputs: each.outputs.map(renamed) }));
+  const results = node.outputs.map((output, index): Node => ({ name: `${scope}/output_${index}`, op: 'Identity', domain: '', inputs: [renamed(body.outputs[index]!)], outputs: [output], attributes: {} }));
   const at = model.nodes.indexOf(node);
   return {
     ...model,

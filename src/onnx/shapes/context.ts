@@ -22,14 +22,21 @@ export function fail({ node, inputs }: ShapeContext, problem: string): never {
   throw new OnnxError(`${describeNode(node)}: ${problem}; inputs: ${types}`);
 }
 
+/** What a rule throws where too little is known of an input to say anything of the outputs. That is no mistake of the graph. */
+export const UNKNOWN = Symbol('unknown');
+
+/** An input that must be there. */
 export function input(context: ShapeContext, index: number): Inferred {
-  return context.inputs[index] ?? fail(context, `input ${index} is missing`);
+  const found = context.inputs[index];
+  if (found !== undefined) return found;
+  if (has(context, index)) throw UNKNOWN;
+  return fail(context, `input ${index} is missing`);
 }
 
 /** Shape of an input whose rank must be known, and one of `ranks` where only these make sense. */
 export function shapeOf(context: ShapeContext, index: number, ...ranks: readonly number[]): Shape {
   const { shape } = input(context, index);
-  if (shape === null) return fail(context, `the rank of input ${index} is not known`);
+  if (shape === null) throw UNKNOWN;
   if (ranks.length > 0 && !ranks.includes(shape.length)) fail(context, `input ${index} must have rank ${ranks.join(' or ')}`);
   return shape;
 }
@@ -115,16 +122,25 @@ function quotient(dims: readonly Dim[], by: readonly Dim[]): Dim | null {
   return divideDims(productOf(above), productOf(below));
 }
 
-/** Content of an elementwise integer operation with broadcasting of one element. */
-export function zipContent(a: Inferred | undefined, b: Inferred | undefined, combine: (x: Dim, y: Dim) => Dim | null): readonly (Dim | null)[] | undefined {
-  const x = a?.content, y = b?.content;
-  if (x === undefined || y === undefined) return undefined;
-  if (x.length !== y.length && x.length !== 1 && y.length !== 1) return undefined;
-  return Array.from({ length: Math.max(x.length, y.length) }, (_, index) => {
-    const left = x[x.length === 1 ? 0 : index] ?? null, right = y[y.length === 1 ? 0 : index] ?? null;
-    return left === null || right === null ? null : combine(left, right);
-  });
+/**
+ * What an elementwise operation on small integer tensors brings together, place by place. Undefined where that cannot be told: content
+ * is a flat list, and two equally long ones may still be a row and a column, whose result is a matrix.
+ */
+export function places(inputs: readonly (Inferred | undefined)[]): readonly (readonly (Dim | null)[])[] | undefined {
+  const lists = inputs.map((value) => value?.content);
+  if (!lists.every((list) => list !== undefined)) return undefined;
+  const [first, ...others] = inputs.filter((_, index) => lists[index]!.length !== 1) as Inferred[];
+  const fits = ({ content, shape }: Inferred): boolean => content!.length === first!.content!.length && isAlike(shape, first!.shape);
+  if (!others.every(fits)) return undefined;
+  return Array.from({ length: first?.content!.length ?? 1 }, (_, at) => lists.map((list) => list[list.length === 1 ? 0 : at] ?? null));
 }
+
+const isAlike = (a: Shape | null, b: Shape | null): boolean =>
+  a !== null && b !== null && ((a.length <= 1 && b.length <= 1) || (a.length === b.length && a.every((dim, axis) => dim === b[axis])));
+
+/** Content of an elementwise operation on two integer tensors. */
+export const zipContent = (a: Inferred | undefined, b: Inferred | undefined, combine: (x: Dim, y: Dim) => Dim | null): readonly (Dim | null)[] | undefined =>
+  places([a, b])?.map(([left, right]) => (left == null || right == null ? null : combine(left, right)));
 
 /** Output length of a convolution-like or slicing walk from `start` to `end`. */
 export function sliceLength(dim: Dim, start: Dim | null, end: Dim | null, step: number): Dim | null {

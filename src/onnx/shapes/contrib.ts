@@ -1,7 +1,7 @@
 /** @file Shape rules of ONNX Runtime's own operators (`com.microsoft`), as far as language models use them. */
 import { addDims, divideDims, multiplyDims, opaqueDim } from '../dims.ts';
 import { intAttribute, type Dim, type Shape } from '../ir.ts';
-import { countAttribute, fail, has, input, like, shapeOf, type Inferred, type ShapeContext } from './context.ts';
+import { broadcastShapes, countAttribute, fail, has, input, like, shapeOf, type Inferred, type ShapeContext } from './context.ts';
 import type { ShapeRule } from './rules.ts';
 
 const same: ShapeRule = (c) => [like(input(c, 0))];
@@ -52,7 +52,7 @@ const gatherBlockQuantized: ShapeRule = (c) => {
 const fusedMatMul: ShapeRule = (c) => {
   const swap = (shape: Shape, name: string): Shape => (intAttribute(c.node, name, 0) === 1 ? [...shape.slice(0, -2), shape.at(-1)!, shape.at(-2)!] : shape);
   const a = swap(shapeOf(c, 0), 'transA'), b = swap(shapeOf(c, 1), 'transB');
-  const batch = a.length >= b.length ? a.slice(0, -2) : b.slice(0, -2);
+  const batch = broadcastShapes(a.slice(0, -2), b.slice(0, -2)) ?? fail(c, 'batch dimensions do not broadcast');
   return [{ dataType: input(c, 0).dataType, shape: [...batch, a.at(-2)!, b.at(-1)!] }];
 };
 

@@ -1,6 +1,6 @@
 /** @file Shape and type inference over a whole model. */
 import type { Model, Node } from '../ir.ts';
-import type { Inferred } from './context.ts';
+import { UNKNOWN, type Inferred } from './context.ts';
 import { inferredTensor, shapeRule } from './rules.ts';
 
 /** What is known of each value, by name. */
@@ -34,8 +34,13 @@ export function inferNode(node: Node, types: ReadonlyMap<string, Inferred>, opse
   const inputs = node.inputs.map((name) => (name === '' ? undefined : types.get(name)));
   if (rule === undefined || (node.inputs.length > 0 && inputs[0] === undefined)) return node.outputs.map(() => undefined);
   const opset = opsets.get(node.domain) ?? 1;
-  const result = rule({ node, inputs, opset });
-  return node.outputs.map((_, index) => result[index]);
+  try {
+    const result = rule({ node, inputs, opset });
+    return node.outputs.map((_, index) => result[index]);
+  } catch (error) {
+    if (error === UNKNOWN) return node.outputs.map(() => undefined);
+    throw error;
+  }
 }
 
 /** What the file declares may know more than the rules do: a rank, or a number where we only have a symbol. */

@@ -86,7 +86,9 @@ const expand: ShapeRule = (c) => {
 const squeeze: ShapeRule = (c) => {
   const { dataType, shape, content } = input(c, 0);
   const given = integers(c, 1, 'axes');
-  if (shape === null) return [{ dataType, shape: null, content }];
+  // Without axes every axis of 1 goes, and any symbol may turn out to be 1.
+  const isOpen = given === undefined && (has(c, 1) || shape?.some((dim) => typeof dim !== 'number'));
+  if (shape === null || isOpen) return [{ dataType, shape: null, content }];
   const axes = given === undefined ? undefined : new Set(given.map((axis) => normalizeAxis(c, axis, shape.length)));
   return [{ dataType, shape: shape.filter((dim, axis) => (axes === undefined ? dim !== 1 : !axes.has(axis))), content }];
 };
@@ -116,12 +118,12 @@ const transpose: ShapeRule = (c) => {
 
 const pad: ShapeRule = (c) => {
   const { dataType } = input(c, 0), shape = shapeOf(c, 0);
-  const pads = integers(c, 1, 'pads');
-  const axes = (integers(c, 3, '') ?? [...shape.keys()]).map((axis) => normalizeAxis(c, axis, shape.length));
+  const pads = integers(c, 1, 'pads'), given = integers(c, 3, ''), isOpen = pads === undefined || (given === undefined && has(c, 3));
+  const axes = (given ?? [...shape.keys()]).map((axis) => normalizeAxis(c, axis, shape.length));
   return [{ dataType, shape: shape.map((dim, axis) => {
     const at = axes.indexOf(axis);
     if (at < 0) return dim;
-    return pads === undefined ? opaqueDim('pad', c.node.outputs[0]!, axis) : addDims(dim, pads[at]! + pads[at + axes.length]!);
+    return isOpen ? opaqueDim('pad', c.node.outputs[0]!, axis) : addDims(dim, pads[at]! + pads[at + axes.length]!);
   }) }];
 };
 

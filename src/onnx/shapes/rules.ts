@@ -4,11 +4,11 @@
  * Rules follow the operator's current opset; where an older one gave axes as attributes, both spellings are read.
  */
 import { addDims, divideDims, multiplyDims, opaqueDim, productOf, subtractDims } from '../dims.ts';
-import { intAttribute, isFloat, type Dim, type Shape } from '../ir.ts';
+import { intAttribute, isFloat, type DataType, type Dim, type Shape } from '../ir.ts';
 import { dataTypeOf } from '../proto.ts';
-import { numberValues } from '../tensor.ts';
+import { BITS, numberValues } from '../tensor.ts';
 import {
-  attributeAxis, broadcastAll, broadcastShapes, countAttribute, fail, has, input, integers, like, normalizeAxis, rankFrom, shapeOf, zipContent,
+  attributeAxis, broadcastAll, broadcastShapes, countAttribute, fail, has, input, integers, like, normalizeAxis, places, rankFrom, shapeOf, zipContent,
   type Inferred, type ShapeContext,
 } from './context.ts';
 import { contribRules } from './contrib.ts';
@@ -35,8 +35,17 @@ const arithmetic = (combine: (a: Dim, b: Dim) => Dim | null): ShapeRule => (c) =
   const [result] = broadcast(c);
   return [{ ...result!, content: isFloat(result!.dataType) ? undefined : zipContent(c.inputs[0], c.inputs[1], combine) }];
 };
-const numeric = (combine: (a: number, b: number) => number) => (a: Dim, b: Dim): Dim | null =>
-  typeof a === 'number' && typeof b === 'number' ? combine(a, b) : null;
+const isNumber = (dim: Dim | null): dim is number => typeof dim === 'number';
+const numeric = (combine: (a: number, b: number) => number) => (a: Dim, b: Dim): Dim | null => (isNumber(a) && isNumber(b) ? combine(a, b) : null);
+
+/** Min and Max of any number of inputs. */
+const extremum = (choose: (...values: number[]) => number): ShapeRule => (c) => {
+  const [result] = broadcast(c);
+  return [{ ...result!, content: isFloat(result!.dataType) ? undefined : places(c.inputs)?.map((values) => (values.every(isNumber) ? choose(...values) : null)) }];
+};
+
+/** The sign of the divisor, or with fmod that of the dividend. */
+const mod: ShapeRule = (c) => arithmetic(numeric(intAttribute(c.node, 'fmod', 0) === 1 ? (a, b) => a % b : (a, b) => ((a % b) + b) % b))(c);
 
 const compare = (known?: (a: Dim, b: Dim) => Dim | null): ShapeRule => (c) => [
   { ...asBool(broadcastAll(c, [input(c, 0).shape, input(c, 1).shape])), content: known && zipContent(c.inputs[0], c.inputs[1], known) },
@@ -144,13 +153,20 @@ export function inferredTensor(tensor: Parameters<typeof numberValues>[0]): Infe
 const cast: ShapeRule = (c) => {
   const { shape, content } = input(c, 0);
   const dataType = dataTypeOf(intAttribute(c.node, 'to', 1), `Cast "${c.node.name}"`);
-  return [{ dataType, shape, content: isFloat(dataType) ? undefined : content }];
+  return [{ dataType, shape, content: isFloat(dataType) || dataType === 'string' ? undefined : content?.map((value) => converted(value, dataType)) }];
 };
+
+/** A known number in another integer type; null where it does not fit. */
+function converted(value: Dim | null, dataType: Exclude<DataType, 'string'>): Dim | null {
+  if (dataType === 'bool') return isNumber(value) ? Number(value !== 0) : null;
+  if (!isNumber(value) || dataType === 'int64') return value;
+  const signed = dataType.startsWith('int'), low = signed ? -(2 ** (BITS[dataType] - 1)) : 0;
+  return value >= low && value < low + 2 ** BITS[dataType] ? value : null;
+}
 
 const where: ShapeRule = (c) => {
   const [condition, yes, no] = [input(c, 0), input(c, 1), input(c, 2)];
-  const content = condition.content && yes.content && no.content && yes.content.length <= condition.content.length
-    ? condition.content.map((chosen, at) => (chosen === null ? null : (chosen !== 0 ? yes : no).content![(chosen !== 0 ? yes : no).content!.length === 1 ? 0 : at] ?? null)) : undefined;
+  const content = places([condition, yes, no])?.map(([chosen, whenTrue, whenFalse]) => (isNumber(chosen!) ? (chosen === 0 ? whenFalse : whenTrue)! : null));
   return [{ dataType: yes.dataType, shape: broadcastAll(c, [condition.shape, yes.shape, no.shape]), content }];
 };
 
@@ -173,6 +189,11 @@ const oneHot: ShapeRule = (c) => {
   return [{ dataType: input(c, 2).dataType, shape: from.toSpliced(axis, 0, depth) }];
 };
 
+const eyeLike: ShapeRule = (c) => {
+  const to = intAttribute(c.node, 'dtype', 0), { dataType, shape } = input(c, 0);
+  return [{ dataType: to === 0 ? dataType : dataTypeOf(to, `EyeLike "${c.node.name}"`), shape }];
+};
+
 const unknownLike: ShapeRule = (c) => [{ dataType: input(c, 0).dataType, shape: null }];
 const nonZero: ShapeRule = (c) => [{ dataType: 'int64', shape: [shapeOf(c, 0).length, opaqueDim('nonzero', c.node.inputs[0]!)] }];
 
@@ -185,20 +206,21 @@ const onnxRules = {
   ScatterND: sameWithContentDropped(), ScatterElements: sameWithContentDropped(), Hardmax: same, PRelu: same, BitwiseNot: same,
   IsNaN: (c) => [asBool(input(c, 0).shape)], IsInf: (c) => [asBool(input(c, 0).shape)],
   Add: arithmetic(addDims), Sub: arithmetic(subtractDims), Mul: arithmetic(multiplyDims), Div: arithmetic((a, b) => divideDims(a, b) ?? (typeof a === 'number' && typeof b === 'number' ? Math.trunc(a / b) : opaqueDim('floor_div', a, b))),
-  Mod: arithmetic(numeric((a, b) => ((a % b) + b) % b)), Min: arithmetic(numeric(Math.min)), Max: arithmetic(numeric(Math.max)), Sum: broadcast, Mean: broadcast,
+  Mod: mod, Min: extremum(Math.min), Max: extremum(Math.max), Sum: broadcast, Mean: broadcast,
   Pow: (c) => [{ dataType: input(c, 0).dataType, shape: broadcastAll(c, [input(c, 0).shape, input(c, 1).shape]) }],
   Equal: compare((a, b) => (a === b ? 1 : typeof a === 'number' && typeof b === 'number' ? 0 : (a === -1 || b === -1) ? 0 : null)), Less: compare(), LessOrEqual: compare(), Greater: compare(), GreaterOrEqual: compare(), And: compare(), Or: compare(), Xor: compare(),
   BitwiseAnd: broadcast, BitwiseOr: broadcast, BitShift: broadcast,
   ReduceSum: reduce, ReduceMean: reduce, ReduceMax: reduce, ReduceMin: reduce, ReduceProd: (c) => {
     const [result] = reduce(c), content = c.inputs[0]?.content;
-    return [{ ...result!, content: content?.every((dim) => dim !== null) ? [productOf(content as Dim[])] : undefined }];
+    const whole = result!.shape?.every((dim) => dim === 1) === true;
+    return [{ ...result!, content: whole && content?.every((dim) => dim !== null) ? [productOf(content as Dim[])] : undefined }];
   },
   ReduceL1: reduce, ReduceL2: reduce, ReduceLogSum: reduce, ReduceLogSumExp: reduce, ReduceSumSquare: reduce,
   ArgMax: argReduce, ArgMin: argReduce, MatMul: matmul, Gemm: gemm, Einsum: (c) => [einsumShape(c)],
   Gather: gather, GatherElements: (c) => [{ dataType: input(c, 0).dataType, shape: input(c, 1).shape }], GatherND: gatherND,
   ...layoutShapes, Shape: shape, Size: (c) => [{ dataType: 'int64', shape: [], content: input(c, 0).shape === null ? undefined : [productOf(input(c, 0).shape!)] }],
   ConstantOfShape: constantOfShape, Range: range, Constant: constant, Cast: cast, CastLike: (c) => [{ dataType: input(c, 1).dataType, shape: input(c, 0).shape }],
-  Where: where, TopK: topK, OneHot: oneHot, NonZero: nonZero, EyeLike: same, Unique: unknownLike, Compress: unknownLike,
+  Where: where, TopK: topK, OneHot: oneHot, NonZero: nonZero, EyeLike: eyeLike, Unique: unknownLike, Compress: unknownLike,
   LayerNormalization: layerNorm, SimplifiedLayerNormalization: layerNorm, RMSNormalization: (c) => layerNorm(c).slice(0, 1), GroupNormalization: same, InstanceNormalization: same, BatchNormalization: same,
   DequantizeLinear: (c) => [{ dataType: input(c, 1).dataType, shape: input(c, 0).shape }],
   QuantizeLinear: (c) => [{ dataType: c.inputs[2]?.dataType ?? 'uint8', shape: input(c, 0).shape }],

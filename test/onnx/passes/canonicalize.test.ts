@@ -3,8 +3,9 @@ import fc from 'fast-check';
 import { AttributeProto_AttributeType as AttributeType, AttributeProtoSchema, GraphProtoSchema, ModelProtoSchema, NodeProtoSchema } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { float, int, ints, type Attributes, type Model, type Node, type Tensor } from '../../../src/onnx/ir.ts';
-import { Builder } from '../../../src/onnx/builder.ts';
+import { Builder, type Value } from '../../../src/onnx/builder.ts';
 import { canonicalize } from '../../../src/onnx/passes/canonicalize.ts';
+import { foldIf } from '../../../src/onnx/passes/fold-if.ts';
 import { foldShapes } from '../../../src/onnx/passes/fold-shapes.ts';
 import { mergeConstants } from '../../../src/onnx/passes/merge-constants.ts';
 import { readModel } from '../../../src/onnx/read-model.ts';
@@ -51,9 +52,12 @@ describe('canonicalize', () => {
     ['Softmax over flattened axes', 11, [node('Softmax', ['x'], { axis: int(1) })], [2, 3, 4], ['y']],
     ['Softmax with its old default axis', 12, [node('Softmax', ['x'])], [2, 3, 4], ['y']],
     ['LogSoftmax over the last axis', 11, [node('LogSoftmax', ['x'], { axis: int(2) })], [2, 3, 4], ['y']],
+    ['Resize', 10, [node('Resize', ['x', 'scales'])], [1, 2, 2, 4], ['y']],
+    ['DFT', 17, [node('DFT', ['x'], { axis: int(1) })], [2, 4, 3, 1], ['y']],
+    ['DFT along its old default axis', 19, [node('DFT', ['x'])], [2, 4, 3, 1], ['y']],
     ['Upsample', 8, [node('Upsample', ['x'], { scales: { kind: 'floats', value: [1, 1, 2, 3] } })], [1, 2, 2, 2], ['y']],
   ])('%s of opset %i computes what it did', async (_, opset, nodes, dims, outputs) => {
-    await expectSame(old(opset, nodes, { x: dims, outputs }), x(dims));
+    await expectSame(old(opset, nodes, { x: dims, outputs, initializers: { scales: float32Tensor([4], Float32Array.of(1, 1, 1.5, 0.5)) } }), x(dims));
   });
 
   it('gives any Softmax of an old opset its meaning', () => fc.assert(fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 4 }), fc.integer({ min: 0, max: 3 }), fc.constantFrom('Softmax', 'LogSoftmax'), async (dims, axis, op) => {
@@ -106,6 +110,12 @@ describe('control flow', () => {
     expect(operators(after)['If']).toBeUndefined();
   });
 
+  it('is replaced where nothing has a name', async () => {
+    const before = isOf(3, 14), unnamed = { ...before, nodes: before.nodes.map((each) => ({ ...each, name: '' })) };
+    const two = { ...unnamed, nodes: [...unnamed.nodes, { ...unnamed.nodes.at(-1)!, outputs: ['z'] }], outputs: ['y', 'z'].map((name) => ({ name, dataType: 'float32' as const, shape: null })) };
+    await expectSame(two, x([2, 3, 4]), foldIf({ ...two, opsets: new Map([['', 21]]) }));
+  });
+
   it('stays when its condition depends on data, and its captured values keep their names', async () => {
     const condition = [node('Identity', ['x'], {}, ['copy']), node('ReduceSum', ['copy'], { keepdims: int(0) }, ['sum']), node('Constant', [], { value: { kind: 'tensor', value: float32Tensor([], Float32Array.of(0)) } }, ['zero']), node('Greater', ['sum', 'zero'], {}, ['condition'])];
     await expectSame(withIf(condition), x([2, 3, 4]), canonicalize(withIf(condition)));
@@ -124,12 +134,37 @@ describe('foldShapes', () => {
   });
 
   it('keeps the sizes that inputs have when they run', async () => {
-    const { Builder } = await import('../../../src/onnx/builder.ts');
     const b = new Builder(), v = b.input('x', 'float32', ['n', 'm', 4]);
     const size = b.mul(b.shape(v, { start: 0, end: 1 }), b.int64([2]));
     b.output('y', b.reshape(b.concat([v, v], 0), b.concat([size, b.int64([-1])], 0)));
     b.output('z', b.expand(b.mean(v, [0], { keepDims: true }), b.shape(v)));
     for (const dims of [[2, 3, 4], [1, 5, 4]]) await expectSame(b.build(), x(dims), foldShapes(b.build()));
+  });
+});
+
+describe('integers that are known', () => {
+  /** From y = x + made: a graph in which everything but x is known. */
+  const added = (dims: readonly number[], make: (b: Builder) => Value): Model => {
+    const b = new Builder();
+    b.output('y', b.add(b.input('x', 'float32', dims), b.cast(make(b), 'float32')));
+    return b.build();
+  };
+  const row = (b: Builder): Value => b.unsqueeze(b.int64([0, 1, 2]), [0]), column = (b: Builder): Value => b.unsqueeze(b.int64([0, 1, 2]), [1]);
+  it.each<[string, readonly number[], (b: Builder) => Value]>([
+    ['a column and a row meet in a matrix', [9], (b) => b.reshape(b.sub(column(b), row(b)), [-1])],
+    ['and are equal on its diagonal only', [3, 3], (b) => b.where(b.equal(column(b), row(b)), b.expand(b.int64([5]), [3, 3]), 0)],
+    ['a row and a list meet in a row', [1, 3], (b) => b.add(row(b), b.int64([4, 5, 6]))],
+    ['a list and nothing make nothing', [0], (b) => b.add(b.int64([]), b.int64([5]))],
+    ['the largest of three', [2], (b) => b.op('Max', [b.int64([1, 7]), b.int64([2, 0]), b.int64([3])])],
+    ['one condition chooses among lists', [3], (b) => b.where(b.constant('bool', [1], [0]), b.scalar(7, 'int64'), b.int64([1, 2, 3]))],
+    ['a boolean is 0 or 1', [3], (b) => b.cast(b.cast(b.int64([0, 5, -1]), 'bool'), 'int64')],
+    ['what is too large for a type is left to the kernel', [2], (b) => b.cast(b.cast(b.int64([300, -1]), 'uint8'), 'int64')],
+    ['products of rows', [2], (b) => b.op('ReduceProd', [b.reshape(b.int64([1, 2, 3, 4]), [2, 2]), b.int64([1])], { keepdims: int(0) })],
+    ['a remainder with the sign of the dividend', [2], (b) => b.op('Mod', [b.int64([-5, 5]), b.int64([3, -3])], { fmod: int(1) })],
+    ['and with that of the divisor', [2], (b) => b.op('Mod', [b.int64([-5, 5]), b.int64([3, -3])])],
+  ])('%s', async (_, dims, make) => {
+    const before = added(dims, make);
+    await expectSame(before, x(dims), foldShapes(before));
   });
 });
 

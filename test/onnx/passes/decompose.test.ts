@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { canonicalize } from '../../../src/onnx/passes/canonicalize.ts';
 import { decompose } from '../../../src/onnx/passes/decompose/index.ts';
 import { readModel } from '../../../src/onnx/read-model.ts';
-import { Builder } from '../../../src/onnx/builder.ts';
+import { Builder, type Value } from '../../../src/onnx/builder.ts';
 import { float, int, type Attributes, type Model } from '../../../src/onnx/ir.ts';
 import { float32Tensor } from '../../../src/onnx/tensor.ts';
 import { contribErrors, contribFeeds, contribOperators, decomposed } from './contrib.ts';
@@ -68,5 +68,8 @@ describe('decompose GroupQueryAttention', () => {
   it('names the form that it does not know', () => {
     const sink = model({ heads: 1, kvHeads: 1, packed: false, rotary: false }, { smooth_softmax: int(1) });
     expect(() => decompose(sink)).toThrow('cannot decompose com.microsoft.GroupQueryAttention "GroupQueryAttention": smooth_softmax is not supported');
+    const b = new Builder(), [q, k, v] = ['q', 'k', 'v'].map((name) => b.input(name, 'float32', [1, 2, 3, 4])) as [Value, Value, Value];
+    b.output('y', b.op('Attention', [q, k, v], { left_window_size: int(1) }));
+    expect(() => decompose(b.build())).toThrow('cannot decompose Attention "Attention": attribute left_window_size is not supported');
   });
 });

@@ -19,18 +19,19 @@ const pow: GradientRule = (c, dy) => {
   const { b } = c;
   const base = (): Value => {
     const p = constantScalar(c, 1);
+    // 0·x^(−1) is NaN at x = 0; the derivative of x⁰ is 0.
+    if (p === 0) return b.mul(dy, 0);
     if (p === 2) return b.mul(dy, b.mul(x(c), 2));
     if (p === 3) return b.mul(dy, b.mul(b.square(x(c)), 3));
     if (p === 0.5) return b.div(b.mul(dy, 0.5), y(c));
     if (p !== undefined) return b.mul(dy, b.mul(b.pow(x(c), p - 1), p));
     const exponent = b.cast(x(c, 1), x(c).dataType);
-    // 0·x^(−1) is NaN at x = 0; the derivative of x⁰ is 0.
     return b.mul(dy, b.where(b.equal(exponent, 0), 0, b.mul(exponent, b.pow(x(c), b.sub(exponent, 1)))));
   };
   const exponent = (): Value => {
     if (!isFloat(x(c, 1).dataType)) refuse(c, 'the exponent is an integer');
     const safe = b.where(b.equal(x(c), 0), b.scalar(1, x(c).dataType), x(c));
-    return b.mul(dy, b.mul(y(c), b.log(safe)));
+    return b.cast(b.mul(dy, b.mul(y(c), b.log(safe))), x(c, 1).dataType);
   };
   return [base, exponent];
 };

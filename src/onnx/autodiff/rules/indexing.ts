@@ -1,6 +1,6 @@
 /** @file Gradients of gathers and scatters: what was read gets the gradient, read twice gets it twice. */
 import { dimsOf, rankOf, type Builder, type Value } from '../../builder.ts';
-import { int, intAttribute, stringAttribute } from '../../ir.ts';
+import { int, intAttribute, stringAttribute, type DataType } from '../../ir.ts';
 import { axisOf, refuse, reshapeLike, toFront, x, type GradientContext, type GradientRule } from '../context.ts';
 
 /** Indices from the end (−1) as indices from the front, for a dimension given as an int64 vector of length 1. */
@@ -37,15 +37,18 @@ const gather: GradientRule = (c, dy) => [() => {
  * Zeros of `shape` [n, …rest] with `rows` [k…, …rest] added at `indices` [k…].
  *
  * By ScatterElements: in ONNX Runtime 1.30, ScatterND with reduction add lets threads race on repeated indices and loses updates
- * (20 % off on an embedding's gradient). Halves are summed in float32, which alone has the kernel everywhere.
+ * (20 % off on an embedding's gradient).
  */
 function addRows(b: Builder, { shape, indices, rows }: { shape: Value; indices: Value; rows: Value }): Value {
   const rest = rankOf(rows) - rankOf(indices);
   const flat = rankOf(indices) === 1 ? rows : b.reshape(rows, b.concat([b.int64([-1]), ...(rest === 0 ? [] : [b.slice(shape, { axis: 0, start: 1 })])], 0));
-  const updates = flat.dataType === 'float16' || flat.dataType === 'bfloat16' ? b.cast(flat, 'float32') : flat;
+  const updates = summable(b, flat);
   const places = b.expand(b.reshape(indices, [-1, ...Array.from({ length: rest }, () => 1)]), b.shape(updates));
   return b.cast(b.scatterElements(b.full(shape, 0, updates.dataType), places, updates, { axis: 0, reduction: 'add' }), rows.dataType);
 }
+
+/** Halves are summed in float32, which alone has the kernel everywhere. */
+const summable = (b: Builder, value: Value): Value => (value.dataType === 'float16' || value.dataType === 'bfloat16' ? b.cast(value, 'float32') : value);
 
 /** A shape as int64: a constant where it is known. */
 function shapeOf(b: Builder, value: Value): Value {
@@ -53,10 +56,12 @@ function shapeOf(b: Builder, value: Value): Value {
   return dims.every((dim) => typeof dim === 'number') ? b.int64(dims as number[]) : b.shape(value);
 }
 
-const gatherElements: GradientRule = (c, dy) => [
-  () => c.b.scatterElements(c.b.zerosLike(x(c)), x(c, 1), dy, { axis: axisOf(c, 0, rankOf(x(c))), reduction: 'add' }),
-  null,
-];
+const gatherElements: GradientRule = (c, dy) => [() => {
+  const { b } = c, updates = summable(b, dy);
+  return b.cast(b.scatterElements(zerosOf(b, x(c), updates.dataType), x(c, 1), updates, { axis: axisOf(c, 0, rankOf(x(c))), reduction: 'add' }), dy.dataType);
+}, null];
+
+const zerosOf = (b: Builder, value: Value, dataType: DataType): Value => b.full(shapeOf(b, value), 0, dataType);
 
 /** Coordinates become places in the flattened leading axes; batch axes are coordinates as well. */
 const gatherND: GradientRule = (c, dy) => [() => {

@@ -2,7 +2,7 @@
 import type { Value } from '../../builder.ts';
 import { floatAttribute, intAttribute } from '../../ir.ts';
 import { attend, joinHeads, splitHeads } from './attend.ts';
-import { countTo, lengthOf, optional, refuse, required, sizeOf, type Context, type Decomposition } from './context.ts';
+import { countTo, lengthOf, optional, refuse, refuseOthers, required, sizeOf, type Context, type Decomposition } from './context.ts';
 import { groupQueryAttention } from './group-query-attention.ts';
 
 /** A query sees what stands at or before it: [S, P + S] over a past of P. */
@@ -61,6 +61,7 @@ function paddingMask(context: Context, padding: Value, q: Value, k: Value): Valu
 /** Q, K, V of rank 4 [B, heads, length, d] or rank 3 [B, length, heads·d]. */
 const attention: Decomposition = (context) => {
   const { b, node } = context, rank = required(context, 0).shape?.length, flat = rank === 3;
+  refuseOthers(node, ['is_causal', 'kv_num_heads', 'q_num_heads', 'qk_matmul_output_mode', 'scale', 'softcap', 'softmax_precision']);
   if ((node.outputs[3] ?? '') !== '') refuse(node, 'the output of the scores is not supported');
   const heads = flat ? intAttribute(node, 'q_num_heads', 0) : sizeOf(context, required(context, 0), 1);
   const kvHeads = flat ? intAttribute(node, 'kv_num_heads', 0) : sizeOf(context, required(context, 1), 1);

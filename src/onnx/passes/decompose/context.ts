@@ -38,6 +38,12 @@ export function refuse(node: Node, problem: string): never {
   throw new OnnxError(`cannot decompose ${describeNode(node)}: ${problem}`);
 }
 
+/** A newer version of an operator may have attributes that change what it computes. */
+export function refuseOthers(node: Node, known: readonly string[]): void {
+  const other = Object.keys(node.attributes).find((name) => !known.includes(name));
+  if (other !== undefined) refuse(node, `attribute ${other} is not supported`);
+}
+
 /** Is the output there, and does anyone read it? */
 export const isUsed = ({ node, model }: Context, index: number): boolean => {
   const name = node.outputs[index] ?? '';

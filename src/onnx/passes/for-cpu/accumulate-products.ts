@@ -36,6 +36,7 @@ export function accumulateProducts(model: Model): Model {
 
 /** The sum's products, each begun where the one before it ended; what is no product is added as before. */
 function accumulated(b: Builder, graph: Graph, sum: Node, declared: Map<string, ValueInfo>): Value | null {
+  if (!sum.inputs.every((name) => b.has(name))) return null;
   const output = b.typesOf(sum, sum.inputs.map((name) => b.value(name)))[0];
   const width = output?.shape?.at(-1);
   if (output?.dataType !== 'float32' || output.shape == null || output.shape.length < 2 || typeof width !== 'number') return null;
@@ -109,16 +110,17 @@ class Graph {
 
   /** The product that makes a term of the sum's shape, perhaps under a Reshape. */
   product(b: Builder, name: string, shape: readonly Dim[]): Product | null {
+    const made = this.#made.get(name);
+    if (![name, ...(made?.inputs ?? [])].every((each) => each === '' || b.has(each))) return null;
     const term = b.value(name).shape;
     if (!this.#isPrivate(name) || term?.length !== shape.length || !term.every((dim, axis) => dim === shape[axis])) return null;
-    const node = this.#made.get(name);
-    if (node?.op === 'Reshape') {
-      const inner = b.value(node.inputs[0]!).shape;
-      return inner !== null && inner.at(-1) === shape.at(-1) ? this.product(b, node.inputs[0]!, inner) : null;
+    if (made?.op === 'Reshape') {
+      const inner = b.value(made.inputs[0]!).shape;
+      return inner !== null && inner.at(-1) === shape.at(-1) ? this.product(b, made.inputs[0]!, inner) : null;
     }
-    if (node === undefined || !isPlainProduct(node)) return null;
-    const [left, right] = node.inputs.map((input) => b.value(input)) as [Value, Value];
-    const transposed = intAttribute(node, 'transB', 0) === 1, [rows, columns] = right.shape?.length === 2 ? right.shape : [];
+    if (made === undefined || !isPlainProduct(made)) return null;
+    const [left, right] = made.inputs.slice(0, 2).map((input) => b.value(input)) as [Value, Value];
+    const transposed = intAttribute(made, 'transB', 0) === 1, [rows, columns] = right.shape?.length === 2 ? right.shape : [];
     const [inner, width] = transposed ? [columns, rows] : [rows, columns];
     return typeof inner === 'number' && typeof width === 'number' ? { left, right, transposed, inner, width } : null;
   }
