@@ -13,5 +13,5 @@ export { inferTypes, type Types } from './shapes/infer.ts';
 export { differentiate, type DifferentiateOptions } from './autodiff/differentiate.ts';
 export { DECODER_LAYERS } from './autodiff/recompute.ts';
 export { gradientRules, type Differentiable } from './autodiff/rules/index.ts';
-export { createSession, f32, i32, i64, loadRuntime, type Device, type HostTensor, type Session, type SessionOptions, type TensorArray } from './session.ts';
+export { createSession, f32, i32, i64, loadRuntime, release, type Device, type HostTensor, type Session, type SessionOptions, type TensorArray } from './session.ts';
 export * from './passes/index.ts';

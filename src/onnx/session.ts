@@ -46,7 +46,7 @@ export interface SessionOptions {
 export interface Session {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
-  /** Blocks until done. Outputs are fresh arrays; each costs a copy, so keep them small. */
+  /** Blocks until done. Outputs are fresh arrays; each costs a copy, so keep them small, and `release` large ones. */
   run(feeds: Readonly<Record<string, HostTensor>>): Promise<Record<string, HostTensor>>;
   /** Frees the native memory and finishes a profile. */
   dispose(): Promise<void>;
@@ -145,6 +145,14 @@ function hostTensor(tensor: Ort.Tensor): HostTensor {
   const data = tensor.data as unknown as TensorArray | Float16Array;
   const bits = tensor.type === 'float16' && !(data instanceof Uint16Array) ? new Uint16Array(data.buffer as ArrayBuffer, data.byteOffset, data.length) : data;
   return { dataType: tensor.type as DataType, dims: tensor.dims, data: bits as TensorArray };
+}
+
+/**
+ * Gives the memory of outputs back at once; they are empty afterwards. The garbage collector sees small objects only and comes late for the
+ * numbers behind them, and once it counts them it comes often: every few runs it would look through a heap in which nothing has changed.
+ */
+export function release(outputs: Readonly<Record<string, HostTensor>>): void {
+  for (const { data } of Object.values(outputs)) (data.buffer as ArrayBuffer).transfer(0);
 }
 
 /** A float32 tensor for `run`, over the given array. */

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Metrics } from '../events.ts';
-import { Builder, createSession, f32, readModel, type HostTensor, type Model, type Session } from '../onnx/index.ts';
+import { Builder, createSession, f32, readModel, release, type HostTensor, type Model, type Session } from '../onnx/index.ts';
 import { readSafetensors, writeSafetensors, type Safetensors } from '../models/index.ts';
 import { prepareDecoder, type Decoder } from './decoder.ts';
 import { KeyValueCache } from './key-value-cache.ts';
@@ -137,6 +137,7 @@ export class EngineCore {
       const outputs = await session.run({ ...tensorsOf(this.#decoder, this.#weights), ...trainingFeeds(micro, { loss, totals, reference }) });
       this.#accumulate(outputs);
       sum.add(scoredOf(micro), { loss: Number(outputs['loss']!.data[0]), logprobs: outputs['logprobs']!.data as Float32Array, entropy: outputs['entropy']!.data as Float32Array, reference });
+      release(outputs);
     }
     return { metrics: sum.metrics(), sequences: sum.sequences, tokens: sum.tokens };
   }

@@ -25,8 +25,12 @@ export type CacheAlignment = 'front' | 'back';
 type Bytes = Float32Array | Uint16Array;
 const allocate = (dataType: DataType, length: number): Bytes => (dataType === 'float16' ? new Uint16Array(length) : new Float32Array(length));
 
-/** Buffers up to this size in all are kept for the next layout: fresh memory costs small models more than the copy into it. */
+const bytesOf = (buffers: readonly Bytes[]): number => buffers.reduce((sum, { byteLength }) => sum + byteLength, 0);
+
+/** Buffers up to this size in all are kept for later layouts: fresh memory costs small models more than the copy into it. */
 const SPARE_BYTES = 64 * 2 ** 20;
+/** A layout is copied out of the one before: with two that lie ready between calls, a call allocates nothing. */
+const SPARES = 2;
 
 /** Columns to keep for rows of up to `length` tokens. */
 function columnsFor(length: number): number {
@@ -50,7 +54,8 @@ export class KeyValueCache {
   readonly #entries: readonly CacheEntry[];
   readonly #alignment: CacheAlignment;
   #buffers: Bytes[];
-  #spares: (Bytes | undefined)[] = [];
+  /** Buffers of earlier layouts, the largest first. */
+  #spares: Bytes[][] = [];
   #rows = 0;
   /** Rows that the buffers have room for. */
   #room = 0;
@@ -78,15 +83,15 @@ export class KeyValueCache {
     const [from, to] = this.#alignment === 'front' ? [0, 0] : [this.#shift + before - shared, capacity - shared];
     const old = this.#buffers;
     this.#room = Math.max(room, rows);
-    this.#buffers = this.#entries.map(({ heads, headSize }, index) => {
-      const source = old[index]!, target = this.#blank(index, (this.#room * heads + 1) * capacity * headSize);
+    this.#buffers = this.#blank(this.#entries.map(({ heads, headSize }) => (this.#room * heads + 1) * capacity * headSize));
+    this.#entries.forEach(({ heads, headSize }, index) => {
+      const source = old[index]!, target = this.#buffers[index]!;
       keep.forEach((row, place) => {
         for (let head = 0; head < heads; head++) {
           const start = ((row * heads + head) * before + from) * headSize;
           target.set(source.subarray(start, start + shared * headSize), ((place * heads + head) * capacity + to) * headSize);
         }
       });
-      return target;
     });
     this.#spare(old);
     this.#rows = rows;
@@ -101,20 +106,16 @@ export class KeyValueCache {
     this.#rows = this.#room = this.#capacity = this.#shift = 0;
   }
 
-  /** A buffer of zeros, at least that long. What nobody has written is masked, but must be finite. */
-  #blank(index: number, length: number): Bytes {
-    const spare = this.#spares[index];
-    if (spare === undefined || spare.length < length) return allocate(this.#entries[index]!.dataType, length);
-    this.#spares[index] = undefined;
-    return spare.fill(0, 0, length);
+  /** Zeros, in buffers at least that long. What nobody has written is masked, but must be finite. */
+  #blank(lengths: readonly number[]): Bytes[] {
+    const at = this.#spares.findLastIndex((buffers) => buffers.every((buffer, index) => buffer.length >= lengths[index]!));
+    if (at === -1) return this.#entries.map(({ dataType }, index) => allocate(dataType, lengths[index]!));
+    return this.#spares.splice(at, 1)[0]!.map((buffer, index) => buffer.fill(0, 0, lengths[index]!));
   }
 
-  #spare(buffers: readonly Bytes[]): void {
-    const spares = buffers.map((buffer, index) => {
-      const known = this.#spares[index];
-      return known !== undefined && known.length >= buffer.length ? known : buffer;
-    });
-    this.#spares = spares.reduce((sum, { byteLength }) => sum + byteLength, 0) <= SPARE_BYTES ? spares : [];
+  #spare(buffers: Bytes[]): void {
+    this.#spares = [...this.#spares, buffers].toSorted((a, b) => bytesOf(b) - bytesOf(a)).slice(0, SPARES);
+    while (bytesOf(this.#spares.flat()) > SPARE_BYTES) this.#spares.shift();
   }
 
   /** Past inputs of the graph: views, nothing is copied. */

@@ -4,7 +4,7 @@
  * Drafts share a row for as long as their texts are the same: first the prompt of a group, then every beginning that several of them
  * drew. A draft's random numbers depend on its own key and position alone, so its text does not depend on what else is in the batch.
  */
-import { f32, i64, type HostTensor, type Session } from '../onnx/index.ts';
+import { f32, i64, release, type HostTensor, type Session } from '../onnx/index.ts';
 import { uniformFloat32 } from '../util/random.ts';
 import { KeyValueCache } from './key-value-cache.ts';
 import { ALL_LOGITS, decoderFeeds } from './micro-batches.ts';
@@ -147,6 +147,7 @@ async function* prefill(branches: Branch[], first: number, parts: SamplerParts):
   });
   added.forEach(({ cached }, index) => cache.place({ present: outputs, source: index, row: first + index, count: cached }));
   yield* take(branches, first, outputs, parts);
+  release(outputs);
 }
 
 /** One token for every draft. */
@@ -168,6 +169,7 @@ async function* decodeStep(branches: Branch[], parts: SamplerParts): AsyncGenera
   cache.append(outputs, branches.flatMap(({ drafts, cached }, row) => (drafts.length > 0 ? [[row, cached] as const] : [])));
   for (const branch of branches) if (branch.drafts.length > 0) branch.cached += 1;
   yield* take(branches, 0, outputs, parts);
+  release(outputs);
 }
 
 /** int64 (N,): where the graph finds the logits of each draft. */

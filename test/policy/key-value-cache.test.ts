@@ -72,6 +72,21 @@ describe.each<CacheAlignment>(['front', 'back'])('aligned to the %s', (alignment
   });
 });
 
+test('once it has seen the largest layouts, a call allocates nothing', () => {
+  const cache = new KeyValueCache(entries, 'front');
+  const call = (): ArrayBufferLike[] => {
+    cache.clear();
+    return [[12, 6], [9, 20], [3, 21]].map(([rows, length], layout) => {
+      cache.relayout({ keep: layout === 0 ? [] : [0], added: rows! - Math.min(layout, 1), length: length! });
+      return cache.feeds()['past_key_values.0.key']!.data.buffer;
+    });
+  };
+  call();
+  const known = new Set([...call(), ...call()]);
+  expect(known.size).toBe(2);
+  expect(new Set([...known, ...call(), ...call()])).toEqual(known);
+});
+
 test('aligned to the back, a new column follows the past at once; to the front, it lies behind the capacity', () => {
   const [front, back] = (['front', 'back'] as const).map((alignment) => {
     const cache = new KeyValueCache(entries, alignment);
