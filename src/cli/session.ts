@@ -1,7 +1,7 @@
 /** What happens between the jobs of one command: reading, running, watching, and what to show when a file was edited. */
 import { diffPipelines } from '../config/index.ts';
 import type { Change, Emit, EventData } from '../events.ts';
-import { type StoredJob, type Version, type WatchHost, type WatchSession, findJob, lastRollouts, rescore, startSession } from '../pipeline/index.ts';
+import { type StoredJob, type Version, type WatchHost, type WatchSession, findJob, lastRollouts, listJobs, rescore, startSession } from '../pipeline/index.ts';
 import { type Exit, exitOf } from './exit-codes.ts';
 import type { Outcome, Prepared, Workbench } from './workbench.ts';
 
@@ -57,8 +57,9 @@ export function runSession(workbench: Workbench, { watching, resume, emit, befor
     abort: () => panel.controls.stop(),
     compare,
     async rescore(version) {
-      const job = last ?? (await findJob(workbench.root, 'latest'));
-      if (job) await showRescored(version.value, { directory: job.directory, signal: panel.signal, emit });
+      const { file, model } = version.value.pipeline;
+      const job = last ?? (await listJobs(workbench.root)).find((other) => other.file === file && other.model === model.name);
+      return job ? await showRescored(version.value, { directory: job.directory, signal: panel.signal, emit }) : true;
     },
   };
   const session = startSession(host, { watching });
@@ -83,13 +84,14 @@ function changeOf(before: Prepared, after: Prepared): { kind: EventData['watch-c
   return { kind: old.reward !== now.reward ? 'reward' : 'none', changes };
 }
 
-/** The last rollouts of a job under other rewards. */
-async function showRescored({ pipeline, materials }: Prepared, { directory, signal, emit }: { directory: string; signal: AbortSignal; emit: Emit }): Promise<void> {
+/** The last rollouts of a job under other rewards. False if none of them gets a verdict any more. */
+async function showRescored({ pipeline, materials }: Prepared, { directory, signal, emit }: { directory: string; signal: AbortSignal; emit: Emit }): Promise<boolean> {
   const { step, rollouts } = await lastRollouts({ directory });
   const index = pipeline.stages.findIndex(({ kind }) => kind === 'grpo');
   const [stage, loaded] = [pipeline.stages[index], materials.stages[index]];
-  if (rollouts.length === 0 || !stage || !loaded) return;
+  if (rollouts.length === 0 || !stage || !loaded) return true;
   const began = performance.now();
   const rescored = await rescore(rollouts, loaded.taskset.train, { scorer: loaded.scorer, runtime: stage.runtime, train: stage.train, signal });
   emit('rescored', { step, file: materials.files.reward[0] ?? pipeline.file, rollouts: rescored, durationMs: Math.round(performance.now() - began) });
+  return rescored.some(({ after, error }) => after !== null || error === undefined);
 }
