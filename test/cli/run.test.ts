@@ -43,6 +43,10 @@ describe('rlrun PIPELINE', () => {
     expect((await folder.run('models', 'list')).stdout).toMatch(/\ntiny-rl +\/\S+\/tiny +step-00000\d +\d+ +\S+ \S+ +✓\n/);
     expect((await folder.run('models', 'diff', 'tiny-rl', 'step-000001')).stdout).toMatch(/^step-000001 → step-00000\d: relative change /);
 
+    await folder.run('models', 'prune', 'tiny-rl', '--keep', '2');
+    const offered = (await folder.run('completions', 'bash', '--', 'models', 'head', 'tiny-rl', '--set', '')).stdout.trim().split('\n').map((line) => line.split('\t')[0]);
+    expect(offered).toEqual(['base', expect.stringMatching(/^step-/), expect.stringMatching(/^step-/)]);
+
     const answer = await folder.run('sample', 'tiny-rl', '1+2=', '--json', '--max-tokens', '3');
     expect(parse(answer.stdout)[0]).toMatchObject({ v: 1, type: 'sample', model: 'tiny-rl', prompt: '1+2=', outputTokenIds: expect.any(Array) });
     const streamed = await folder.run('sample', 'tiny-rl', '1+2=', '--max-tokens', '3');
@@ -440,6 +444,19 @@ note: the file is named here
     expect(stderr).toMatch(/Nothing was learnt and no step was made\.\n$/);
     await expect(readdir(join(folder.cwd, '.rlrun'))).rejects.toThrow('ENOENT');
   });
+});
+
+test('sample --chat sends the prompt through the template of the model, if it has one', async () => {
+  await using folder = await workspace();
+  await writeTinyProject(folder.cwd);
+  await folder.run('models', 'fork', './tiny', '--name', 'silent');
+  expect(await folder.run('sample', 'silent', '1+2', '--chat')).toMatchObject({ exitCode: 2, stdout: '', stderr: 'error: silent has no chat template.\n  Leave out --chat: the model goes on from the text as it is.\n' });
+  const file = join(folder.cwd, 'tiny', 'tokenizer_config.json');
+  await writeFile(file, JSON.stringify({ ...(JSON.parse(await readFile(file, 'utf8')) as object), chat_template: '{% for message in messages %}{{ message.content }}{% endfor %}=' }));
+  await folder.run('models', 'fork', './tiny', '--name', 'chatty');
+  const idsOf = async (...args: string[]) => parse((await folder.run('sample', 'chatty', ...args, '--json')).stdout)[0]!['promptTokenIds'] as number[];
+  const [chat, text] = [await idsOf('1+2', '--chat'), await idsOf('1+2=')];
+  expect(chat).toEqual(text.slice(1));
 });
 
 test('a model without a chat template cannot chat, and that is said before the job begins', async () => {

@@ -99,7 +99,7 @@ export const head: Handler = async ({ args: [slug = ''], flags, io }) => {
 
 const findOrBase = async (model: StoredModel, reference: string): Promise<StoredCheckpoint | null> => (reference === 'base' ? null : model.find(reference));
 
-const TENSORS_SHOWN = 10;
+const TENSORS_SHOWN = 20;
 
 export const diff: Handler = async ({ args: [slug = '', from = '', to], flags, io }) => {
   const model = await (await storeOf(io)).model(slug);
