@@ -141,7 +141,7 @@ describe('a job that is interrupted', () => {
     child.kill('SIGINT');
     const stopped = await child;
     expect(stopped.exitCode).toBe(0);
-    expect(stopped.stderr).toMatch(/Finishing this step; press Ctrl-C again to stop now\.\n(.*\n)*stopped: stopped after step \d+, as asked/);
+    expect(stopped.stderr).toMatch(/Finishing this step; press Ctrl-C again to stop now\.\n(.*\n)*stopped: after step \d+, as asked/);
     expect(stopped.stderr).toMatch(/\nresume with: rlrun tiny\.yaml --set seed=5 --resume\n$/);
 
     const changed = await folder.run('tiny.yaml', '--set', 'seed=6', '--resume');
@@ -172,7 +172,7 @@ describe('a job that is interrupted', () => {
     child.kill('SIGINT');
     const { exitCode, stdout } = await child;
     expect(exitCode).toBe(130);
-    expect(parse(String(stdout)).at(-1)).toMatchObject({ type: 'job-finished', status: 'stopped', reason: 'stopped at once; the step after 0 is lost' });
+    expect(parse(String(stdout)).at(-1)).toMatchObject({ type: 'job-finished', status: 'stopped', reason: 'at once; the step after 0 is lost' });
   });
 });
 
@@ -204,7 +204,7 @@ describe('behind an older Node, which starts the program under a newer one', () 
     child.kill('SIGINT');
     child.kill('SIGINT');
     expect(await ended).toBe(0);
-    expect(stderr()).toMatch(/stopped: stopped after (step \d+|sft), as asked/);
+    expect(stderr()).toMatch(/stopped: after (step \d+|sft), as asked/);
   });
 });
 
@@ -403,7 +403,7 @@ describe('before anything is learnt', () => {
     await writeFile(join(folder.cwd, 'rewards', 'digits.ts'), 'export default (): number => 0.5;\n');
     const unsound = await folder.run('check', 'tiny.yaml');
     expect(unsound).toMatchObject({ exitCode: 2 });
-    expect(unsound.stderr).toMatch(/error: task add-\w+: the gold answer "\d+" earns 0\.75 instead of 1/);
+    expect(unsound.stderr).toMatch(/error: task add-\w+: the gold answer "\d+" earns 0\.75 instead of 1 \(digits gave 0\.5\).*\n {2}its prompt: \d\+\d=\n/);
     await writeFile(join(folder.cwd, 'rewards', 'digits.ts'), 'export default (: number => 0.5;\n');
     const broken = await folder.run('check', 'tiny.yaml');
     expect(broken).toMatchObject({ exitCode: 2 });
@@ -421,7 +421,7 @@ note: the file is named here
 `);
     await writeFile(join(folder.cwd, 'rewards', 'digits.ts'), 'export default (completion: string): number => completion.lenght.toFixed(1);\n');
     const throwing = await folder.run('check', 'tiny.yaml');
-    expect(throwing.stderr).toMatch(/error: reward digits on task add-\w+: TypeError: .*\(digits\.ts:1:\d+\) \(and so on 8 other tasks\)\n$/);
+    expect(throwing.stderr).toMatch(/error: reward digits on task add-\w+: TypeError: .*\(digits\.ts:1:\d+\) \(and the same on 8 other tasks\)\n {2}its prompt: \d\+\d=\n$/);
   });
 
   test('check --resolved prints a pipeline that means the same', async () => {
