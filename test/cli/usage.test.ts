@@ -85,6 +85,8 @@ describe('rlrun init', () => {
     expect(loaded).toMatchObject({ ok: true, diagnostics: [] });
     const [, schema] = /\$schema=(\S+)/.exec(await readFile(join(folder.cwd, 'pipeline.yaml'), 'utf8'))!;
     await access(join(folder.cwd, schema!));
+    expect(await folder.run('init', 'my own.yaml')).toMatchObject({ exitCode: 0 });
+    expect(await readFile(join(folder.cwd, 'my own.yaml'), 'utf8')).toMatch(/\n# Run it with: +rlrun 'my own\.yaml'\n# See every default: +rlrun check 'my own\.yaml' --resolved\n/);
     expect(await folder.run('init')).toMatchObject({ exitCode: 5, stderr: 'error: pipeline.yaml exists already.\n  Choose another name, or replace it with --force.\n' });
     expect(await folder.run('init', '--force', '--quiet')).toEqual({ stdout: '', stderr: '', exitCode: 0 });
   });

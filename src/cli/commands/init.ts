@@ -26,6 +26,7 @@ taskset:
   source: builtin:arith           # or ./tasks.jsonl, ./tasks.ts
   args: { operations: [add, subtract], digits: 2 }
   split: { train: 4096, eval: 500 }
+  seed: 7                         # which tasks are held out; this base has not seen these either
 
 agent:
   kind: completion                # or chat, for models with a chat template
