@@ -35,8 +35,9 @@ export function runSession(workbench: Workbench, { watching, resume, emit, befor
     async run({ value }, before) {
       panel.reset();
       await beforeRun(value.describe);
-      const head = before && last && rewardsAlone(before.value, value) && value.pipeline.watch.onReward === 'rollback' ? last.start.checkpoint : undefined;
-      if (before) emit('watch-decision', { action: 'rerun', from: head ?? null, reason: reasonToRerun(head) });
+      const change = before && changeOf(before.value, value).kind;
+      const head = change === 'reward' && last && value.pipeline.watch.onReward === 'rollback' ? last.start.checkpoint : undefined;
+      if (change) emit('watch-decision', { action: 'rerun', from: head ?? null, reason: change === 'none' ? 'with what ran before, from the head' : reasonToRerun(head) });
       try {
         const resumed = resume && !before ? await workbench.interruptedJob(value) : null;
         outcome = await workbench.run(value, { resume: resumed, parentJob: last?.id ?? null, ...(head === undefined ? {} : { head }) });
@@ -69,8 +70,6 @@ export function runSession(workbench: Workbench, { watching, resume, emit, befor
 
 const reasonToRerun = (head: string | null | undefined): string =>
   head === undefined ? 'with what has changed, from the head' : `with the new reward, from ${head ?? 'the base'}, where the job before began`;
-
-const rewardsAlone = (before: Prepared, after: Prepared): boolean => changeOf(before, after).kind === 'reward';
 
 const compare = (before: Version<Prepared>, after: Version<Prepared>) => changeOf(before.value, after.value);
 

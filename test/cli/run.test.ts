@@ -297,6 +297,10 @@ describe('rlrun PIPELINE --watch, between runs', () => {
     expect(await events.next('watch-changed')).toMatchObject({ kind: 'invalid', message: expect.stringContaining('there is no reward module ./rewards/digits.ts') });
     await writeFile(reward, text);
     expect(await events.next('watch-decision')).toMatchObject({ action: 'nothing' });
+    await writeFile(reward, 'export default (): number => {\n  throw new Error("oops");\n};\n');
+    const { rollouts } = await events.next('rescored');
+    for (const { error } of rollouts as { error: string }[]) expect(error).toMatch(/^reward digits on task add-\w+: oops \(digits\.ts:2:9\)$/);
+    expect(await events.next('watch-decision')).toMatchObject({ action: 'nothing', reason: 'the edited reward gives no rollout a verdict; its repair is waited for' });
     await writeFile(`${reward}.new`, 'export default (completion: string): number => completion.length / 4;\n');
     await rename(`${reward}.new`, reward);
     expect(await events.next('rescored')).toMatchObject({ file: reward });
