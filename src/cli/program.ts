@@ -2,7 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { type CommandName, type CommandSpec, type Handler, type Invocation, commands, groupSummaries } from './commands.ts';
 import { exitCodes } from './exit-codes.ts';
-import { type Flag, type Flags, flagSpecs } from './flags.ts';
+import { type Flag, type Flags, type NumberSpec, flagSpecs } from './flags.ts';
 
 export interface Chosen {
   name: CommandName;
@@ -80,11 +80,11 @@ const optionOf = (flag: Flag): Option => {
   return option;
 };
 
-function parseNumber(text: string, kind: 'whole' | 'any'): number {
+function parseNumber(text: string, { isWhole = false, from, to }: NumberSpec): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);
-  if (kind === 'whole' && !(Number.isSafeInteger(value) && value >= 0)) throw new InvalidArgumentError('It takes a whole number, 0 or more.');
-  if (!Number.isFinite(value)) throw new InvalidArgumentError('It takes a number.');
-  return value;
+  const isOfKind = isWhole ? Number.isSafeInteger(value) : Number.isFinite(value);
+  if (isOfKind && value >= from && value <= (to ?? Infinity)) return value;
+  throw new InvalidArgumentError(`It takes a ${isWhole ? 'whole ' : ''}number, ${to === undefined ? `${from} or more` : `from ${from} to ${to}`}.`);
 }
 
 /** Commander names a value after its long flag; the table names it after its key, since two flags may share a spelling. */

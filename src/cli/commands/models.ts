@@ -134,7 +134,7 @@ export const prune: Handler = async ({ args: [slug = ''], flags, io }) => {
   const { keep = 1, dryRun = false } = flags;
   const { pruned, bytes } = await model.prune({ keep, dryRun });
   if (flags.json) io.json({ type: 'prune', model: slug, dryRun, bytes, pruned: pruned.map(({ name }) => name) });
-  io.say(`${dryRun ? 'would delete' : 'deleted'} the weights of ${pruned.length} checkpoint${pruned.length === 1 ? '' : 's'} (${formatBytes(bytes)}); the head and the ${keep} newest stay`);
+  io.say(`${dryRun ? 'would delete' : 'deleted'} the weights of ${pruned.length} checkpoint${pruned.length === 1 ? '' : 's'} (${formatBytes(bytes)}); the head ${keep === 0 ? 'stays' : `and the ${keep === 1 ? 'newest' : `${keep} newest`} stay`}`);
   return 'ok';
 };
 
