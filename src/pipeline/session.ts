@@ -13,7 +13,7 @@ import { type Start, checkpointsOfJob, keptRows, measureAlike, weightsAfter } fr
 import type { JobFiles } from './job-files.ts';
 import type { Clock, Loop, ModelLine, StageMaterials } from './loop.ts';
 import type { StepResult } from './promote.ts';
-import { warnOfPrompts } from './prompts.ts';
+import { warnOfPrompts, warnOfUnknownText } from './prompts.ts';
 
 /** What the checkpoints of a model may take on disk before the oldest lose their weights. */
 const CHECKPOINT_BUDGET_BYTES = 1e9;
@@ -99,13 +99,18 @@ export class Session {
     await this.write({ step: this.step, stage: stage.name, kind: 'baseline', metrics });
   }
 
-  /** Prompts that do not fit; stages that share them would say the same. */
+  /** Prompts that do not fit or cannot be read; stages that share them would say the same. */
   warnOfPrompts(index: number): void {
-    const { taskset, agent, engine, stage, emit } = this.loopOf(index);
-    const warning = warnOfPrompts(taskset.train, { agent, settings: stage.agent, contextLength: engine.info.contextLength, split: 'train' });
-    if (!warning || this.said.has(warning.message)) return;
-    this.said.add(warning.message);
-    emit('warning', { step: null, code: 'context_overflow', ...warning });
+    const { taskset, agent, engine, tokenizer, stage, emit } = this.loopOf(index);
+    const warnings = {
+      context_overflow: warnOfPrompts(taskset.train, { agent, settings: stage.agent, contextLength: engine.info.contextLength, split: 'train' }),
+      unknown_text: warnOfUnknownText(taskset.train, { agent, tokenizer }),
+    };
+    for (const [code, warning] of Object.entries(warnings)) {
+      if (!warning || this.said.has(warning.message)) continue;
+      this.said.add(warning.message);
+      emit('warning', { step: null, code, ...warning });
+    }
   }
 
   stepsDone(stage: StageSettings): number {

@@ -516,6 +516,16 @@ test('prompts too long for the model are refused before the job begins; if some 
   ]);
 });
 
+test('tasks in letters that the model does not have are told as such, once', async () => {
+  await using folder = await workspace();
+  const text = await writeTinyProject(folder.cwd, { sft: 1, grpo: 1 });
+  await writeFile(join(folder.cwd, 'roman.jsonl'), 'I II III IV V VI VII VIII IX X'.split(' ').map((prompt, index) => `${JSON.stringify({ prompt: `${prompt}=`, answer: String(index + 1) })}\n`).join(''));
+  await writeFile(join(folder.cwd, 'tiny.yaml'), text.replace(/taskset: .*/, 'taskset: { source: ./roman.jsonl, split: { train: 8, eval: 2 } }'));
+  const { stderr, exitCode } = await folder.run('tiny.yaml');
+  expect(exitCode).toBe(0);
+  expect(stderr.match(/^warning: the model's tokenizer does not know the text of 8 of 8 tasks, for example (?=.*V)(?=.*I)[VIX ]+: .*\n {2}write the tasks in letters that it knows, or fork another model$/gm)).toHaveLength(1);
+});
+
 test('an export stage leaves a model that can be forked; `models export` the same', async () => {
   await using folder = await workspace();
   const text = await writeTinyProject(folder.cwd, { sft: 2, grpo: 1 });
