@@ -134,6 +134,8 @@ export interface RescoredRollout {
   after: number | null;
   advantageBefore: number | null;
   advantageAfter: number | null;
+  /** Why there is no verdict now. */
+  error?: string;
 }
 
 /** Every event with its data. The key is the event's `type`; times are added on emission. */

@@ -150,9 +150,10 @@ const values: { [V in Value]: (context: Context) => Promise<Answer[]> } = {
   },
 };
 
+/** Those that still have their weights; without, nothing can be done with one. */
 async function checkpointsOf(slug: string, io: Io): Promise<Candidate[]> {
   const { checkpoints } = await (await (await storeOf(io)).model(slug)).scan();
-  return checkpoints.map(({ name }) => ({ word: name })).reverse();
+  return checkpoints.flatMap(({ name, pruned }) => (pruned ? [] : [{ word: name }])).reverse();
 }
 
 async function modelOfPipeline(file: string, io: Io): Promise<string> {

@@ -85,7 +85,7 @@ export const commands = {
     load: async () => (await import('./commands/models.ts')).exportModel,
   },
   'models prune': {
-    summary: 'delete checkpoints that nothing needs any more',
+    summary: 'delete the weights of older checkpoints; their places in the tree stay',
     args: [model],
     flags: ['keep', 'dryRun', 'json'],
     load: async () => (await import('./commands/models.ts')).prune,
@@ -106,8 +106,8 @@ export const commands = {
   sample: {
     summary: 'let a model answer, token by token',
     args: [model, { syntax: '<prompt>', description: 'the text to go on from' }],
-    flags: ['checkpoint', 'temperature', 'maxTokens', 'seed', 'device', 'threads', 'json'],
-    examples: ['rlrun sample arith-rl "27+15="'],
+    flags: ['chat', 'checkpoint', 'temperature', 'maxTokens', 'seed', 'device', 'threads', 'json'],
+    examples: ['rlrun sample arith-rl "27+15="', 'rlrun sample countdown "Reach 46 with the numbers 3, 7, 25 and + - * /." --chat'],
     load: async () => (await import('./commands/sample.ts')).sample,
   },
   report: {

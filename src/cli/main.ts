@@ -36,8 +36,8 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
 /** `rlrun pipelines/arith.yaml` means `rlrun run pipelines/arith.yaml`; flags may come first. */
 function withRun(argv: readonly string[], io: Pick<Io, 'cwd'>): readonly string[] {
   const looksLikeFile = (word: string) => !word.startsWith('-') && (/[./\\]/.test(word) || existsSync(resolve(io.cwd, word)));
-  const [first = ''] = argv;
-  if (firstWords().includes(first)) return argv;
+  const [first] = argv;
+  if (first === undefined || firstWords().includes(first)) return argv;
   const isRun = first.startsWith('-') ? argv.some(looksLikeFile) && !argv.some((word) => firstWords().includes(word)) : looksLikeFile(first);
   return isRun ? ['run', ...argv] : argv;
 }

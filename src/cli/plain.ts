@@ -21,11 +21,14 @@ interface State {
   began: { time: number; steps: number } | null;
   evaluation: string | null;
   stages: number;
+  /** Does the session stay when the job is over? `next`: another job follows at once, or none ever. */
+  watching: boolean;
+  next: boolean;
 }
 
 type Line<K extends EventType> = (event: JobEvent<K> & EventData[K], state: State, options: PlainOptions) => string | readonly string[] | null;
 
-const number = (value: number | undefined, digits = 3): string => (value === undefined ? '–' : value.toFixed(digits));
+const number = (value: number | undefined, digits = 3): string => (value === undefined || Number.isNaN(value) ? '–' : value.toFixed(digits));
 const percent = (share: number): string => `${(share * 100).toFixed(share > 0 && share < 0.01 ? 1 : 0)} %`;
 const interval = (low: number, high: number): string => `[${number(low)}, ${number(high)}]`;
 
@@ -34,7 +37,8 @@ const nothing = () => null;
 
 const lines: { readonly [K in EventType]: Line<K> } = {
   'job-started': (event, state, { paint, shorten, nameOf }) => {
-    Object.assign(state, { totalSteps: event.totalSteps, stages: event.stages.length });
+    // While watching, one job follows another: its time and scores are its own.
+    Object.assign(state, { totalSteps: event.totalSteps, stages: event.stages.length, began: null, evaluation: null, next: false });
     const trained = event.trainableParameters === event.parameters ? 'all trained' : `${event.trainableParameters.toLocaleString('en-US')} trained`;
     const where = event.threads > 0 ? `${event.device}, ${count(event.threads, 'thread')}` : event.device;
     const from = event.resumedFrom === null ? (event.head === null ? null : `goes on from ${nameOf(event.head)}, its head`) : `resumed after step ${event.resumedFrom}`;
@@ -44,7 +48,11 @@ const lines: { readonly [K in EventType]: Line<K> } = {
       ...(from ? [`${event.model} ${from}`] : []),
     ];
   },
-  'stage-started': ({ name, kind, steps }, { stages }) => (stages > 1 ? `stage ${name} (${kind}${steps > 0 ? `, ${count(steps, 'step')}` : ''})` : null),
+  'stage-started': ({ name, kind, steps }, state) => {
+    // The stage before may have been measured on other tasks.
+    state.evaluation = null;
+    return state.stages > 1 ? `stage ${name} (${kind}${steps > 0 ? `, ${count(steps, 'step')}` : ''})` : null;
+  },
   'stage-finished': nothing,
   'step-started': (event, state) => {
     state.began ??= { time: event.time, steps: event.step - 1 };
@@ -82,21 +90,31 @@ const lines: { readonly [K in EventType]: Line<K> } = {
   log: ({ level, message }) => (level === 'info' ? oneLine(message) : null),
   'job-paused': ({ step }) => `paused after step ${step}`,
   'job-continued': () => 'goes on',
-  'stop-requested': ({ mode }) => (mode === 'finish' ? 'Finishing this step; press Ctrl-C again to stop now.' : 'Stopping now.'),
-  'job-finished': (event, _, { paint, nameOf }) => [
+  'stop-requested': ({ mode }, state) => {
+    state.next = true;
+    return mode === 'finish' ? 'Finishing this step; press Ctrl-C again to stop now.' : 'Stopping now.';
+  },
+  'job-finished': (event, { watching, next }, { paint, nameOf }) => [
     `${paint(event.status === 'completed' ? 'green' : event.status === 'failed' ? 'red' : 'yellow', event.status)}: ${oneLine(event.reason)}  ${count(event.steps, 'step')} in ${formatDuration(event.durationMs)}`,
     ...beforeAndAfter(event.before, event.after),
     ...(event.head ? [`head ${nameOf(event.head)}`] : []),
     ...(event.resumeCommand ? [`resume with: ${event.resumeCommand}`] : []),
+    ...(watching && !next ? ['waiting for an edit; Ctrl-C ends'] : []),
   ],
-  'watch-started': ({ files }) => `watching ${count(files.length, 'file')}`,
+  'watch-started': ({ files }, state) => {
+    state.watching = true;
+    return `watching ${count(files.length, 'file')}`;
+  },
   'watch-changed': ({ file, kind, changes, message }, _, { paint, shorten }) => [
     // What is wrong has just been told, with its places.
     `${paint('cyan', 'changed')} ${shorten(file)}${kind === 'none' ? ': nothing that matters' : message ? ': not valid' : ''}`,
     ...changes.map(({ path, before, after }) => `  ${path}  ${before ?? '–'} → ${after ?? '–'}`),
   ],
   rescored: (event, _, { paint }) => rescoredLines(event, paint),
-  'watch-decision': ({ action, reason }) => `── ${action}: ${reason} ──`,
+  'watch-decision': ({ action, reason }, state) => {
+    if (action !== 'nothing') state.next = action === 'drain';
+    return `── ${action}: ${reason} ──`;
+  },
 };
 
 /** `step 12/60  reward 0.410 ±0.220  mixed 34/64  eval 0.520  entropy 0.41  cut 0 %  412 tok/s  eta 3m` */
@@ -137,14 +155,16 @@ function rescoredLines({ step, rollouts, durationMs }: EventData['rescored'], pa
   const groups = [...Map.groupBy(rollouts, (rollout) => rollout.groupId).values()];
   const average = (values: readonly (number | null)[]) => {
     const known = values.filter((value) => value !== null);
-    return known.length === 0 ? '–' : number(known.reduce((sum, value) => sum + value, 0) / known.length);
+    return number(known.reduce((sum, value) => sum + value, 0) / known.length);
   };
   const changed = groups.filter((group) => group.some(({ before, after }) => before !== after));
   const mean = `${average(rollouts.map(({ before }) => before))} → ${average(rollouts.map(({ after }) => after))}`;
-  const spread = (pick: (rollout: RescoredRollout) => number | null) => number(withinGroups(groups.map((group) => group.map(pick))));
-  const spreads = `±${spread(({ before }) => before)} → ±${spread(({ after }) => after)}`;
+  const spread = (pick: (rollout: RescoredRollout) => number | null) => `±${number(withinGroups(groups.map((group) => group.map(pick))))}`.replace('±–', '–');
+  const failed = rollouts.filter(({ error }) => error !== undefined);
+  const spreads = `${spread(({ before }) => before)} → ${spread(({ after }) => after)}`;
   return [
     `${paint('cyan', 'scored again')} ${count(rollouts.length, 'rollout')} of step ${step} in ${formatDuration(durationMs)}: mean reward ${mean}, spread within groups ${spreads}, ${changed.length} of ${count(groups.length, 'group')} changed`,
+    ...(failed.length > 0 ? [`  ${paint('red', 'no verdict')} on ${failed.length} of them, for example: ${oneLine(failed[0]!.error!)}`] : []),
     ...changed.slice(0, RESCORED_SHOWN).map((group) => {
       const signs = (values: readonly (number | null)[]) => values.map((value) => (value === null ? '?' : value > 0 ? '+' : value < 0 ? '−' : '0')).join('');
       const rewards = `${average(group.map(({ before }) => before))} → ${average(group.map(({ after }) => after))}`;
@@ -156,7 +176,7 @@ function rescoredLines({ step, rollouts, durationMs }: EventData['rescored'], pa
 
 /** A consumer of events that writes lines. */
 export function createPlainLog(options: PlainOptions): (event: JobEvent) => void {
-  const state: State = { totalSteps: 0, began: null, evaluation: null, stages: 1 };
+  const state: State = { totalSteps: 0, began: null, evaluation: null, stages: 1, watching: false, next: false };
   const render = <K extends EventType>(event: JobEvent<K> & EventData[K]) => (lines[event.type] as Line<K>)(event, state, options);
   return (event) => {
     for (const line of [render(event as never) ?? []].flat()) options.write(line);

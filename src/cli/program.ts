@@ -2,7 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { type CommandName, type CommandSpec, type Handler, type Invocation, commands, groupSummaries } from './commands.ts';
 import { exitCodes } from './exit-codes.ts';
-import { type Flag, type Flags, flagSpecs } from './flags.ts';
+import { type Flag, type Flags, type NumberSpec, flagSpecs } from './flags.ts';
 
 export interface Chosen {
   name: CommandName;
@@ -23,7 +23,7 @@ export interface ParseOptions {
 /** Finds the command and its flags; help and usage errors are written out at once. */
 export async function parse(argv: readonly string[], { version, out, err, columns }: ParseOptions): Promise<Parsed> {
   let chosen: Chosen | null = null;
-  const program = describe(new Command('rlrun'), { out, err, columns });
+  const program = describe(new Command('rlrun'), { out, err, columns, help: '--help' });
   program
     .description('Reinforcement-learning post-training of language models as one YAML file, on your own machine.')
     .usage('PIPELINE [options]\n       rlrun COMMAND …')
@@ -34,11 +34,11 @@ export async function parse(argv: readonly string[], { version, out, err, column
     const [first, second] = name.split(' ') as [string, string?];
     let parent = program;
     if (second) {
-      parent = groups.get(first) ?? describe(new Command(first), { out, err, columns }).description(groupSummaries[first]!);
+      parent = groups.get(first) ?? describe(new Command(first), { out, err, columns, help: `${first} --help` }).description(groupSummaries[first]!);
       if (!groups.has(first)) program.addCommand(parent);
       groups.set(first, parent);
     }
-    const command = describe(new Command(second ?? first), { out, err, columns }).description(spec.summary);
+    const command = describe(new Command(second ?? first), { out, err, columns, help: `${name} --help` }).description(spec.summary);
     for (const { syntax, description } of spec.args ?? []) command.argument(syntax, description);
     for (const flag of spec.flags) command.addOption(optionOf(flag));
     if (spec.examples) command.addHelpText('after', `\nExamples:\n${spec.examples.map((example) => `  ${example}`).join('\n')}`);
@@ -46,6 +46,10 @@ export async function parse(argv: readonly string[], { version, out, err, column
       chosen = { name: name as CommandName, load: spec.load, args: command.args, flags: flagsOf(command, spec.flags) };
     });
     parent.addCommand(command);
+  }
+  if (argv.length === 0) {
+    program.outputHelp();
+    return { kind: 'told', code: exitCodes.ok.code };
   }
   try {
     await program.parseAsync(argv, { from: 'user' });
@@ -57,14 +61,14 @@ export async function parse(argv: readonly string[], { version, out, err, column
   return chosen ? { kind: 'command', chosen } : { kind: 'told', code: exitCodes.usage.code };
 }
 
-function describe(command: Command, { out, err, columns }: Omit<ParseOptions, 'version'>): Command {
+function describe(command: Command, { out, err, columns, help }: Omit<ParseOptions, 'version'> & { help: string }): Command {
   return command
     .exitOverride()
     .configureOutput({ writeOut: out, writeErr: err, getOutHelpWidth: () => columns, getErrHelpWidth: () => columns })
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
     .allowExcessArguments(false)
-    .showHelpAfterError('(rlrun --help shows what there is)');
+    .showHelpAfterError(`(rlrun ${help} shows what there is)`);
 }
 
 const optionOf = (flag: Flag): Option => {
@@ -76,11 +80,11 @@ const optionOf = (flag: Flag): Option => {
   return option;
 };
 
-function parseNumber(text: string, kind: 'whole' | 'any'): number {
+function parseNumber(text: string, { isWhole = false, from, to }: NumberSpec): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);
-  if (kind === 'whole' && !(Number.isSafeInteger(value) && value >= 0)) throw new InvalidArgumentError('It takes a whole number, 0 or more.');
-  if (!Number.isFinite(value)) throw new InvalidArgumentError('It takes a number.');
-  return value;
+  const isOfKind = isWhole ? Number.isSafeInteger(value) : Number.isFinite(value);
+  if (isOfKind && value >= from && value <= (to ?? Infinity)) return value;
+  throw new InvalidArgumentError(`It takes a ${isWhole ? 'whole ' : ''}number, ${to === undefined ? `${from} or more` : `from ${from} to ${to}`}.`);
 }
 
 /** Commander names a value after its long flag; the table names it after its key, since two flags may share a spelling. */

@@ -1,7 +1,7 @@
 /** What happens between the jobs of one command: reading, running, watching, and what to show when a file was edited. */
 import { diffPipelines } from '../config/index.ts';
 import type { Change, Emit, EventData } from '../events.ts';
-import { type StoredJob, type Version, type WatchHost, type WatchSession, findJob, lastRollouts, rescore, startSession } from '../pipeline/index.ts';
+import { type StoredJob, type Version, type WatchHost, type WatchSession, findJob, lastRollouts, listJobs, rescore, startSession } from '../pipeline/index.ts';
 import { type Exit, exitOf } from './exit-codes.ts';
 import { interruptedJob } from './resume.ts';
 import type { Outcome, Prepared, Workbench } from './workbench.ts';
@@ -36,8 +36,9 @@ export function runSession(workbench: Workbench, { watching, resume, emit, befor
     async run({ value }, before) {
       panel.reset();
       await beforeRun(value.describe);
-      const head = before && last && rewardsAlone(before.value, value) && value.pipeline.watch.onReward === 'rollback' ? last.start.checkpoint : undefined;
-      if (before) emit('watch-decision', { action: 'rerun', from: head ?? null, reason: reasonToRerun(head) });
+      const change = before && changeOf(before.value, value).kind;
+      const head = change === 'reward' && last && value.pipeline.watch.onReward === 'rollback' ? last.start.checkpoint : undefined;
+      if (change) emit('watch-decision', { action: 'rerun', from: head ?? null, reason: change === 'none' ? 'with what ran before, from the head' : reasonToRerun(head) });
       try {
         const resumed = resume && !before ? await interruptedJob(value, { root: workbench.root, file: workbench.invocation.args[0]! }) : null;
         outcome = await workbench.run(value, { resume: resumed, parentJob: last?.id ?? null, ...(head === undefined ? {} : { head }) });
@@ -58,8 +59,9 @@ export function runSession(workbench: Workbench, { watching, resume, emit, befor
     abort: () => panel.controls.stop(),
     compare,
     async rescore(version) {
-      const job = last ?? (await findJob(workbench.root, 'latest'));
-      if (job) await showRescored(version.value, { directory: job.directory, signal: panel.signal, emit });
+      const { file, model } = version.value.pipeline;
+      const job = last ?? (await listJobs(workbench.root)).find((other) => other.file === file && other.model === model.name);
+      return job ? await showRescored(version.value, { directory: job.directory, signal: panel.signal, emit }) : true;
     },
   };
   const session = startSession(host, { watching });
@@ -69,8 +71,6 @@ export function runSession(workbench: Workbench, { watching, resume, emit, befor
 
 const reasonToRerun = (head: string | null | undefined): string =>
   head === undefined ? 'with what has changed, from the head' : `with the new reward, from ${head ?? 'the base'}, where the job before began`;
-
-const rewardsAlone = (before: Prepared, after: Prepared): boolean => changeOf(before, after).kind === 'reward';
 
 const compare = (before: Version<Prepared>, after: Version<Prepared>) => changeOf(before.value, after.value);
 
@@ -84,13 +84,14 @@ function changeOf(before: Prepared, after: Prepared): { kind: EventData['watch-c
   return { kind: old.reward !== now.reward ? 'reward' : 'none', changes };
 }
 
-/** The last rollouts of a job under other rewards. */
-async function showRescored({ pipeline, materials }: Prepared, { directory, signal, emit }: { directory: string; signal: AbortSignal; emit: Emit }): Promise<void> {
+/** The last rollouts of a job under other rewards. False if none of them gets a verdict any more. */
+async function showRescored({ pipeline, materials }: Prepared, { directory, signal, emit }: { directory: string; signal: AbortSignal; emit: Emit }): Promise<boolean> {
   const { step, rollouts } = await lastRollouts({ directory });
   const index = pipeline.stages.findIndex(({ kind }) => kind === 'grpo');
   const [stage, loaded] = [pipeline.stages[index], materials.stages[index]];
-  if (rollouts.length === 0 || !stage || !loaded) return;
+  if (rollouts.length === 0 || !stage || !loaded) return true;
   const began = performance.now();
   const rescored = await rescore(rollouts, loaded.taskset.train, { scorer: loaded.scorer, train: stage.train, signal });
   emit('rescored', { step, file: materials.files.reward[0] ?? pipeline.file, rollouts: rescored, durationMs: Math.round(performance.now() - began) });
+  return rescored.some(({ after, error }) => after !== null || error === undefined);
 }

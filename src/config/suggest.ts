@@ -78,8 +78,11 @@ export function suggestValue(value: string, allowed: readonly string[]): string 
   return typo === undefined ? undefined : `did you mean "${typo}"?`;
 }
 
-/** For a key that does not exist among `siblings`: the word that was meant, or where it belongs. `parent` is a path without indexes; `kinds` have this key. */
-export function suggestKey(key: string, { siblings, parent, kinds }: { siblings: readonly string[]; parent: string; kinds: readonly string[] }): string | undefined {
+/**
+ * For a key that does not exist among `siblings`: the word that was meant, or where it belongs. `taken` are siblings that have a value already, maybe from a
+ * file that this one extends. `parent` is a path without indexes; `kinds` have this key.
+ */
+export function suggestKey(key: string, { siblings, taken, parent, kinds }: { siblings: readonly string[]; taken: readonly string[]; parent: string; kinds: readonly string[] }): string | undefined {
   if (/^\d+$/.test(key)) return 'a decimal comma? Write a point';
   if (siblings.includes(key.split(':', 1)[0] ?? '')) return 'put a space after the ":"';
   if (kinds.length > 0) return `"${key}" belongs to ${kinds.length > 3 ? 'other kinds' : kinds.join(', ')}`;
@@ -88,6 +91,8 @@ export function suggestKey(key: string, { siblings, parent, kinds }: { siblings:
   const other = otherWords[key];
   if (other !== undefined && Object.hasOwn(otherWords, key)) return `this is called "${other.startsWith(`${parent}.`) ? other.slice(parent.length + 1) : other}" here`;
   const elsewhere = keyPlaces().get(key)?.find((path) => path !== (parent === '' ? key : `${parent}.${key}`));
+  const again = elsewhere === undefined ? nearest(key, taken) : undefined;
+  if (again !== undefined) return `did you mean "${again}"?`;
   if (elsewhere === undefined) return siblings.length > 0 && siblings.length <= 20 ? `known here: ${siblings.join(', ')}` : undefined;
   const level = elsewhere.includes('.') ? `under "${elsewhere.slice(0, elsewhere.lastIndexOf('.'))}"` : 'at the top level';
   return `"${key}" belongs ${level}${parent === '' ? '' : `, not under "${parent}"`}`;

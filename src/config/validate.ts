@@ -78,7 +78,7 @@ const rules: Readonly<Record<string, (problem: Problem) => Diagnostic | null>> =
     const present = nodeAt(root, path);
     const free = siblings.filter((s) => child(present, s) === undefined);
     return diagnose('unknown-key', `unknown key "${key}"${path.length === 0 ? '' : ` in "${formatPath(path)}"`}`, keyAt([...path, key]), {
-      fix: suggestKey(key, { siblings: free, parent: path.filter((p) => typeof p === 'string').join('.'), kinds: kindsWith(root, path, key) }),
+      fix: suggestKey(key, { siblings: free, taken: siblings.filter((s) => !free.includes(s)), parent: path.filter((p) => typeof p === 'string').join('.'), kinds: kindsWith(root, path, key) }),
     });
   },
   required: ({ error, root, path, name, keyAt }) => {

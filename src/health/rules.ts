@@ -269,10 +269,12 @@ export const healthRules: { readonly [M in HealthMetric]: HealthRule } = {
     healthy: 'steady',
     judge(value, { history }) {
       const speeds = history('tokens_per_second');
-      const [usual, lately] = [speeds.slice(-23, -3), speeds.slice(-3)].map(mean) as [number, number];
+      const [usual, lately] = [speeds.slice(-23, -3).toSorted((a, b) => a - b), speeds.slice(-3)];
+      // Rollouts that were begun during the step before look many times as fast, so means say little. Compared are slow steps with slow steps.
+      const [slow, typical] = [0.1, 0.5].map((share) => usual[Math.floor(share * usual.length)]!) as [number, number];
       // One slow step is chance: three of them are not.
-      if (speeds.length < 8 || lately >= usual / 2 || value >= usual / 2) return null;
-      return warn(`sampling slowed to ${percent(lately / usual)} of its usual speed`, 'longer completions, another program on the machine, or memory pressure');
+      if (speeds.length < 8 || Math.max(value, ...lately) >= slow / 2) return null;
+      return warn(`sampling slowed to ${percent(mean(lately) / typical)} of its usual speed`, 'longer completions, another program on the machine, or memory pressure');
     },
   },
 };

@@ -17,6 +17,8 @@ const reservedOnWindows = /^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/;
 /** A slug names a directory on every system: lower case, short, and no name that Windows keeps for itself. */
 export function checkSlug(slug: string): string {
   if (slug.length > 64 || !slugPattern.test(slug) || reservedOnWindows.test(slug)) {
+    // Bases and directories are no models yet.
+    if (/^(builtin|hub|config):|^\.{0,2}[/\\]/.test(slug)) throw new ModelError('usage', `"${slug}" is no model, but something to fork one from`, { fix: `Fork it first: rlrun models fork ${/\s/.test(slug) ? `"${slug}"` : slug} --name NAME.` });
     throw new ModelError('usage', `"${slug}" cannot name a model`, { fix: 'Use up to 64 lower-case letters, digits, ".", "_" and "-", beginning with a letter or digit.' });
   }
   return slug;

@@ -6,6 +6,7 @@ export { type StoredJob, findJob, findRollout, lastRollouts, listJobs, ranFor, r
 export type { Clock, ModelLine } from './loop.ts';
 export { type Materials, type MaterialsOptions, loadMaterials } from './materials.ts';
 export { type OpenedModel, engineOptions, exportHead, openModel, openProjectStore, openWeights, warmUpEngine } from './open.ts';
+export { promptText } from './progress.ts';
 export { refusePrompts } from './prompts.ts';
 export { rescore } from './rescore.ts';
 export { type StartOptions, type StartedJob, type Surroundings, startJob } from './start.ts';

@@ -58,11 +58,11 @@ async function runStages(session: Session, { resume, introduction }: JobOptions)
     if (session.history.isBehind(index)) continue;
     emit('stage-started', { index, name, kind, steps: isTraining(kind) ? steps : 0 });
     const result = await stageRunners[kind](session, index);
-    if (result.end === 'leave') return { status: 'stopped', reason: `stopped after step ${session.history.step}, as asked`, error: null };
+    if (result.end === 'leave') return { status: 'stopped', reason: `after step ${session.history.step}, as asked`, error: null };
     if (result.end === 'failed') return { status: 'failed', reason: result.reason, error: null };
     emit('stage-finished', { index, name, kind });
     if (result.reason) reasons.push(stages.length > 1 ? `${name}: ${result.reason}` : result.reason);
-    if (panel.finishing && index < stages.length - 1) return { status: 'stopped', reason: `stopped after ${name}, as asked`, error: null };
+    if (panel.finishing && index < stages.length - 1) return { status: 'stopped', reason: `after ${name}, as asked`, error: null };
   }
   return { status: 'completed', reason: reasons.join('; ') || 'all steps done', error: null };
 }
@@ -92,7 +92,7 @@ export const totalSteps = (stages: Session['options']['pipeline']['stages']): nu
 
 function endOfFailure(error: unknown, session: Session): End {
   if (session.options.signal.aborted) {
-    return { status: 'stopped', reason: `stopped at once; the step after ${session.history.step} is lost`, error: null };
+    return { status: 'stopped', reason: `at once; the step after ${session.history.step} is lost`, error: null };
   }
   session.options.files.appendLog(error instanceof Error ? (error.stack ?? error.message) : String(error));
   return { status: 'failed', reason: error instanceof Error ? error.message : String(error), error };

@@ -7,6 +7,7 @@ import type { LoadError } from '../util/load-error.ts';
 
 /** So many say enough of a large taskset. */
 const LOOKED_AT = 256;
+const LETTERS_SHOWN = 8;
 
 export interface PromptRoom {
   settings: AgentSettings;
@@ -60,6 +61,25 @@ export function warnOfPrompts(tasks: readonly Task[], { agent, ...room }: Prompt
   return {
     message: `${tooLong.length} of ${looked.length} ${room.split} prompts${tried} do not fit the model's context: the longest, of ${inNumbers(longest, room)}`,
     fix: `${free > 0 ? `lower agent.max_tokens to ${free}, or ` : ''}shorten such prompts or leave them out: nothing is ${room.split === 'train' ? 'learnt from' : 'measured on'} them`,
+  };
+}
+
+/** What to say when a task has letters that the tokenizer does not have: the model reads one mark for all of them, and cannot write them at all. */
+export function warnOfUnknownText(tasks: readonly Task[], { agent, tokenizer }: { agent: Agent; tokenizer: Tokenizer }): { message: string; fix: string } | null {
+  const { unknownTokenId } = tokenizer;
+  if (unknownTokenId === null) return null;
+  const looked = spread(tasks);
+  const isUnknown = (text: string) => tokenizer.encode(text, { addSpecialTokens: false }).includes(unknownTokenId);
+  const texts = looked.flatMap((task) => {
+    const prepared = agent.prepare(task);
+    const prompts = prepared.ok && prepared.tokenIds.includes(unknownTokenId) ? [prepared.prompt] : [];
+    return [...prompts, ...(task.answer !== null && isUnknown(task.answer) ? [task.answer] : [])].join('\n') || [];
+  });
+  if (texts.length === 0) return null;
+  const letters = [...new Set(texts.join(''))].filter((letter) => letter !== '\n' && isUnknown(letter)).slice(0, LETTERS_SHOWN);
+  return {
+    message: `the model's tokenizer does not know the text of ${texts.length} of ${looked.length} tasks${letters.length > 0 ? `, for example ${letters.join(' ')}` : ''}: the model cannot tell apart what it reads there, nor write it`,
+    fix: 'write the tasks in letters that it knows, or fork another model',
   };
 }
 

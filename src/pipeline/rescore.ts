@@ -27,8 +27,10 @@ export async function rescore(
   const untouched = stored.filter((rollout) => !judged.some(({ id }) => id === rollout.id)).map((rollout) => ({ ...rollout }));
   formGroups([...judged, ...untouched], context.train);
   const after = new Map([...judged, ...untouched].map((rollout) => [rollout.id, rollout]));
+  const errors = new Map(judged.map(({ id, error }) => [id, error]));
   return stored.map(({ id, taskId, groupId, prompt, completion, reward, advantage }) => {
-    const now = after.get(id)!;
-    return { rolloutId: id, taskId, groupId, prompt, completion, before: reward, after: now.reward, advantageBefore: advantage ?? null, advantageAfter: now.advantage ?? null };
+    const [now, error] = [after.get(id)!, errors.get(id)];
+    const advantages = { advantageBefore: advantage ?? null, advantageAfter: now.advantage ?? null };
+    return { rolloutId: id, taskId, groupId, prompt, completion, before: reward, after: now.reward, ...advantages, ...(error ? { error: error.message } : {}) };
   });
 }

@@ -12,7 +12,7 @@ import { History, type Start, checkpointsOfJob, keptRows } from './history.ts';
 import type { JobFiles } from './job-files.ts';
 import type { Clock, Loop, ModelLine, StageMaterials } from './loop.ts';
 import type { StepResult } from './promote.ts';
-import { warnOfPrompts } from './prompts.ts';
+import { warnOfPrompts, warnOfUnknownText } from './prompts.ts';
 
 /** What the checkpoints of a model may take on disk before the oldest lose their weights. */
 const CHECKPOINT_BUDGET_BYTES = 1e9;
@@ -77,14 +77,20 @@ export class Session {
     await this.write({ step: history.step, stage: stage.name, kind: 'baseline', metrics });
   }
 
-  /** Prompts that do not fit; stages that share them would say the same. */
+  /** Prompts that do not fit or cannot be read; stages that share them would say the same. */
   warnOfPrompts(index: number, split: 'train' | 'eval'): void {
-    const { taskset, agent, engine, stage, emit } = this.loopOf(index);
+    const { taskset, agent, engine, tokenizer, stage, emit } = this.loopOf(index);
     const tasks = split === 'eval' ? taskset.eval.slice(0, stage.eval.tasks) : taskset.train;
-    const warning = warnOfPrompts(tasks, { agent, settings: stage.agent, contextLength: engine.info.contextLength, split });
-    if (!warning || this.said.has(warning.message)) return;
-    this.said.add(warning.message);
-    emit('warning', { step: null, code: 'context_overflow', ...warning });
+    const warnings = {
+      context_overflow: warnOfPrompts(tasks, { agent, settings: stage.agent, contextLength: engine.info.contextLength, split }),
+      // Of the held-out tasks it would say the same.
+      unknown_text: split === 'train' ? warnOfUnknownText(tasks, { agent, tokenizer }) : null,
+    };
+    for (const [code, warning] of Object.entries(warnings)) {
+      if (!warning || this.said.has(warning.message)) continue;
+      this.said.add(warning.message);
+      emit('warning', { step: null, code, ...warning });
+    }
   }
 
   loopOf(index: number): Loop {

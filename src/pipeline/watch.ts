@@ -25,8 +25,8 @@ export interface WatchHost<T> {
   keepGoing: () => void;
   abort: () => void;
   compare: (before: Version<T>, after: Version<T>) => { kind: EventData['watch-changed']['kind']; changes: Change[] };
-  /** The rewards have changed: show what the new ones would have said, before any compute is spent. */
-  rescore: (version: Version<T>) => Promise<void>;
+  /** The rewards have changed: show what the new ones would have said, before any compute is spent. False if they have nothing to say on any rollout. */
+  rescore: (version: Version<T>) => Promise<boolean>;
   emit: Emit;
 }
 
@@ -53,7 +53,9 @@ export function startSession<T>(host: WatchHost<T>, options: { watching: boolean
   let reading = 0;
   /** Rewards that are being compared; no job may begin meanwhile, for it sends the others away. */
   let rescoring: Promise<void> = Promise.resolve();
-  const rescore = (version: Version<T>): Promise<void> => (rescoring = host.rescore(version));
+  /** The version whose rewards failed on every rollout: a job with them would learn nothing. */
+  let broken: string | null = null;
+  const rescore = (version: Version<T>): Promise<void> => (rescoring = host.rescore(version).then((works) => void (broken = works ? null : version.hash)));
   const { promise: done, resolve, reject } = Promise.withResolvers<void>();
   const files = watchedFiles((file) => {
     if (!watching) return;
@@ -107,6 +109,10 @@ export function startSession<T>(host: WatchHost<T>, options: { watching: boolean
       if (kind === 'reward') await rescore(load.version);
       await rescoring;
       if (state.at !== 'loading') return;
+      if (load.version.hash === broken) {
+        host.emit('watch-decision', { action: 'nothing', from: null, reason: 'the edited reward gives no rollout a verdict; its repair is waited for' });
+        return send({ type: 'load-failed' });
+      }
       if (load.version.hash === state.ran) sayItIsTheSame();
       send({ type: 'loaded', hash: load.version.hash });
     },

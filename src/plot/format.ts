@@ -1,6 +1,7 @@
 /** A number for people, in at most six columns or so: 0.42, 12.3, 412, 12.3k, 3e-5. */
 export function formatNumber(value: number): string {
   const size = Math.abs(value);
+  if (Number.isNaN(value)) return '–';
   if (value === 0) return '0';
   if (size < 1e-3) return value.toExponential(size < 1e-9 ? 0 : 1).replace(/\.0e/, 'e');
   if (size < 0.1) return value.toFixed(3);

@@ -33,7 +33,20 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer> {
       return { text, ids };
     },
     endTokenIds,
+    unknownTokenId: unknownToken(tokenizer as SpecialTokens),
   };
+}
+
+interface SpecialTokens {
+  unk_token_id?: number;
+  bos_token_id?: number;
+  eos_token_id?: number;
+  pad_token_id?: number;
+}
+
+/** Tokenizers that can write every byte often name one of their other special tokens here, for form's sake. */
+function unknownToken({ unk_token_id: unknown, bos_token_id: bos, eos_token_id: eos, pad_token_id: pad }: SpecialTokens): number | null {
+  return unknown == null || [bos, eos, pad].includes(unknown) ? null : unknown;
 }
 
 const readText = (path: string): Promise<string | null> => readFile(path, 'utf8').catch(() => null);

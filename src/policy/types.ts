@@ -15,6 +15,8 @@ export interface Tokenizer {
   applyChatTemplate: ((messages: readonly { role: string; content: string }[]) => { text: string; ids: number[] }) | null;
   /** Ids that end an answer: `eos_token_id` of generation_config.json, else of config.json, else of the tokenizer. */
   readonly endTokenIds: readonly number[];
+  /** What stands for text that the tokenizer cannot write down; null where it can write everything. */
+  readonly unknownTokenId: number | null;
 }
 
 /** Coordinates of one random stream: (seed, step, task, sample). The position in the text is added by the sampler. */

@@ -38,7 +38,7 @@ export async function createScorer({ settings, runtime, onOutput, signal }: Scor
       const { files } = tools.provenance();
       await tools[Symbol.asyncDispose]();
       signal?.throwIfAborted();
-      if (!loaded.ok) return { ok: false, error: { ...loaded.error, files, key: keyInside(String(index), loaded.error.key), message: `reward ${entry.name}: ${loaded.error.message}` } };
+      if (!loaded.ok) return { ok: false, error: { ...loaded.error, files, key: keyInside(String(index), loaded.error.key), message: `${called(entry.name)}: ${loaded.error.message}` } };
     } else {
       graders.push({ name: entry.name, weight: entry.weight, grade: loaded.grader });
     }
@@ -50,6 +50,9 @@ export async function createScorer({ settings, runtime, onOutput, signal }: Scor
   };
   return { ok: true, scorer };
 }
+
+/** A part that is called "reward", as one in reward.ts is. */
+const called = (name: string): string => (name === 'reward' ? 'the reward' : `reward ${name}`);
 
 /**
  * reward = Σ weight · value, where positive weights are scaled to sum to 1 and negative ones stay as written. Divided once, at the end, so
@@ -63,7 +66,7 @@ function combine({ graders, positive }: { graders: readonly WeightedGrader[]; po
       const { name, weight } = graders[index]!;
       if (!verdict.ok) {
         const { type, message } = verdict.failure;
-        return { ok: false, error: { phase: 'scoring', type, message: `reward ${name} on task ${request.task.id}: ${message}` } };
+        return { ok: false, error: { phase: 'scoring', type, message: `${called(name)} on task ${request.task.id}: ${message}` } };
       }
       const { value, info, children } = verdict;
       if (weight > 0) earned += weight * value;

@@ -83,7 +83,7 @@ function checkRows(rows: readonly SourceRow[], context: { file: string; template
     const row = result.row.isNamed ? result.row : withFreeId(result.row, named);
     const { id } = row.task;
     const other = named.get(id);
-    if (other !== undefined) return loadFailure(`${context.file}, ${source.name}: the task "${id}" is there already, in ${other.name}.`, 'Remove one, or give each a slug of its own.', placeOf(source.name, context.file));
+    if (other !== undefined) return loadFailure(`${context.file}, ${source.name}: ${row.isNamed ? `the task "${id}"` : `the same task`} is there already, in ${other.name}.`, row.isNamed ? 'Give each row a slug of its own.' : 'Remove one, or give each a slug of its own.', placeOf(source.name, context.file));
     named.set(id, row);
     checked.push(row);
   }

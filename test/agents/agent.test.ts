@@ -20,6 +20,7 @@ function tokenizer({ closes = false, template = true } = {}): Tokenizer {
         }
       : null,
     endTokenIds: [END],
+    unknownTokenId: null,
   };
 }
 

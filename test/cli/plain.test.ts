@@ -77,6 +77,64 @@ describe('the plain log', () => {
     expect(lines).toEqual(['scored again 4 rollouts of step 3 in 12ms: mean reward 0.750 → 0.750, spread within groups ±0.250 → ±0.250, 1 of 2 groups changed', '  a=  reward 0.500 → 0.500  advantages +− → −+']);
   });
 
+  test('says of rescored rollouts that failed why they did, and has no number where there is none', () => {
+    const { lines, tell } = log();
+    const rollout = (before: number) => ({ rolloutId: '', taskId: 't', groupId: 'a', prompt: 'a=', completion: '', before, after: null, advantageBefore: before - 0.5, advantageAfter: null, error: 'reward on task t: oops (reward.ts:1:30)' });
+    tell('rescored', { step: 3, file: 'r.ts', durationMs: 12, rollouts: [rollout(1), rollout(0)] });
+    expect(lines).toEqual([
+      'scored again 2 rollouts of step 3 in 12ms: mean reward 0.500 → –, spread within groups ±0.500 → –, 1 of 1 group changed',
+      '  no verdict on 2 of them, for example: reward on task t: oops (reward.ts:1:30)',
+      '  a=  reward 0.500 → –  advantages +− → ??',
+    ]);
+  });
+
+  test('says that it stays when a watched job is over, unless another follows or somebody leaves', () => {
+    const { lines, tell } = log();
+    const finish = () => tell('job-finished', { status: 'completed', reason: 'all steps done', steps: 1, head: null, before: null, after: null, durationMs: 1, resumeCommand: null });
+    const said = () => lines.splice(0).at(-1);
+    finish();
+    expect(said()).toMatch(/^completed/);
+    tell('watch-started', { files: ['a'] });
+    tell('job-started', started);
+    finish();
+    expect(said()).toBe('waiting for an edit; Ctrl-C ends');
+    tell('job-started', started);
+    tell('watch-decision', { action: 'drain', from: null, reason: 'x' });
+    finish();
+    expect(said()).toMatch(/^completed/);
+    tell('watch-decision', { action: 'rerun', from: null, reason: 'x' });
+    tell('job-started', started);
+    finish();
+    expect(said()).toBe('waiting for an edit; Ctrl-C ends');
+    tell('job-started', started);
+    tell('stop-requested', { mode: 'finish' });
+    finish();
+    expect(said()).toMatch(/^completed/);
+  });
+
+  test('counts the time that is left from the job that runs, not from the one before it', () => {
+    const { lines, tell } = log();
+    for (const from of [0, 3_600_000]) {
+      tell('job-started', { ...started, totalSteps: 2 }, from);
+      tell('step-started', { step: 1, stage: 'grpo', tasks: [], group: 8 }, from);
+      tell('step-finished', { step: 1, stage: 'grpo', metrics: { reward: 0.5, within_group_reward_std: 0 }, times, accounting }, from + 3000);
+    }
+    expect(lines.filter((line) => line.startsWith('step'))).toEqual(['step 1/2  reward 0.500 ±0.000  eta 3.0s', 'step 1/2  reward 0.500 ±0.000  eta 3.0s']);
+  });
+
+  test('shows no score of the stage before, which may have been asked something else', () => {
+    const { lines, tell } = log();
+    const stages = [{ name: 'easy', kind: 'grpo' as const, steps: 1 }, { name: 'hard', kind: 'grpo' as const, steps: 1 }];
+    const step = (number: number, stage: string) => tell('step-finished', { step: number, stage, metrics: { reward: 0.5, within_group_reward_std: 0 }, times, accounting });
+    tell('job-started', { ...started, stages, totalSteps: 2 });
+    tell('stage-started', { index: 0, ...stages[0]! });
+    tell('eval-finished', { step: 0, metrics: { 'eval/reward': 0.9, 'eval/accuracy': 0.9 }, tasks: 20, interval: [0.8, 1], baseline: true });
+    step(1, 'easy');
+    tell('stage-started', { index: 1, ...stages[1]! });
+    step(2, 'hard');
+    expect(lines.filter((line) => line.startsWith('step'))).toEqual(['step 1/2  reward 0.500 ±0.000  eval 0.900  eta 0ms', 'step 2/2  reward 0.500 ±0.000']);
+  });
+
   test('claims no interval for a score that nobody gave', () => {
     const { lines, tell } = log();
     tell('eval-finished', { step: 0, metrics: { 'eval/error_ratio': 1 }, tasks: 200, interval: [0, 1], baseline: true });

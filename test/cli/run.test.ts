@@ -43,6 +43,10 @@ describe('rlrun PIPELINE', () => {
     expect((await folder.run('models', 'list')).stdout).toMatch(/\ntiny-rl +\/\S+\/tiny +step-00000\d +\d+ +\S+ \S+ +✓\n/);
     expect((await folder.run('models', 'diff', 'tiny-rl', 'step-000001')).stdout).toMatch(/^step-000001 → step-00000\d: relative change /);
 
+    await folder.run('models', 'prune', 'tiny-rl', '--keep', '2');
+    const offered = (await folder.run('completions', 'bash', '--', 'models', 'head', 'tiny-rl', '--set', '')).stdout.trim().split('\n').map((line) => line.split('\t')[0]);
+    expect(offered).toEqual(['base', expect.stringMatching(/^step-/), expect.stringMatching(/^step-/)]);
+
     const answer = await folder.run('sample', 'tiny-rl', '1+2=', '--json', '--max-tokens', '3');
     expect(parse(answer.stdout)[0]).toMatchObject({ v: 1, type: 'sample', model: 'tiny-rl', prompt: '1+2=', outputTokenIds: expect.any(Array) });
     const streamed = await folder.run('sample', 'tiny-rl', '1+2=', '--max-tokens', '3');
@@ -137,7 +141,7 @@ describe('a job that is interrupted', () => {
     child.kill('SIGINT');
     const stopped = await child;
     expect(stopped.exitCode).toBe(0);
-    expect(stopped.stderr).toMatch(/Finishing this step; press Ctrl-C again to stop now\.\n(.*\n)*stopped: stopped after step \d+, as asked/);
+    expect(stopped.stderr).toMatch(/Finishing this step; press Ctrl-C again to stop now\.\n(.*\n)*stopped: after step \d+, as asked/);
     expect(stopped.stderr).toMatch(/\nresume with: rlrun tiny\.yaml --set seed=5 --resume\n$/);
 
     const changed = await folder.run('tiny.yaml', '--set', 'seed=6', '--resume');
@@ -168,7 +172,7 @@ describe('a job that is interrupted', () => {
     child.kill('SIGINT');
     const { exitCode, stdout } = await child;
     expect(exitCode).toBe(130);
-    expect(parse(String(stdout)).at(-1)).toMatchObject({ type: 'job-finished', status: 'stopped', reason: 'stopped at once; the step after 0 is lost' });
+    expect(parse(String(stdout)).at(-1)).toMatchObject({ type: 'job-finished', status: 'stopped', reason: 'at once; the step after 0 is lost' });
   });
 });
 
@@ -200,7 +204,7 @@ describe('behind an older Node, which starts the program under a newer one', () 
     child.kill('SIGINT');
     child.kill('SIGINT');
     expect(await ended).toBe(0);
-    expect(stderr()).toMatch(/stopped: stopped after (step \d+|sft), as asked/);
+    expect(stderr()).toMatch(/stopped: after (step \d+|sft), as asked/);
   });
 });
 
@@ -293,6 +297,10 @@ describe('rlrun PIPELINE --watch, between runs', () => {
     expect(await events.next('watch-changed')).toMatchObject({ kind: 'invalid', message: expect.stringContaining('there is no reward module ./rewards/digits.ts') });
     await writeFile(reward, text);
     expect(await events.next('watch-decision')).toMatchObject({ action: 'nothing' });
+    await writeFile(reward, 'export default (): number => {\n  throw new Error("oops");\n};\n');
+    const { rollouts } = await events.next('rescored');
+    for (const { error } of rollouts as { error: string }[]) expect(error).toMatch(/^reward digits on task add-\w+: oops \(digits\.ts:2:9\)$/);
+    expect(await events.next('watch-decision')).toMatchObject({ action: 'nothing', reason: 'the edited reward gives no rollout a verdict; its repair is waited for' });
     await writeFile(`${reward}.new`, 'export default (completion: string): number => completion.length / 4;\n');
     await rename(`${reward}.new`, reward);
     expect(await events.next('rescored')).toMatchObject({ file: reward });
@@ -399,7 +407,7 @@ describe('before anything is learnt', () => {
     await writeFile(join(folder.cwd, 'rewards', 'digits.ts'), 'export default (): number => 0.5;\n');
     const unsound = await folder.run('check', 'tiny.yaml');
     expect(unsound).toMatchObject({ exitCode: 2 });
-    expect(unsound.stderr).toMatch(/error: task add-\w+: the gold answer "\d+" earns 0\.75 instead of 1/);
+    expect(unsound.stderr).toMatch(/error: task add-\w+: the gold answer "\d+" earns 0\.75 instead of 1 \(digits gave 0\.5\).*\n {2}its prompt: \d\+\d=\n/);
     await writeFile(join(folder.cwd, 'rewards', 'digits.ts'), 'export default (: number => 0.5;\n');
     const broken = await folder.run('check', 'tiny.yaml');
     expect(broken).toMatchObject({ exitCode: 2 });
@@ -417,7 +425,7 @@ note: the file is named here
 `);
     await writeFile(join(folder.cwd, 'rewards', 'digits.ts'), 'export default (completion: string): number => completion.lenght.toFixed(1);\n');
     const throwing = await folder.run('check', 'tiny.yaml');
-    expect(throwing.stderr).toMatch(/error: reward digits on task add-\w+: TypeError: .*\(digits\.ts:1:\d+\) \(and so on 8 other tasks\)\n$/);
+    expect(throwing.stderr).toMatch(/error: reward digits on task add-\w+: TypeError: .*\(digits\.ts:1:\d+\) \(and the same on 8 other tasks\)\n {2}its prompt: \d\+\d=\n$/);
   });
 
   test('check --resolved prints a pipeline that means the same', async () => {
@@ -440,6 +448,19 @@ note: the file is named here
     expect(stderr).toMatch(/Nothing was learnt and no step was made\.\n$/);
     await expect(readdir(join(folder.cwd, '.rlrun'))).rejects.toThrow('ENOENT');
   });
+});
+
+test('sample --chat sends the prompt through the template of the model, if it has one', async () => {
+  await using folder = await workspace();
+  await writeTinyProject(folder.cwd);
+  await folder.run('models', 'fork', './tiny', '--name', 'silent');
+  expect(await folder.run('sample', 'silent', '1+2', '--chat')).toMatchObject({ exitCode: 2, stdout: '', stderr: 'error: silent has no chat template.\n  Leave out --chat: the model goes on from the text as it is.\n' });
+  const file = join(folder.cwd, 'tiny', 'tokenizer_config.json');
+  await writeFile(file, JSON.stringify({ ...(JSON.parse(await readFile(file, 'utf8')) as object), chat_template: '{% for message in messages %}{{ message.content }}{% endfor %}=' }));
+  await folder.run('models', 'fork', './tiny', '--name', 'chatty');
+  const idsOf = async (...args: string[]) => parse((await folder.run('sample', 'chatty', ...args, '--json')).stdout)[0]!['promptTokenIds'] as number[];
+  const [chat, text] = [await idsOf('1+2', '--chat'), await idsOf('1+2=')];
+  expect(chat).toEqual(text.slice(1));
 });
 
 test('a model without a chat template cannot chat, and that is said before the job begins', async () => {
@@ -493,6 +514,16 @@ test('prompts too long for the model are refused before the job begins; if some 
     "warning: 2 of 12 train prompts do not fit the model's context: the longest, of task row-11, has 45 tokens, agent.max_tokens allows 3 more, and the context holds 32\n" +
       '  shorten such prompts or leave them out: nothing is learnt from them\n',
   ]);
+});
+
+test('tasks in letters that the model does not have are told as such, once', async () => {
+  await using folder = await workspace();
+  const text = await writeTinyProject(folder.cwd, { sft: 1, grpo: 1 });
+  await writeFile(join(folder.cwd, 'roman.jsonl'), 'I II III IV V VI VII VIII IX X'.split(' ').map((prompt, index) => `${JSON.stringify({ prompt: `${prompt}=`, answer: String(index + 1) })}\n`).join(''));
+  await writeFile(join(folder.cwd, 'tiny.yaml'), text.replace(/taskset: .*/, 'taskset: { source: ./roman.jsonl, split: { train: 8, eval: 2 } }'));
+  const { stderr, exitCode } = await folder.run('tiny.yaml');
+  expect(exitCode).toBe(0);
+  expect(stderr.match(/^warning: the model's tokenizer does not know the text of 8 of 8 tasks, for example (?=.*V)(?=.*I)[VIX ]+: .*\n {2}write the tasks in letters that it knows, or fork another model$/gm)).toHaveLength(1);
 });
 
 test('an export stage leaves a model that can be forked; `models export` the same', async () => {

@@ -14,6 +14,11 @@ describe('rlrun', () => {
     await expect(stdout).toMatchFileSnapshot('golden/help.txt');
   });
 
+  test('alone says the same', async () => {
+    await using folder = await workspace();
+    expect(await folder.run()).toEqual(await folder.run('--help'));
+  });
+
   test('COMMAND --help shows flags and examples', async () => {
     await using folder = await workspace();
     await expect((await folder.run('run', '--help')).stdout).toMatchFileSnapshot('golden/help-run.txt');
@@ -31,8 +36,14 @@ describe('rlrun', () => {
     [['check', '--resovled', 'x.yaml'], 2, "error: unknown option '--resovled'\n(Did you mean --resolved?)\n"],
     [['x.yaml', '--sed', '3'], 2, "error: unknown option '--sed'\n(Did you mean one of --seed, --set?)\n"],
     [['x.yaml', '--seed', 'three'], 2, "error: option '--seed <n>' argument 'three' is invalid. It takes a whole number, 0 or more.\n"],
+    [['sample', 'x', '1+1=', '--max-tokens', '0'], 2, "argument '0' is invalid. It takes a whole number, 1 or more.\n"],
+    [['sample', 'x', '1+1=', '-t', '-1'], 2, "argument '-1' is invalid. It takes a number, from 0 to 10.\n"],
+    [['sample', 'x', '1+1=', '--threads', '5000'], 2, "argument '5000' is invalid. It takes a whole number, from 0 to 1024.\n"],
+    [['jobs', '--limit', '0'], 2, "argument '0' is invalid. It takes a whole number, 1 or more.\n"],
+    [['eval', 'x.yaml', '--tasks', '0'], 2, "argument '0' is invalid. It takes a whole number, 1 or more.\n"],
     [['x.yaml', '--device', 'gpu'], 2, "error: option '--device <device>' argument 'gpu' is invalid. Allowed choices are cpu, webgpu, cuda.\n"],
-    [['run'], 2, "error: missing required argument 'pipeline'\n"],
+    [['run'], 2, "error: missing required argument 'pipeline'\n(rlrun run --help shows what there is)\n"],
+    [['models', 'export', '--dtype', 'fp8', 'x'], 2, '(rlrun models export --help shows what there is)\n'],
     [['models', 'lst'], 2, "error: unknown command 'lst'\n(Did you mean list?)\n"],
   ])('%j ends with %i and a suggestion', async (args, exitCode, message) => {
     await using folder = await workspace();
@@ -45,6 +56,8 @@ describe('rlrun', () => {
     [['nowhere.yaml'], 3, 'nowhere.yaml'],
     [['models', 'checkpoints', 'nobody'], 3, 'error: there is no model "nobody"\n  Fork one first: rlrun models fork SOURCE --name NAME.\n'],
     [['models', 'fork', 'builtin:nothing', '--name', 'x'], 3, 'error: there is no built-in model "nothing"\n'],
+    [['sample', 'builtin:arith-tiny', '1+1='], 2, 'error: "builtin:arith-tiny" is no model, but something to fork one from\n  Fork it first: rlrun models fork builtin:arith-tiny --name NAME.\n'],
+    [['models', 'checkpoints', './out dir'], 2, '  Fork it first: rlrun models fork "./out dir" --name NAME.\n'],
     [['models', 'fork', './x'], 2, 'error: A fork needs a name.\n'],
     [['jobs', 'nothing'], 3, 'error: There is no job "nothing" here.\n  rlrun jobs lists them.\n'],
     [['trace', '1-2-3'], 3, 'error: There are no jobs here yet.\n'],
@@ -77,6 +90,8 @@ describe('rlrun init', () => {
     expect(loaded).toMatchObject({ ok: true, diagnostics: [] });
     const [, schema] = /\$schema=(\S+)/.exec(await readFile(join(folder.cwd, 'pipeline.yaml'), 'utf8'))!;
     await access(join(folder.cwd, schema!));
+    expect(await folder.run('init', 'my own.yaml')).toMatchObject({ exitCode: 0 });
+    expect(await readFile(join(folder.cwd, 'my own.yaml'), 'utf8')).toMatch(/\n# Run it with: +rlrun 'my own\.yaml'\n# See every default: +rlrun check 'my own\.yaml' --resolved\n/);
     expect(await folder.run('init')).toMatchObject({ exitCode: 5, stderr: 'error: pipeline.yaml exists already.\n  Choose another name, or replace it with --force.\n' });
     expect(await folder.run('init', '--force', '--quiet')).toEqual({ stdout: '', stderr: '', exitCode: 0 });
   });

@@ -1,4 +1,8 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { disk } from '../../src/config/files.ts';
+import { loadPipeline } from '../../src/config/index.ts';
 import { load, loaded, needed } from './memory.ts';
 
 const stageOf = async (...args: Parameters<typeof loaded>) => (await loaded(...args)).pipeline.stages[0]!;
@@ -257,4 +261,18 @@ ${needed}`);
     const windows = await loaded(`${needed}group: 4\n`.replaceAll('\n', '\r\n'));
     expect(windows.pipeline).toEqual(unix.pipeline);
   });
+});
+
+test('the pipeline in README.md runs as it stands, in pipelines/', async () => {
+  const root = path.resolve(import.meta.dirname, '../..');
+  const readme = path.join(root, 'pipelines', 'readme.yaml');
+  const text = /```yaml\n(.*?)```/s.exec(readFileSync(path.join(root, 'README.md'), 'utf8'))![1]!;
+  const fileSystem = {
+    ...disk,
+    readFile: async (file: string) => (file === readme ? text : disk.readFile(file)),
+    exists: async (file: string) => file === readme || disk.exists(file),
+    size: async (file: string) => (file === readme ? Buffer.byteLength(text) : disk.size(file)),
+  };
+  const result = await loadPipeline({ file: 'pipelines/readme.yaml', directory: root, fileSystem });
+  expect(result).toMatchObject({ ok: true, diagnostics: [] });
 });

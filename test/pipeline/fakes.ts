@@ -23,6 +23,7 @@ export const tokenizer: Tokenizer = {
   decode: (ids) => ids.map((id) => (id === STOP ? '' : ALPHABET[id])).join(''),
   applyChatTemplate: null,
   endTokenIds: [STOP],
+  unknownTokenId: null,
 };
 
 /** A task names a letter and some digits that mean nothing; its answer is the letter's place. The policy sees the letter alone. */

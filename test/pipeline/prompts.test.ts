@@ -1,7 +1,7 @@
 /** @file Prompts that do not fit are known before anything is sampled. */
 import { describe, expect, test } from 'vitest';
 import { createAgent } from '../../src/agents/index.ts';
-import { refusePrompts, warnOfPrompts } from '../../src/pipeline/prompts.ts';
+import { refusePrompts, warnOfPrompts, warnOfUnknownText } from '../../src/pipeline/prompts.ts';
 import type { Task } from '../../src/tasks/types.ts';
 import { stage, tokenizer } from './fakes.ts';
 
@@ -60,5 +60,24 @@ describe('a taskset of which some prompts do not fit', () => {
       message: expect.stringMatching(/^128 of 256 train prompts \(as many as were tried of 1024\) do not fit/),
       fix: 'shorten such prompts or leave them out: nothing is learnt from them',
     });
+  });
+});
+
+describe('a taskset whose text the tokenizer does not know', () => {
+  const knowing = { ...tokenizer, unknownTokenId: -1 };
+  const warn = (rows: readonly (readonly [prompt: string, answer: string | null])[], of: typeof tokenizer = knowing) => {
+    const tasks = rows.map(([prompt, answer], index): Task => ({ id: `t${index}`, prompt, answer, args: {} }));
+    return warnOfUnknownText(tasks, { tokenizer: of, agent: createAgent({ settings: room(4).settings, tokenizer: of, contextLength: CONTEXT }) });
+  };
+
+  test('is told with the letters that are missing, in prompts and in answers', () => {
+    expect(warn([['XV=', '15'], ['ab=', '1'], ['a=', 'IX']])).toEqual({
+      message: "the model's tokenizer does not know the text of 2 of 3 tasks, for example X V 5 I: the model cannot tell apart what it reads there, nor write it",
+      fix: 'write the tasks in letters that it knows, or fork another model',
+    });
+  });
+  test('is not told when all is known, or when there is no such thing as an unknown text', () => {
+    expect(warn([['ab=', '1'], ['a=', null]])).toBeNull();
+    expect(warn([['XV=', '15']], tokenizer)).toBeNull();
   });
 });

@@ -3,7 +3,7 @@ import { mkdtemp, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type WatchInput, type WatchState, advance } from '../../src/pipeline/watch-machine.ts';
 import { type Load, type WatchHost, startSession } from '../../src/pipeline/watch.ts';
 import { recorder } from './fakes.ts';
@@ -92,8 +92,8 @@ describe('watching real files', () => {
       drain: () => end.resolve(true),
       keepGoing: () => {},
       abort: () => end.resolve(true),
-      compare: (before, after) => ({ kind: 'config', changes: [{ path: 'text', before: before.value, after: after.value }] }),
-      rescore: async () => {},
+      compare: (before, after) => ({ kind: after.value.includes('reward') ? 'reward' : 'config', changes: [{ path: 'text', before: before.value, after: after.value }] }),
+      rescore: async ({ value }) => !value.startsWith('broken'),
       emit(type, data) {
         record.emit(type, data);
         notify(type);
@@ -143,9 +143,33 @@ describe('watching real files', () => {
     await watching.done;
   });
 
+  test('a reward that gives no verdict any more is not run with; its repair is', async () => {
+    const { file, runs, next, watching, of, endJob } = await session('a');
+    await writeFile(file, 'broken reward');
+    await vi.waitFor(() => expect(of('watch-decision')).toHaveLength(2), 10_000);
+    expect(of('watch-decision').map(({ action, reason }) => [action, reason])).toEqual([
+      ['drain', 'the step under way ends first, then the new version runs'],
+      ['nothing', 'the edited reward gives no rollout a verdict; its repair is waited for'],
+    ]);
+    expect(watching.state).toEqual({ at: 'waiting', ran: null });
+    const again = next('run');
+    await writeFile(file, 'a');
+    await again;
+    endJob();
+    const refused = next('watch-decision');
+    await writeFile(file, 'broken reward');
+    await refused;
+    const mended = next('run');
+    await writeFile(file, 'better reward');
+    await mended;
+    expect(runs).toEqual(['a', 'a', 'better reward']);
+    watching.stop();
+    await watching.done;
+  });
+
   test('without watching the session ends with its job, or with a file that cannot be loaded', async () => {
     const host = (load: Load<string>): WatchHost<string> => ({
-      ...{ load: async () => load, run: async () => true, compare: () => ({ kind: 'config', changes: [] }), rescore: async () => {}, emit: () => {} },
+      ...{ load: async () => load, run: async () => true, compare: () => ({ kind: 'config', changes: [] }), rescore: async () => true, emit: () => {} },
       ...{ finish: () => {}, drain: () => {}, keepGoing: () => {}, abort: () => {} },
     });
     await startSession(host({ ok: true, version: { hash: 'a', files: [], value: 'a' } }), { watching: false }).done;

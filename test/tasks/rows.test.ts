@@ -109,7 +109,7 @@ describe('what is wrong with rows', () => {
     [[good, { prompt: 'q', split: 'test' }], 'FILE, line 2: "split" has to be train or eval. Leave it out to have the rows split at random.'],
     [[good, { prompt: 'q', slug: 7 }], 'FILE, line 2: "slug" has to be a text. Put "slug" in quotes.'],
     [[good, { prompt: 'q', verifier: { id: 'v' } }], 'FILE, line 2: rlrun does not read "verifier" of a task. Judge the completion with a `reward:` of the pipeline.'],
-    [[good, good], /^FILE, line 2: the task "tasks-\d+-[0-9a-f]{8}" is there already, in line 1\. Remove one, or give each a slug of its own\.$/],
+    [[good, good], 'FILE, line 2: the same task is there already, in line 1. Remove one, or give each a slug of its own.'],
     [[good, 7], 'FILE, line 2: expected an object with a prompt, or with the id of a template. Write { "prompt": "12+34=", "answer": "46" }.'],
     [[good, '{"prompt": "q"'], /^FILE:2:\d+ is no JSON value: .+ Write one JSON object per line\.$/],
     [[good, { prompt: 'q', split: 'eval' }], 'FILE: 1 of 2 rows have a split. Give every row one, or none.'],

@@ -148,6 +148,13 @@ describe('the other views', () => {
     expect(changes).toEqual([...changes].sort((a, b) => a - b));
   });
 
+  test('watch: why an edited reward gives no verdict', () => {
+    const state = structuredClone(states.watching);
+    for (const rollout of state.watch.rescored!.rollouts) Object.assign(rollout, { after: null, advantageAfter: null, error: 'reward on task t1: oops (brevity.ts:4:2)' });
+    const text = screenText(modelOf(state, { view: 'watch' }), 80, 23);
+    for (const part of ['mean 0.44 → –', 'no verdict on 64  reward on task t1: oops (brevity.ts:4:2)']) expect(text).toContain(part);
+  });
+
   test('log and pipeline share a wide screen and take turns on a narrow one', () => {
     const wide = screenText(modelOf(states.finished, { view: 'log' }), 120, 39);
     expect(wide).toContain('rolled back from step-000010 to step-000006');

@@ -104,9 +104,9 @@ export function createPlayer({ events, speed, signal }: PlayerOptions): Player {
         if (event.type === 'step-finished') {
           step = event.step;
           await atBoundary();
-          if (ending === 'finish') return end(`stopped after step ${step}, as asked`);
+          if (ending === 'finish') return end(`after step ${step}, as asked`);
         }
-        if (ending === 'stop') return end(`stopped at once; the step after ${step} is lost`);
+        if (ending === 'stop') return end(`at once; the step after ${step} is lost`);
       }
     },
   };

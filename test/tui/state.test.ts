@@ -153,8 +153,8 @@ describe('summary', () => {
   });
   test('a stopped job ends with the command that resumes it', () => {
     const state = stateAfter(untilStep(3, small));
-    applyEvent(state, { type: 'job-finished', time: 0, status: 'stopped', reason: 'stopped after step 3, as asked', steps: 3, head: state.head, before: null, after: null, durationMs: 4100, resumeCommand: 'rlrun pipelines/arith.yaml --resume' });
-    expect(summary(state)).toContain('arith: stopped, stopped after step 3, as asked (3 of 12 steps in 4.1s)');
+    applyEvent(state, { type: 'job-finished', time: 0, status: 'stopped', reason: 'after step 3, as asked', steps: 3, head: state.head, before: null, after: null, durationMs: 4100, resumeCommand: 'rlrun pipelines/arith.yaml --resume' });
+    expect(summary(state)).toContain('arith: stopped, after step 3, as asked (3 of 12 steps in 4.1s)');
     expect(summary(state).trimEnd().split('\n').at(-1)).toBe('  resume    rlrun pipelines/arith.yaml --resume');
   });
   test('a job that ended on a rollback tells the score of its head; one that is left while it runs, the last', () => {

@@ -1,14 +1,17 @@
 /** `rlrun check`: everything about a pipeline that can be proved without a model. */
 import { type ResolvedPipeline, printResolved } from '../../config/index.ts';
-import type { Materials } from '../../pipeline/index.ts';
+import { type Materials, promptText } from '../../pipeline/index.ts';
 import { type RewardProof, proveReward } from '../../rewards/index.ts';
+import type { Task } from '../../tasks/index.ts';
 import type { Handler } from '../commands.ts';
 import { count } from '../../util/words.ts';
+import { clip, oneLine } from '../text.ts';
 import { readMaterials, readPipeline, tellDiagnostics } from './load.ts';
 
 /** A reward that is wrong is wrong almost everywhere. */
 const TASKS_PROVED = 8;
 const FAULTS_SHOWN = 3;
+const PROMPT_WIDTH = 80;
 
 export const check: Handler = async (invocation) => {
   const { args: [file = ''], flags, io } = invocation;
@@ -29,7 +32,8 @@ export const check: Handler = async (invocation) => {
   if (!flags.json && !flags.resolved) io.say(`${file} is valid: ${count(pipeline.stages.length, 'stage')}, model ${pipeline.model.name} from ${pipeline.model.fork}`);
   let isSound = true;
   for (const { taskset, scorer, name } of differentStages(pipeline, materials)) {
-    const proofs = await proveReward({ scorer, tasks: [...taskset.train.slice(0, TASKS_PROVED), ...taskset.eval.slice(0, 1)], signal: io.signal });
+    const tasks = [...taskset.train.slice(0, TASKS_PROVED), ...taskset.eval.slice(0, 1)];
+    const proofs = await proveReward({ scorer, tasks, signal: io.signal });
     const wrong = proofs.filter(({ faults }) => faults.some(isWrong)).length;
     isSound &&= wrong === 0;
     if (flags.json) io.json({ type: 'proof', stage: name, taskset: taskset.name, train: taskset.train.length, eval: taskset.eval.length, proofs });
@@ -37,7 +41,7 @@ export const check: Handler = async (invocation) => {
       io.say(`${name}: ${taskset.name}, ${count(taskset.train.length, 'task')} to learn from, ${taskset.eval.length} held out`);
       io.say(`${name}: rewards ${wrong === 0 ? describe(proofs) : io.paint('red', `fail on ${count(wrong, 'task')} of ${proofs.length}`)}`);
     }
-    const messages = faultMessages(proofs);
+    const messages = faultMessages(proofs, tasks);
     for (const message of messages.slice(0, FAULTS_SHOWN)) io.stderr.write(`${io.paint('red', 'error')}: ${message}\n`);
     if (messages.length > FAULTS_SHOWN) io.stderr.write(`… and ${messages.length - FAULTS_SHOWN} more\n`);
   }
@@ -54,9 +58,12 @@ function differentStages(pipeline: ResolvedPipeline, materials: Materials) {
 }
 
 /** What is wrong in the same words with several tasks is said once, of the first. */
-function faultMessages(proofs: readonly RewardProof[]): string[] {
-  const faults = proofs.flatMap(({ taskId, faults }) => faults.filter(isWrong).map(({ message }) => ({ message, words: message.replaceAll(taskId, '…') })));
-  return [...Map.groupBy(faults, ({ words }) => words).values()].map(([first, ...others]) => `${first!.message}${others.length > 0 ? ` (and so on ${count(others.length, 'other task')})` : ''}`);
+function faultMessages(proofs: readonly RewardProof[], tasks: readonly Task[]): string[] {
+  const faults = proofs.flatMap(({ taskId, faults }, index) => faults.filter(isWrong).map(({ message }) => ({ message, words: message.replaceAll(taskId, '…'), task: tasks[index]! })));
+  return [...Map.groupBy(faults, ({ words }) => words).values()].map(([first, ...others]) => {
+    const { message, task } = first!;
+    return `${message}${others.length > 0 ? ` (and the same on ${count(others.length, 'other task')})` : ''}\n  its prompt: ${clip(oneLine(promptText(task)), PROMPT_WIDTH)}`;
+  });
 }
 
 /** What was proved, on how many tasks. */

@@ -9,10 +9,10 @@ import { quoted } from '../../util/words.ts';
 const schemaFile = fileURLToPath(new URL('../../../schemas/pipeline.schema.json', import.meta.url));
 
 /** Editors complete and explain every key with the help of the first line. */
-export const template = (schema: string): string => `# yaml-language-server: $schema=${schema}
+export const template = ({ file, schema }: { file: string; schema: string }): string => `# yaml-language-server: $schema=${schema}
 #
-# Run it with:           rlrun THIS-FILE
-# See every default:     rlrun check THIS-FILE --resolved
+# Run it with:           rlrun ${file}
+# See every default:     rlrun check ${file} --resolved
 
 name: my-first-model
 seed: 7
@@ -26,6 +26,7 @@ taskset:
   source: builtin:arith           # or ./tasks.jsonl, ./tasks.ts
   args: { operations: [add, subtract], digits: 2 }
   split: { train: 4096, eval: 500 }
+  seed: 7                         # which tasks are held out; this base has not seen these either
 
 agent:
   kind: completion                # or chat, for models with a chat template
@@ -57,7 +58,7 @@ export const init: Handler = async ({ args: [file = 'pipeline.yaml'], flags, io 
     if (error.code === 'ENOENT') throw new CommandError('notFound', `The folder of ${file} does not exist.`, 'Make it first.');
     throw error;
   });
-  await handle.writeFile(template(schema.startsWith('.') ? schema : `./${schema}`));
+  await handle.writeFile(template({ file: quoted(file), schema: schema.startsWith('.') ? schema : `./${schema}` }));
   await handle.close();
   if (flags.json) io.json({ type: 'pipeline-written', file: path });
   io.say(`wrote ${file}; run it with: rlrun ${quoted(file)}`);

@@ -100,7 +100,7 @@ export const head: Handler = async ({ args: [slug = ''], flags, io }) => {
 
 const findOrBase = async (model: StoredModel, reference: string): Promise<StoredCheckpoint | null> => (reference === 'base' ? null : model.find(reference));
 
-const TENSORS_SHOWN = 10;
+const TENSORS_SHOWN = 20;
 
 export const diff: Handler = async ({ args: [slug = '', from = '', to], flags, io }) => {
   const model = await (await storeOf(io)).model(slug);
@@ -135,7 +135,7 @@ export const prune: Handler = async ({ args: [slug = ''], flags, io }) => {
   const { keep = 1, dryRun = false } = flags;
   const { pruned, bytes } = await model.prune({ keep, dryRun });
   if (flags.json) io.json({ type: 'prune', model: slug, dryRun, bytes, pruned: pruned.map(({ name }) => name) });
-  io.say(`${dryRun ? 'would delete' : 'deleted'} the weights of ${count(pruned.length, 'checkpoint')} (${formatBytes(bytes)}); the head and the ${keep} newest stay`);
+  io.say(`${dryRun ? 'would delete' : 'deleted'} the weights of ${count(pruned.length, 'checkpoint')} (${formatBytes(bytes)}); the head ${keep === 0 ? 'stays' : `and the ${keep === 1 ? 'newest' : `${keep} newest`} stay`}`);
   return 'ok';
 };
 

@@ -52,7 +52,7 @@ function rescoredLines({ state, theme }: Model, { rollouts, step, durationMs }: 
   const moved = rollouts.filter(({ before, after }) => before !== after);
   const mean = (pick: (rollout: RescoredRollout) => number | null): number => {
     const values = rollouts.flatMap((rollout) => pick(rollout) ?? []);
-    return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
+    return values.reduce((sum, value) => sum + value, 0) / values.length;
   };
   const groups = [...Map.groupBy(rollouts, (rollout) => rollout.groupId).values()];
   const spreadOf = (pick: (rollout: RescoredRollout) => number | null): number => withinGroups(groups.map((group) => group.map(pick)));
@@ -67,10 +67,12 @@ function rescoredLines({ state, theme }: Model, { rollouts, step, durationMs }: 
     span(`  spread ${formatNumber(spreadOf((rollout) => rollout.before))} ${glyph.arrow} ${formatNumber(spreadOf((rollout) => rollout.after))}`),
     span(`  ${flipped} advantages change sign`, flipped > 0 ? 'warn' : 'muted'),
   ];
+  const failed = rollouts.filter(({ error }) => error !== undefined);
+  const failure: Line[] = failed.length === 0 ? [] : [[span(` no verdict on ${failed.length}`, 'bad', { bold: true }), span(`  ${clean(failed[0]!.error!, theme)}`)]];
   // The largest change first: that is what the edit is about.
   const size = ({ before, after }: RescoredRollout): number => (before === null || after === null ? Infinity : Math.abs(after - before));
   const sorted = moved.toSorted((a, b) => size(b) - size(a));
-  const rows = Math.max(0, height - 2);
+  const rows = Math.max(0, height - 2 - failure.length);
   const first = Math.min(offset, Math.max(0, sorted.length - rows));
   const shown = sorted.slice(first, first + rows).map((rollout): Line => {
     const change = rollout.before !== null && rollout.after !== null ? formatSigned(rollout.after - rollout.before) : '';
@@ -82,7 +84,7 @@ function rescoredLines({ state, theme }: Model, { rollouts, step, durationMs }: 
     ];
     return spread([span(` ${clean(rollout.prompt, theme)} `, 'muted'), span(clean(rollout.completion, theme))], right, width, glyph.ellipsis);
   });
-  return [heading(title, width, theme), summary, ...shown];
+  return [heading(title, width, theme), summary, ...failure, ...shown];
 }
 
 function score(reward: number | null, range: readonly [number, number]): Span[] {
