@@ -270,7 +270,7 @@ export const healthRules: { readonly [M in HealthMetric]: HealthRule } = {
     judge(value, { history }) {
       const speeds = history('tokens_per_second');
       const [usual, lately] = [speeds.slice(-23, -3).toSorted((a, b) => a - b), speeds.slice(-3)];
-      // Rollouts that were begun during the step before look many times as fast, so means say little. Compared are slow steps with slow steps.
+      // Speed varies with the tasks of a step and with all else on the machine: compared are slow steps with slow steps.
       const [slow, typical] = [0.1, 0.5].map((share) => usual[Math.floor(share * usual.length)]!) as [number, number];
       // One slow step is chance: three of them are not.
       if (speeds.length < 8 || Math.max(value, ...lately) >= slow / 2) return null;
