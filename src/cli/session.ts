@@ -40,7 +40,7 @@ export function runSession(workbench: Workbench, { watching, resume, emit, befor
       const head = change === 'reward' && last && value.pipeline.watch.onReward === 'rollback' ? last.start.checkpoint : undefined;
       if (change) emit('watch-decision', { action: 'rerun', from: head ?? null, reason: change === 'none' ? 'with what ran before, from the head' : reasonToRerun(head) });
       try {
-        const resumed = resume && !before ? await interruptedJob(value, { root: workbench.root, file: workbench.invocation.args[0]! }) : null;
+        const resumed = resume && !before ? await interruptedJob(value, { root: workbench.root, file: workbench.invocation.args[0]!, argv: workbench.invocation.io.argv }) : null;
         outcome = await workbench.run(value, { resume: resumed, parentJob: last?.id ?? null, ...(head === undefined ? {} : { head }) });
         if (outcome.kind !== 'ran') return false;
         last = await findJob(workbench.root, outcome.id);

@@ -1,7 +1,7 @@
 /** @file The checkpoint tree: what led to the head runs straight, what was left behind branches off. */
+import { formatScore } from '../util/words.ts';
 import type { CheckpointSummary } from '../events.ts';
 import { formatNumber, linearScale, rewardColor, svgNumber } from '../plot/index.ts';
-import { formatScore } from './format.ts';
 import { type Html, html } from './html.ts';
 import type { ReportJob } from './read-job.ts';
 

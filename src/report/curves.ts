@@ -1,7 +1,8 @@
 /** @file All curves of the page: the large one, the five sections, what is left over, and the same as figures. */
+import { formatScore } from '../util/words.ts';
 import { type Chart, type ChartContext, type Readout, constantOf, renderChart, renderConstants } from './chart.ts';
 import type { Domain } from '../plot/index.ts';
-import { formatScore, formatValue } from './format.ts';
+import { formatValue } from './format.ts';
 import { type Html, html } from './html.ts';
 import type { ReportJob } from './read-job.ts';
 import { renderRewardChart } from './reward-chart.ts';

@@ -1,6 +1,7 @@
 /** @file Numbers, times and units as the report writes them. */
 import { formatDuration, formatNumber, formatTick, niceStep } from '../plot/index.ts';
 import type { Domain } from '../plot/index.ts';
+import { formatScore } from '../util/words.ts';
 import type { Unit } from './sections.ts';
 
 const percent = (share: number, decimals: number): string => `${(share * 100).toFixed(decimals)}%`;
@@ -20,9 +21,6 @@ export function tickFormat(unit: Unit, [low, high]: Domain, count: number): (val
   if (unit === 'seconds') return step >= 60 ? (value) => `${formatTick(value / 60, step / 60)} min` : step < 0.1 ? (value) => `${formatTick(value * 1000, step * 1000)} ms` : (value) => `${formatTick(value, step)} s`;
   return (value) => formatTick(value, step);
 }
-
-/** A score to three decimals, as the command line tells it; a dash for none. */
-export const formatScore = (value: number | null | undefined): string => (value === null || value === undefined ? '–' : value.toFixed(3));
 
 /** `+0.170 [+0.078, +0.257]` */
 export function formatChange({ value, low, high }: { value: number; low: number | null; high: number | null }): string {

@@ -1,9 +1,10 @@
 /** @file What one wants to know first: did it get better, by how much, in what time, is something wrong, and what to type next. */
+import { formatScore } from '../util/words.ts';
 import { linearScale, niceDomain, svgAxis, svgNumber } from '../plot/index.ts';
 import type { Score } from '../util/held-out.ts';
 import { mean, standardDeviation } from '../util/statistics.ts';
 import { type Command, nextCommands, reproduceCommand } from './commands.ts';
-import { formatChange, formatDate, formatScore } from './format.ts';
+import { formatChange, formatDate } from './format.ts';
 import { type Html, html, trusted, visibleLine } from './html.ts';
 import { noticesOf, renderNotices, sharedNotices } from './notices.ts';
 import type { ReportJob } from './read-job.ts';

@@ -1,7 +1,8 @@
 /** @file The large curve: reward over its spread, held-out marks with their intervals, the start as a rule, the head's fate along the axis. */
+import { formatScore } from '../util/words.ts';
 import { type Point, type Scale, extent, niceDomain, svgBandPath, svgDiamondsPath, svgNumber, svgWhiskersPath } from '../plot/index.ts';
 import { type ChartContext, type Frame, type Readout, axesOf, describe, isSmoothed, linesOf, svg, thinBand } from './chart.ts';
-import { formatScore, formatValue } from './format.ts';
+import { formatValue } from './format.ts';
 import { type Html, clip, html, visibleLine } from './html.ts';
 import type { ReportJob } from './read-job.ts';
 import { band, curve, evaluations, fates, spreadOfReward } from './series.ts';

@@ -1,12 +1,11 @@
 /** @file Did it get better, by how much, in what time? One sentence per job, from its held-out scores if it has any. */
 import { headOf } from './checkpoints.ts';
 import type { ReportJob } from './read-job.ts';
-import { formatScore } from './format.ts';
 import { ranFor, stepsDone } from '../pipeline/index.ts';
 import { formatDuration } from '../plot/index.ts';
 import { type Score, heldOut } from '../util/held-out.ts';
 import { mean } from '../util/statistics.ts';
-import { count } from '../util/words.ts';
+import { count, formatScore } from '../util/words.ts';
 import { type Evaluated, evaluations, values } from './series.ts';
 
 export interface Verdict {

@@ -3,5 +3,8 @@
 /** `1 step`, `2 steps`, `1,024 steps`. */
 export const count = (value: number, noun: string): string => `${value.toLocaleString('en-US')} ${noun}${value === 1 ? '' : 's'}`;
 
+/** A score to three decimals, a dash for none. What rounds to nothing has no sign. */
+export const formatScore = (value: number | null | undefined): string => value?.toFixed(3).replace(/^-(?=0\.000$)/, '') ?? '–';
+
 /** As a shell reads it. */
 export const quoted = (word: string): string => (/^[\w./:=@,+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);

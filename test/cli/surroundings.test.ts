@@ -18,10 +18,10 @@ describe('paths', () => {
     await mkdir(project);
     await writeTinyProject(project, small);
     const file = 'mein päth 漢字/tiny.yaml';
-    expect(await folder.run(file, '--resume')).toEqual({
+    expect(await folder.run(file, '--resume', '--set', 'seed=9')).toEqual({
       stdout: '',
       exitCode: 3,
-      stderr: `error: No job of ${file} has run here, so there is none to resume.\n  Begin one: rlrun '${file}'\n`,
+      stderr: `error: No job of ${file} has run here, so there is none to resume.\n  Begin one: rlrun '${file}' --set seed=9\n`,
     });
     expect(await folder.run(file, '--quiet')).toEqual({ stdout: '', stderr: '', exitCode: 0 });
     // What is made belongs to the folder one works in; what the file names, to the file.

@@ -1,7 +1,7 @@
 /** `rlrun PIPELINE --dry-run`: everything up to the first update: a few tasks, one group of answers each, their rewards. */
 import { createAgent } from '../../agents/index.ts';
 import { tryRollouts } from '../../pipeline/index.ts';
-import { count } from '../../util/words.ts';
+import { count, formatScore } from '../../util/words.ts';
 import type { Io } from '../io.ts';
 import type { Exit } from '../exit-codes.ts';
 import { oneLine, table } from '../text.ts';
@@ -31,7 +31,7 @@ export async function dryRun(workbench: Workbench, { flags, io }: { flags: { jso
   io.say(`${pipeline.name}: ${count(engine.info.parameters, 'parameter')}, ${count(taskset.train.length, 'task')}; the first ${groups.length} of ${stage.batch} in a step, ${stage.group} answers each`);
   for (const { rollouts, spread } of groups) {
     io.print(`\n${oneLine(rollouts[0]!.prompt)}  (${spread})`);
-    const cells = rollouts.map(({ completion, reward, advantage, stopReason, error }) => [oneLine(error?.message ?? completion), reward === null ? '–' : reward.toFixed(3), advantage === undefined ? '–' : advantage.toFixed(3), stopReason]);
+    const cells = rollouts.map(({ completion, reward, advantage, stopReason, error }) => [oneLine(error?.message ?? completion), formatScore(reward), formatScore(advantage), stopReason]);
     io.print(table([{ title: 'Completion' }, { title: 'Reward', align: 'right' }, { title: 'Advantage', align: 'right' }, { title: 'Stopped' }], cells));
   }
   io.say('\nNothing was learnt and no step was made.');

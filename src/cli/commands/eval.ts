@@ -1,7 +1,7 @@
 /** `rlrun eval PIPELINE`: how good is the model now, on tasks that it does not learn from? */
 import { createAgent } from '../../agents/index.ts';
 import { createControls, evaluate } from '../../pipeline/index.ts';
-import { count } from '../../util/words.ts';
+import { count, formatScore } from '../../util/words.ts';
 import type { Handler } from '../commands.ts';
 import { CommandError } from '../exit-codes.ts';
 import { oneLine, table } from '../text.ts';
@@ -42,14 +42,14 @@ export const evaluateModel: Handler = async (invocation) => {
   }
   io.say(`${pipeline.model.name} at ${name}, ${count(measured, `${split} task`)}`);
   const named = Object.entries(metrics).filter(([metric]) => !/_(low|high)$/.test(metric));
-  const range = (metric: string) => (metrics[`${metric}_low`] === undefined ? '' : `[${metrics[`${metric}_low`]!.toFixed(3)}, ${metrics[`${metric}_high`]!.toFixed(3)}]`);
+  const range = (metric: string) => (metrics[`${metric}_low`] === undefined ? '' : `[${formatScore(metrics[`${metric}_low`])}, ${formatScore(metrics[`${metric}_high`])}]`);
   const percent = Math.round(stage.promote.confidence * 100);
-  io.print(table([{ title: 'Metric' }, { title: 'Value', align: 'right' }, { title: `${percent} % interval` }], named.map(([metric, value]) => [metric.slice(5), value.toFixed(3), range(metric)])));
+  io.print(table([{ title: 'Metric' }, { title: 'Value', align: 'right' }, { title: `${percent} % interval` }], named.map(([metric, value]) => [metric.slice(5), formatScore(value), range(metric)])));
   if (flags.quiet) return 'ok';
   const wrong = rollouts.filter(({ id, reward }) => id.endsWith('-000') && reward !== null && reward < 1).slice(0, EXAMPLES_SHOWN);
   if (wrong.length > 0) {
     io.say(`\nnot fully solved, for example`);
-    io.say(table([{ title: 'Task' }, { title: 'Prompt' }, { title: 'Completion' }, { title: 'Reward', align: 'right' }], wrong.map((rollout) => [rollout.taskId, oneLine(rollout.prompt), oneLine(rollout.completion), rollout.reward!.toFixed(3)])));
+    io.say(table([{ title: 'Task' }, { title: 'Prompt' }, { title: 'Completion' }, { title: 'Reward', align: 'right' }], wrong.map((rollout) => [rollout.taskId, oneLine(rollout.prompt), oneLine(rollout.completion), formatScore(rollout.reward)])));
   }
   return 'ok';
 };

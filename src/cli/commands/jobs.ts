@@ -3,6 +3,7 @@ import type { MetricsRow } from '../../events.ts';
 import { formatDuration, sparkline } from '../../plot/index.ts';
 import { type StoredJob, lastRollouts, listJobs, ranFor, readJobMetrics, stepsDone } from '../../pipeline/index.ts';
 import { heldOut } from '../../util/held-out.ts';
+import { formatScore } from '../../util/words.ts';
 import type { Handler, Invocation } from '../commands.ts';
 import type { Exit } from '../exit-codes.ts';
 import { rootOf, shorten } from '../paths.ts';
@@ -37,7 +38,7 @@ async function listAll({ flags, io }: Invocation): Promise<Exit> {
   }
   const cells = scored.map(({ job, rows, before, after }) => [
     ...[job.id, job.model, job.status, `${stepsDone(job, rows)}/${job.totalSteps}`],
-    ...[sparkline(valuesOf(rows, 'reward'), { width: CURVE_SHORT }).trimStart(), score(before?.value), score(after?.value), took(job, rows)],
+    ...[sparkline(valuesOf(rows, 'reward'), { width: CURVE_SHORT }).trimStart(), formatScore(before?.value), formatScore(after?.value), took(job, rows)],
   ]);
   io.print(
     table(
@@ -61,8 +62,6 @@ function took(job: StoredJob, rows: readonly MetricsRow[]): string {
   return ms === null ? '–' : formatDuration(ms);
 }
 
-const score = (value: number | null | undefined): string => value?.toFixed(3) ?? '–';
-
 async function showOne(job: StoredJob, { flags, io }: Invocation): Promise<Exit> {
   const rows = await readJobMetrics(job);
   const { step, rollouts } = await lastRollouts(job);
@@ -76,20 +75,20 @@ async function showOne(job: StoredJob, { flags, io }: Invocation): Promise<Exit>
   const { before, after } = heldOut(job, rows);
   const facts: [string, string][] = [
     ['pipeline', job.file],
-    ['model', `${job.model}, begun at ${job.start.checkpoint === null ? 'the base' : `step ${job.start.step} (${job.start.checkpoint})`}`],
+    ['model', `${job.model}, begun at ${job.start.checkpoint === null ? 'the base' : `step ${job.start.step}`}`],
     ['status', oneLine(`${job.status}${job.reason ? `: ${job.reason}` : job.status === 'interrupted' ? ': its process is gone' : ''}`)],
     ['steps', `${stepsDone(job, rows)} of ${job.totalSteps}`],
     ['took', took(job, rows)],
-    ...(after ? [['held-out', `${before ? `${score(before.value)} → ` : ''}${score(after.value)}${after.low === null ? '' : ` [${score(after.low)}, ${score(after.high)}]`}`] as [string, string]] : []),
+    ...(after ? [['held-out', `${before ? `${formatScore(before.value)} → ` : ''}${formatScore(after.value)}${after.low === null ? '' : ` [${formatScore(after.low)}, ${formatScore(after.high)}]`}`] as [string, string]] : []),
     ...curves.flatMap((name): [string, string][] => {
       const values = valuesOf(rows, name);
-      return values.length > 1 ? [[name, `${sparkline(values, { width: CURVE_LONG }).trimStart().padEnd(CURVE_LONG)}  ${score(values[0]!)} → ${score(values.at(-1)!)}`]] : [];
+      return values.length > 1 ? [[name, `${sparkline(values, { width: CURVE_LONG }).trimStart().padEnd(CURVE_LONG)}  ${formatScore(values[0]!)} → ${formatScore(values.at(-1)!)}`]] : [];
     }),
     ['files', shorten(job.directory, io)],
   ];
   io.print(`${job.id}\n${facts.map(([name, value]) => `  ${name.padEnd(12)}${value}`).join('\n')}`);
   if (shown.length > 0) {
-    const cells = shown.map(({ id, status, reward, prompt, completion, error }) => [id, status, score(reward), clip(oneLine(prompt), 30), clip(oneLine(error?.message ?? completion), 40)]);
+    const cells = shown.map(({ id, status, reward, prompt, completion, error }) => [id, status, formatScore(reward), clip(oneLine(prompt), 30), clip(oneLine(error?.message ?? completion), 40)]);
     io.print(`\nrollouts of step ${step}\n${table([{ title: 'Trace ID' }, { title: 'Status' }, { title: 'Reward', align: 'right' }, { title: 'Prompt' }, { title: 'Completion or error' }], cells)}`);
     if (rollouts.length > shown.length) io.print(`… ${rollouts.length - shown.length} more; -n ${rollouts.length} shows all`);
   }

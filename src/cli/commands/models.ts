@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { type CheckpointNode, type StoredCheckpoint, type StoredModel, checkpointTree } from '../../models/index.ts';
 import { formatBytes, formatNumber } from '../../plot/index.ts';
-import { count } from '../../util/words.ts';
+import { count, formatScore } from '../../util/words.ts';
 import type { Handler } from '../commands.ts';
 import { CommandError } from '../exit-codes.ts';
 import { shorten } from '../paths.ts';
@@ -72,12 +72,11 @@ function treeRows(nodes: readonly CheckpointNode<StoredCheckpoint>[], head: stri
     const below = isFork ? `${stem}${isLast ? '   ' : '│  '}` : stem;
     const { id, name, meanReward, metrics, loss, traces, createdAt, pruned } = checkpoint;
     const remarks = [pruned ? '(pruned)' : '', parentIsMissing ? '(parent missing)' : ''].filter(Boolean).join(' ');
-    const row = [id === head ? '▶' : '', `${mark}${name}${remarks ? ` ${remarks}` : ''}`, fixed(meanReward), fixed(metrics['eval/reward'] ?? null), loss ?? '', String(traces), createdAt.slice(0, 19).replace('T', ' ')];
+    const row = [id === head ? '▶' : '', `${mark}${name}${remarks ? ` ${remarks}` : ''}`, formatScore(meanReward), formatScore(metrics['eval/reward'] ?? null), loss ?? '', String(traces), createdAt.slice(0, 19).replace('T', ' ')];
     return [row, ...treeRows(children, head, below)];
   });
 }
 
-const fixed = (value: number | null): string => (value === null ? '–' : value.toFixed(3));
 
 export const head: Handler = async ({ args: [slug = ''], flags, io }) => {
   const model = await (await storeOf(io)).model(slug);
@@ -93,7 +92,7 @@ export const head: Handler = async ({ args: [slug = ''], flags, io }) => {
   else if (!before) io.print('base');
   else {
     const { name, id, meanReward, loss, traces, createdAt } = before;
-    io.print([name, `  id       ${id}`, `  reward   ${fixed(meanReward)}`, `  loss     ${loss ?? '–'}`, `  traces   ${traces}`, `  created  ${createdAt.slice(0, 19).replace('T', ' ')}`, `  weights  ${shorten(model.stateDirectory(id), io)}`].join('\n'));
+    io.print([name, `  id       ${id}`, `  reward   ${formatScore(meanReward)}`, `  loss     ${loss ?? '–'}`, `  traces   ${traces}`, `  created  ${createdAt.slice(0, 19).replace('T', ' ')}`, `  weights  ${shorten(model.stateDirectory(id), io)}`].join('\n'));
   }
   return 'ok';
 };
