@@ -1,6 +1,6 @@
 /** @file What is known of values before a graph runs: of legal graphs never something wrong, and an error only where inputs contradict each other. */
 import { describe, expect, test } from 'vitest';
-import { Builder, inferTypes, int, type Model, type Types, type Value } from '../../src/onnx/index.ts';
+import { Builder, inferTypes, int, string, type Model, type Types, type Value } from '../../src/onnx/index.ts';
 import { hostTensor, numbersOf, runOnce } from './support.ts';
 
 /** What is inferred of the one value that `make` makes. */
@@ -15,6 +15,10 @@ describe('nothing is said', () => {
     expect(inferred(celu)).toBeUndefined();
     expect(inferred((b) => b.op('CastLike', [b.int64([1, 2]), celu(b)]))).toBeUndefined();
     expect(inferred((b) => b.op('OneHot', [b.int64([1, 2]), b.int64([3]), celu(b)]))).toBeUndefined();
+  });
+
+  test('of constants that are no numbers', () => {
+    expect(inferred((b) => b.op('Constant', [], { value_string: string('text') }))).toBeUndefined();
   });
 
   test('where a rank is not known', () => {
