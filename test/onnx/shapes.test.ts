@@ -34,6 +34,13 @@ describe('nothing is said', () => {
     expect(inferred((b) => b.op('Squeeze', [b.input('x', 'float32', [2, 1, 3])]))).toMatchObject({ shape: [2, 3] });
   });
 
+  test('of how much a slice takes that may end beyond the axis', () => {
+    const taken = (start: number, end: number) => inferred((b) => b.slice(b.input('x', 'float32', ['rows']), { axis: 0, start, end }))!.shape![0];
+    expect([taken(1, 1000), taken(0, 1000), taken(-2, 3)].map((dim) => typeof dim)).toEqual(['string', 'string', 'string']);
+    expect([taken(0, -1), taken(2, -1), taken(1, 2 ** 40)]).toEqual(['rows + -1', 'rows + -3', 'rows + -1']);
+    expect(inferred((b) => b.slice(b.input('x', 'float32', [10]), { axis: 0, start: 1, end: 1000 }))!.shape).toEqual([9]);
+  });
+
   test('of the sizes that Pad makes along axes that are fed', () => {
     const shape = inferred((b) => b.op('Pad', [b.input('x', 'float32', [2, 3]), b.int64([1, 1]), null, b.input('axes', 'int64', [1])]))!.shape!;
     expect(shape.map((dim) => typeof dim)).toEqual(['string', 'string']);
