@@ -203,6 +203,14 @@ describe('the engine on the main thread', () => {
     await remote.close();
   });
 
+  test("an error that cannot go between threads goes as its message, and the engine goes on", async () => {
+    await using remote = await openEngine(engineOptions(model));
+    const path = join(scratch.path, 'uncloneable.ts');
+    await writeFile(path, "export default () => { throw new Error('no term', { cause: () => {} }); };");
+    await expect(remote.trainer.forwardBackward({ sequences }, { kind: 'module', path, reduction: 'sum' })).rejects.toThrow(`${path}: the loss cannot be built: no term`);
+    expect((await remote.trainer.forward({ sequences })).logprobs).toHaveLength(3);
+  });
+
   test('a worker that was warmed up serves the next engine, and only that one', async () => {
     warmUp();
     warmUp();
