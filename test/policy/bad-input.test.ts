@@ -246,6 +246,15 @@ describe('the engine on the main thread', () => {
     expect(steps).toEqual(['1', '2']);
   });
 
+  test('what cannot be sent to the worker is refused at once, and leaves nothing behind', async () => {
+    const remote = await openEngine(engineOptions(model));
+    const unsendable = { sequences: [{ ...sequences[0]!, onScored: () => {} }] };
+    await expect(remote.trainer.forward(unsendable)).rejects.toThrow('could not be cloned');
+    // Nobody waits for that call any more: a rejection of it would end the process.
+    await remote.close();
+    await new Promise((resolve) => { setImmediate(resolve); });
+  });
+
   test('a closed engine says so', async () => {
     const remote = await openEngine(engineOptions(model));
     await remote.close();
