@@ -54,6 +54,8 @@ export interface Node {
   readonly op: string;
   /** '' is the ONNX domain; `com.microsoft` holds ONNX Runtime's contrib operators. */
   readonly domain: string;
+  /** Which of several model-local functions of one name. */
+  readonly overload?: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: Attributes;

@@ -121,6 +121,7 @@ const nodeFrom = (node: NodeProto, directory: string): Node => ({
   name: node.name,
   op: node.opType,
   domain: onnxDomain(node.domain),
+  ...(node.overload === '' ? {} : { overload: node.overload }),
   inputs: node.input,
   outputs: node.output,
   attributes: Object.fromEntries(node.attribute.map((attribute) => [attribute.name, attributeFrom(attribute, directory)])),

@@ -126,8 +126,8 @@ function tensorPieces(name: string, tensor: Tensor, place: Placement): Piece[] {
   }))];
 }
 
-const nodeProto = ({ name, op, domain, inputs, outputs, attributes }: Node): NodeProto => create(NodeProtoSchema, {
-  name, opType: op, domain, input: [...inputs], output: [...outputs],
+const nodeProto = ({ name, op, domain, overload, inputs, outputs, attributes }: Node): NodeProto => create(NodeProtoSchema, {
+  name, opType: op, domain, ...(overload === undefined ? {} : { overload }), input: [...inputs], output: [...outputs],
   attribute: Object.entries(attributes).map(([key, attribute]) => attributeProto(key, attribute)),
 });
 

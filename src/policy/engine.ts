@@ -48,8 +48,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     'failed-to-open': ({ error, details }) => opened.reject(Object.assign(error, details)),
     samples: ({ id, samples }) => calls.get(id)?.onSamples?.(samples),
     token: ({ id, request, tokenId, logprob }) => calls.get(id)?.onToken?.(request, tokenId, logprob),
-    result: ({ id, value }) => { calls.get(id)?.resolve(value); calls.delete(id); },
-    error: ({ id, error, details }) => { calls.get(id)?.reject(Object.assign(error, details)); calls.delete(id); },
+    result: ({ id, value }) => calls.get(id)?.resolve(value),
+    error: ({ id, error, details }) => calls.get(id)?.reject(Object.assign(error, details)),
   };
   worker.on('message', (reply: Reply) => (replies[reply.kind] as (reply: Reply) => void)(reply));
   worker.on('error', fail);
@@ -107,6 +107,7 @@ class LocalEngine implements Engine, Sampler, Trainer {
       this.#link.worker.postMessage({ id, call, argument, cancel } as Request);
       return await promise;
     } finally {
+      this.#link.calls.delete(id);
       signal?.removeEventListener('abort', onAbort);
     }
   }

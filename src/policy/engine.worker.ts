@@ -15,8 +15,17 @@ const reply = (message: Reply): void => port.postMessage(message);
 const errorOf = (error: unknown): { error: Error; details: ErrorDetails } => {
   if (!(error instanceof Error)) return { error: new Error(String(error)), details: {} };
   const { kind = error instanceof OnnxError ? 'invalid' : undefined, fix } = error as { kind?: unknown; fix?: unknown };
-  return { error, details: { ...(typeof kind === 'string' ? { kind } : {}), ...(typeof fix === 'string' ? { fix } : {}) } };
+  return { error: portable(error), details: { ...(typeof kind === 'string' ? { kind } : {}), ...(typeof fix === 'string' ? { fix } : {}) } };
 };
+
+/** What a user's code names as the cause of an error may be anything, a function for one. */
+function portable(error: Error): Error {
+  try {
+    return structuredClone(error);
+  } catch {
+    return Object.assign(new Error(error.message), { stack: error.stack });
+  }
+}
 
 interface Context {
   id: number;

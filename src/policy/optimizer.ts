@@ -49,7 +49,7 @@ export interface AdamUpdate {
   readonly gradientScale: number;
 }
 
-/** One step: decay, moments, bias-corrected update. Returns √Σ Δ² of the applied change. */
+/** One step: decay, moments, bias-corrected update. Returns √Σ Δ² of the update, weight decay left out. */
 export function applyAdam({ into, gradients, state, params, gradientScale }: AdamUpdate): { updateNorm: number } {
   const { learningRate, beta1, beta2, eps, weightDecay } = params;
   state.step += 1;

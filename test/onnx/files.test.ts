@@ -1,4 +1,6 @@
 /** @file Reading and writing: nothing is lost, weights are not copied, and they may be larger than a file that fits in memory. */
+import { create } from '@bufbuild/protobuf';
+import { FunctionProtoSchema, NodeProtoSchema, OperatorSetIdProtoSchema } from 'onnx-buf';
 import { closeSync, ftruncateSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,6 +28,16 @@ describe('what is read is written again', () => {
     const model = readModel(join(fixtures, file));
     expect(isDeepStrictEqual(embedded(readModel(writeModel(model))), embedded(model))).toBe(true);
   });
+});
+
+test('which of two functions of one name is called stays known', async () => {
+  const called = (name: string) => create(FunctionProtoSchema, { domain: 'local', name: 'f', overload: name, input: ['a'], output: ['b'], node: [create(NodeProtoSchema, { opType: name, input: ['a'], output: ['b'] })], opsetImport: [create(OperatorSetIdProtoSchema, { version: 21n })] });
+  const b = new Builder();
+  b.output('y', b.op('f', [b.op('f', [b.input('x', 'float32', [2])], {}, { domain: 'local' })], {}, { domain: 'local' }));
+  const model = { ...b.build(), functions: [called('Abs'), called('Neg')], outputs: [{ name: 'y', dataType: 'float32' as const, shape: [2] }] };
+  const calls = model.nodes.map((node, at) => (node.op === 'f' ? { ...node, overload: at === 0 ? 'Abs' : 'Neg' } : node));
+  const { y } = await runOnce(readModel(writeModel({ ...model, nodes: calls })), { x: { dataType: 'float32', dims: [2], data: Float32Array.of(3, -4) } });
+  expect(y!.data).toEqual(Float32Array.of(-3, -4));
 });
 
 describe('weights', () => {

@@ -1,6 +1,6 @@
 /** @file What is known of values before a graph runs: of legal graphs never something wrong, and an error only where inputs contradict each other. */
 import { describe, expect, test } from 'vitest';
-import { Builder, inferTypes, int, type Model, type Types, type Value } from '../../src/onnx/index.ts';
+import { Builder, inferTypes, int, string, type Model, type Types, type Value } from '../../src/onnx/index.ts';
 import { hostTensor, numbersOf, runOnce } from './support.ts';
 
 /** What is inferred of the one value that `make` makes. */
@@ -17,6 +17,10 @@ describe('nothing is said', () => {
     expect(inferred((b) => b.op('OneHot', [b.int64([1, 2]), b.int64([3]), celu(b)]))).toBeUndefined();
   });
 
+  test('of constants that are no numbers', () => {
+    expect(inferred((b) => b.op('Constant', [], { value_string: string('text') }))).toBeUndefined();
+  });
+
   test('where a rank is not known', () => {
     const model = (b: Builder): Model => ({ ...b.build(), inputs: [{ name: 'x', dataType: 'float32', shape: null }] });
     const b = new Builder(), x = b.input('x', 'float32', [4]);
@@ -28,6 +32,13 @@ describe('nothing is said', () => {
     expect(inferred((b) => b.op('Squeeze', [b.input('x', 'float32', ['batch', 1, 3])]))).toMatchObject({ dataType: 'float32', shape: null });
     expect(inferred((b) => b.op('Squeeze', [b.input('x', 'float32', [1, 1, 3]), b.input('axes', 'int64', [1])]))).toMatchObject({ dataType: 'float32', shape: null });
     expect(inferred((b) => b.op('Squeeze', [b.input('x', 'float32', [2, 1, 3])]))).toMatchObject({ shape: [2, 3] });
+  });
+
+  test('of how much a slice takes that may end beyond the axis', () => {
+    const taken = (start: number, end: number) => inferred((b) => b.slice(b.input('x', 'float32', ['rows']), { axis: 0, start, end }))!.shape![0];
+    expect([taken(1, 1000), taken(0, 1000), taken(-2, 3)].map((dim) => typeof dim)).toEqual(['string', 'string', 'string']);
+    expect([taken(0, -1), taken(2, -1), taken(1, 2 ** 40)]).toEqual(['rows + -1', 'rows + -3', 'rows + -1']);
+    expect(inferred((b) => b.slice(b.input('x', 'float32', [10]), { axis: 0, start: 1, end: 1000 }))!.shape).toEqual([9]);
   });
 
   test('of the sizes that Pad makes along axes that are fed', () => {

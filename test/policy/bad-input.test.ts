@@ -203,6 +203,14 @@ describe('the engine on the main thread', () => {
     await remote.close();
   });
 
+  test("an error that cannot go between threads goes as its message, and the engine goes on", async () => {
+    await using remote = await openEngine(engineOptions(model));
+    const path = join(scratch.path, 'uncloneable.ts');
+    await writeFile(path, "export default () => { throw new Error('no term', { cause: () => {} }); };");
+    await expect(remote.trainer.forwardBackward({ sequences }, { kind: 'module', path, reduction: 'sum' })).rejects.toThrow(`${path}: the loss cannot be built: no term`);
+    expect((await remote.trainer.forward({ sequences })).logprobs).toHaveLength(3);
+  });
+
   test('a worker that was warmed up serves the next engine, and only that one', async () => {
     warmUp();
     warmUp();
@@ -236,6 +244,15 @@ describe('the engine on the main thread', () => {
     await Promise.all([...step(), remote.writeState(first.path), ...step(), remote.writeState(second.path)]);
     const steps = await Promise.all([first, second].map(async ({ path }) => (await readSafetensors(join(path, 'optimizer.safetensors'))).metadata['step']));
     expect(steps).toEqual(['1', '2']);
+  });
+
+  test('what cannot be sent to the worker is refused at once, and leaves nothing behind', async () => {
+    const remote = await openEngine(engineOptions(model));
+    const unsendable = { sequences: [{ ...sequences[0]!, onScored: () => {} }] };
+    await expect(remote.trainer.forward(unsendable)).rejects.toThrow('could not be cloned');
+    // Nobody waits for that call any more: a rejection of it would end the process.
+    await remote.close();
+    await new Promise((resolve) => { setImmediate(resolve); });
   });
 
   test('a closed engine says so', async () => {

@@ -1,4 +1,5 @@
 /** @file One spelling per operator: a graph of any opset, brought to the forms that the Builder and all other passes use. */
+import type { FunctionProto } from 'onnx-buf';
 import { OPSET, type Builder, type Value } from '../builder.ts';
 import { OnnxError, describeNode, floatAttribute, int, intAttribute, intsAttribute, string, type Attributes, type DataType, type Model, type Node, type Tensor } from '../ir.ts';
 import { tensorFrom } from '../tensor.ts';
@@ -12,7 +13,7 @@ const OLDEST = 7;
  * Softmax of opset < 13 becomes explicit, constants become initializers, Identity and inference-mode Dropout go, `If` with a
  * known condition is replaced by its branch. Weights stay the views they are.
  *
- * @throws OnnxError for opset < 7, and for control flow in a graph that would have to change opset: bodies are not rewritten.
+ * @throws OnnxError for opset < 7, and for control flow and functions in a graph that would have to change opset: bodies are not rewritten.
  */
 export function canonicalize(model: Model): Model {
   const opset = model.opsets.get('') ?? OPSET;
@@ -20,12 +21,20 @@ export function canonicalize(model: Model): Model {
   const flat = withoutConstantNodes(foldIf(model));
   const control = opset < OPSET ? flat.nodes.find(({ attributes }) => Object.values(attributes).some(({ kind }) => kind === 'graph')) : undefined;
   if (control !== undefined) throw new OnnxError(`${describeNode(control)}: control flow whose condition is not known cannot be brought from opset ${opset} to ${OPSET}`);
+  if (opset < OPSET) refuseFunctions(flat, opset);
   const current: Model = { ...flat, opsets: new Map([...flat.opsets, ['', Math.max(opset, OPSET)]]) };
   return removeDeadNodes(rewriteNodes(current, (node) => {
     if (node.domain !== '') return undefined;
     const upgrade = Object.hasOwn(upgrades, node.op) ? upgrades[node.op]! : undefined;
     return upgrade !== undefined && opset < upgrade.before ? upgrade.replace : undefined;
   }));
+}
+
+/** Their bodies are not rewritten either, and would have to be read in the new opset. */
+function refuseFunctions({ nodes, functions }: Model, opset: number): void {
+  const names = new Set((functions as readonly FunctionProto[]).map(({ domain, name }) => `${domain} ${name}`));
+  const call = nodes.find(({ domain, op }) => names.has(`${domain} ${op}`));
+  if (call !== undefined) throw new OnnxError(`${describeNode(call)} is a function of the model, whose body cannot be brought from opset ${opset} to ${OPSET}: inline the functions (onnx.inliner) or export in opset ${OPSET}`);
 }
 
 /** The same operator with other inputs and attributes. */
@@ -127,6 +136,22 @@ const upgrades: Readonly<Record<string, { readonly before: number; readonly repl
   },
   TopK: { before: 10, replace: ({ node, inputs, b }) => respell(b, node, [inputs[0]!, b.int64([intAttribute(node, 'k', 1)])], { without: ['k'] }) },
   Scatter: { before: 11, replace: ({ node, inputs, b }) => respell(b, node, inputs, { op: 'ScatterElements' }) },
+  BatchNormalization: {
+    before: 9,
+    replace: ({ node, inputs, b }) => {
+      if (intAttribute(node, 'spatial', 1) !== 1) throw new OnnxError(`${describeNode(node)}: statistics per position (spatial 0) cannot be brought to opset ${OPSET}`);
+      return respell(b, node, inputs, { without: ['spatial'] });
+    },
+  },
+  GroupNormalization: {
+    before: 21,
+    replace: ({ node, inputs, b }) => {
+      const [x, scale, bias] = inputs as [Value, Value, Value], groups = intAttribute(node, 'num_groups', 1), channels = x.shape?.[1];
+      if (typeof channels !== 'number') throw new OnnxError(`${describeNode(node)}: before opset 21 it scales groups, which takes a known number of channels`);
+      const each = (value: Value): Value => b.reshape(b.expand(b.unsqueeze(value, [1]), [groups, channels / groups]), [channels]);
+      return respell(b, node, [x, each(scale), each(bias)]);
+    },
+  },
   Resize: {
     before: 11,
     replace: ({ node, inputs, b }) => respell(b, node, [inputs[0]!, null, inputs[1]!], { set: OLD_PIXELS }),

@@ -5,7 +5,7 @@
  * [out, r]).
  */
 import type { Builder, Value } from '../builder.ts';
-import { MICROSOFT, OnnxError, int, intAttribute, type Model, type Node, type Tensor } from '../ir.ts';
+import { MICROSOFT, OnnxError, floatAttribute, int, intAttribute, type Model, type Node, type Tensor } from '../ir.ts';
 import { inferTypes, type Types } from '../shapes/infer.ts';
 import { floatValues, tensorFrom } from '../tensor.ts';
 import { consumersOf, freeName, producersOf } from './graph.ts';
@@ -177,13 +177,13 @@ export function mergeLora(model: Model, adapters: ReadonlyMap<string, Tensor>, {
   return removeDeadNodes({ ...model, nodes: model.nodes.flatMap((node) => nodes.get(node) ?? [node]), initializers });
 }
 
-/** delta[i, from + j] += α/r · Σ a[i, k]·b[k, j] */
-function addProduct(delta: Float32Array, { inFeatures, outFeatures }: Linear, { module, from, to }: Target, { a, b, alpha }: { a: Tensor; b: Tensor; alpha: number }): void {
+/** delta[i, from + j] += α/r · Σ a[i, k]·b[k, j], less what the layer will scale it by. */
+function addProduct(delta: Float32Array, { node, inFeatures, outFeatures }: Linear, { module, from, to }: Target, { a, b, alpha }: { a: Tensor; b: Tensor; alpha: number }): void {
   const rank = a.dims[1] ?? 0, width = to - from;
   if (a.dims.join() !== `${inFeatures},${rank}` || b.dims.join() !== `${rank},${width}`) {
     throw new OnnxError(`the adapter of "${module}" should be [${inFeatures}, r] and [r, ${width}], but is [${a.dims.join(', ')}] and [${b.dims.join(', ')}]`);
   }
-  const left = floatValues(a), right = floatValues(b), scale = alpha / rank;
+  const left = floatValues(a), right = floatValues(b), scale = alpha / rank / (node.op === 'Gemm' ? floatAttribute(node, 'alpha', 1) : 1);
   for (let row = 0; row < inFeatures; row++) {
     for (let inner = 0; inner < rank; inner++) {
       const factor = left[row * rank + inner]! * scale, start = row * outFeatures + from;

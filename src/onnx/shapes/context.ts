@@ -156,8 +156,8 @@ export function sliceLength(dim: Dim, start: Dim | null, end: Dim | null, step: 
     // The exporters' own slices never run past the end: `x[:, :length]`.
     return isNegativeDim(end) ? addDims(dim, end) : end;
   }
-  // From near the end to near the front: how much that is, if anything, depends on the length.
-  if (typeof start === 'number' && start < 0 && typeof end === 'number' && end >= 0 && end < 2 ** 31 - 1) return null;
+  // Up to a number that may lie beyond the end, or from near the end to near the front: how much that is depends on the length.
+  if (typeof start === 'number' && typeof end === 'number' && end >= 0 && end < 2 ** 31 - 1) return null;
   const placed = (at: Dim): Dim => (isNegativeDim(at) ? addDims(dim, at) : at);
   const from = placed(start), to = typeof end === 'number' && end >= 2 ** 31 - 1 ? dim : placed(end);
   return addDims(to, multiplyDims(from, -1));

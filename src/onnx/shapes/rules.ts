@@ -8,7 +8,7 @@ import { intAttribute, isFloat, type DataType, type Dim, type Shape } from '../i
 import { dataTypeOf } from '../proto.ts';
 import { BITS, numberValues } from '../tensor.ts';
 import {
-  attributeAxis, broadcastAll, broadcastShapes, countAttribute, fail, has, input, integers, like, normalizeAxis, places, rankFrom, shapeOf, zipContent,
+  UNKNOWN, attributeAxis, broadcastAll, broadcastShapes, countAttribute, fail, has, input, integers, like, normalizeAxis, places, rankFrom, shapeOf, zipContent,
   type Inferred, type ShapeContext,
 } from './context.ts';
 import { contribRules } from './contrib.ts';
@@ -141,7 +141,7 @@ const constant: ShapeRule = (c) => {
   if (value_ints?.kind === 'ints') return [{ dataType: 'int64', shape: [value_ints.value.length], content: value_ints.value }];
   if (value_float !== undefined) return [{ dataType: 'float32', shape: [] }];
   if (value_floats?.kind === 'floats') return [{ dataType: 'float32', shape: [value_floats.value.length] }];
-  return fail(c, 'a Constant of this kind is not supported');
+  throw UNKNOWN; // strings, sparse tensors
 };
 
 /** The type of a constant, with its content when it is a small list of integers. */

@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
-import { AttributeProto_AttributeType as AttributeType, AttributeProtoSchema, GraphProtoSchema, ModelProtoSchema, NodeProtoSchema } from 'onnx-buf';
+import { AttributeProto_AttributeType as AttributeType, AttributeProtoSchema, FunctionProtoSchema, GraphProtoSchema, ModelProtoSchema, NodeProtoSchema } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { float, int, ints, type Attributes, type Model, type Node, type Tensor } from '../../../src/onnx/ir.ts';
 import { Builder, type Value } from '../../../src/onnx/builder.ts';
@@ -52,12 +52,14 @@ describe('canonicalize', () => {
     ['Softmax over flattened axes', 11, [node('Softmax', ['x'], { axis: int(1) })], [2, 3, 4], ['y']],
     ['Softmax with its old default axis', 12, [node('Softmax', ['x'])], [2, 3, 4], ['y']],
     ['LogSoftmax over the last axis', 11, [node('LogSoftmax', ['x'], { axis: int(2) })], [2, 3, 4], ['y']],
+    ['BatchNormalization', 7, [node('BatchNormalization', ['x', 'three', 'three', 'three', 'three'], { spatial: int(1) })], [2, 3, 2], ['y']],
+    ['GroupNormalization', 18, [node('GroupNormalization', ['x', 'three', 'three'], { num_groups: int(3) })], [2, 6, 2], ['y']],
     ['Resize', 10, [node('Resize', ['x', 'scales'])], [1, 2, 2, 4], ['y']],
     ['DFT', 17, [node('DFT', ['x'], { axis: int(1) })], [2, 4, 3, 1], ['y']],
     ['DFT along its old default axis', 19, [node('DFT', ['x'])], [2, 4, 3, 1], ['y']],
     ['Upsample', 8, [node('Upsample', ['x'], { scales: { kind: 'floats', value: [1, 1, 2, 3] } })], [1, 2, 2, 2], ['y']],
   ])('%s of opset %i computes what it did', async (_, opset, nodes, dims, outputs) => {
-    await expectSame(old(opset, nodes, { x: dims, outputs, initializers: { scales: float32Tensor([4], Float32Array.of(1, 1, 1.5, 0.5)) } }), x(dims));
+    await expectSame(old(opset, nodes, { x: dims, outputs, initializers: { scales: float32Tensor([4], Float32Array.of(1, 1, 1.5, 0.5)), three: float32Tensor([3], Float32Array.of(1, 2, 3)) } }), x(dims));
   });
 
   it('gives any Softmax of an old opset its meaning', () => fc.assert(fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 4 }), fc.integer({ min: 0, max: 3 }), fc.constantFrom('Softmax', 'LogSoftmax'), async (dims, axis, op) => {
@@ -78,6 +80,12 @@ describe('canonicalize', () => {
   it('leaves a graph that is canonical alone', () => {
     const model = canonicalize(tinyLlama());
     expect(canonicalize(model)).toEqual(model);
+  });
+
+  it('refuses functions of the model that would have to change opset', () => {
+    const model = { ...old(17, [{ ...node('Twice', ['x']), domain: 'local' }]), functions: [create(FunctionProtoSchema, { domain: 'local', name: 'Twice' })] };
+    expect(() => canonicalize(model)).toThrow('local.Twice "Twice/y" is a function of the model, whose body cannot be brought from opset 17 to 21: inline the functions (onnx.inliner) or export in opset 21');
+    expect(() => canonicalize({ ...model, opsets: new Map([['', 21]]) })).not.toThrow();
   });
 
   it('refuses opsets before 7', () => {

@@ -65,6 +65,13 @@ describe('decompose GroupQueryAttention', () => {
     expect(operators(after)).toMatchObject({ LessOrEqual: 1, Gather: 3 });
   });
 
+  it('makes what only a control-flow body reads', () => {
+    const b = new Builder(), [x, w] = [b.input('x', 'float32', [2, 4]), b.input('w', 'float32', [4])];
+    const [y, , deviation] = b.contrib('SkipSimplifiedLayerNormalization', [x, x, w], {}, { outputs: 3 });
+    b.output('y', b.op('If', [b.input('chosen', 'bool', [])], { then_branch: { kind: 'graph', value: null, captures: [y!.name, deviation!.name] } }));
+    expect(decompose(b.build()).nodes.flatMap(({ outputs }) => outputs)).toEqual(expect.arrayContaining([y!.name, deviation!.name]));
+  });
+
   it('names the form that it does not know', () => {
     const sink = model({ heads: 1, kvHeads: 1, packed: false, rotary: false }, { smooth_softmax: int(1) });
     expect(() => decompose(sink)).toThrow('cannot decompose com.microsoft.GroupQueryAttention "GroupQueryAttention": smooth_softmax is not supported');

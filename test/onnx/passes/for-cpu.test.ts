@@ -154,6 +154,14 @@ describe('a norm and its gradient share one pass', () => {
     b.output('z', b.mul(b.rmsNorm(x, w, 1e-5), deviation));
     await same(b.build(), { x: [4, 6], w: [6] }, { SimplifiedLayerNormalization: 2 });
   });
+
+  test('and what a control-flow body reads of one stays', () => {
+    const b = new Builder(), [x, w] = [b.input('x', 'float32', ['rows', 6]), b.input('w', 'float32', [6])];
+    const deviation = b.ops('SimplifiedLayerNormalization', [x, w], { axis: int(-1) }, { outputs: 2 })[1]!;
+    const captured = b.op('SimplifiedLayerNormalization', [x, w], { axis: int(-1) });
+    b.output('z', b.add(b.op('If', [b.input('chosen', 'bool', [])], { then_branch: { kind: 'graph', value: null, captures: [captured.name] } }), deviation));
+    expect(forCpu(b.build()).nodes.flatMap(({ outputs }) => outputs)).toEqual(expect.arrayContaining([captured.name, deviation.name]));
+  });
 });
 
 test('an older graph keeps its own forms', () => {

@@ -100,6 +100,7 @@ describe('insertLora and mergeLora', () => {
       return value + 3 * delta;
     });
     expect(difference(y, { ...base, data: expected })).toBeLessThan(2e-6);
+    expect(difference((await run(mergeLora(before, adapters, { alpha: 6 }), feeds))['y']!, y)).toBeLessThan(2e-6);
   });
 
   it('keep half-precision layers in half precision, adapters in float32', async () => {

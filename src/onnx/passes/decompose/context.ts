@@ -1,6 +1,6 @@
 /** @file What a decomposition sees. */
 import type { Builder, Value } from '../../builder.ts';
-import { OnnxError, describeNode, type Model, type Node } from '../../ir.ts';
+import { OnnxError, describeNode, usesOf, type Model, type Node } from '../../ir.ts';
 
 /** Values that layers have in common (masks, angles): the first layer makes them, the others use them. */
 export class Shared {
@@ -47,7 +47,7 @@ export function refuseOthers(node: Node, known: readonly string[]): void {
 /** Is the output there, and does anyone read it? */
 export const isUsed = ({ node, model }: Context, index: number): boolean => {
   const name = node.outputs[index] ?? '';
-  return name !== '' && (model.outputs.some((output) => output.name === name) || model.nodes.some(({ inputs }) => inputs.includes(name)));
+  return name !== '' && (model.outputs.some((output) => output.name === name) || model.nodes.some((each) => usesOf(each).includes(name)));
 };
 
 /** A dimension that must be a number. */

@@ -3,12 +3,12 @@
  *
  * A gradient asks for the deviation by a norm of its own, of which it reads the second output only.
  */
-import type { Model, Node } from '../../ir.ts';
+import { usesOf, type Model, type Node } from '../../ir.ts';
 
 export function sharedNorms(model: Model): Model {
   const norms = Map.groupBy(model.nodes.filter(({ op, domain }) => op === 'SimplifiedLayerNormalization' && domain === ''), ({ inputs, attributes }) => `${inputs.join()} ${JSON.stringify(attributes)}`);
   const merged = new Map<Node, Node | null>();
-  const used = new Set([...model.nodes.flatMap(({ inputs }) => inputs), ...model.outputs.map(({ name }) => name)]);
+  const used = new Set([...model.nodes.flatMap(usesOf), ...model.outputs.map(({ name }) => name)]);
   for (const group of norms.values()) {
     const outputs = [0, 1].map((index) => group.map((node) => node.outputs[index] ?? '').filter((name) => used.has(name)));
     // Two readers of one output would need one name.
