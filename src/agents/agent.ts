@@ -14,6 +14,7 @@ export interface Agent {
   prepare(task: Task): Prepared;
   /** The completion: output ids as text, without the stop token, ending before the first stop string. */
   decode(outputTokenIds: readonly number[]): string;
+  /** Any of these ends an answer: the tokenizer's own, and those that `agent.stop` names by their text. */
   readonly stopTokenIds: readonly number[];
 }
 
@@ -37,9 +38,9 @@ const promptRules: { [K in AgentSettings['kind']]: (task: Task, options: AgentOp
 
 export function createAgent(options: AgentOptions): Agent {
   const { settings, tokenizer } = options;
-  const stopTokens = new Set(tokenizer.endTokenIds);
+  const stopTokens = new Set([...tokenizer.endTokenIds, ...specialTokens(settings.stop, tokenizer)]);
   return {
-    stopTokenIds: tokenizer.endTokenIds,
+    stopTokenIds: [...stopTokens],
     prepare(task) {
       try {
         const { text, ids } = promptRules[settings.kind](task, options);
@@ -58,6 +59,13 @@ export function createAgent(options: AgentOptions): Agent {
     },
   };
 }
+
+/** Texts such as `<|im_end|>`, of which decoded text has no trace: what ends an answer then is the token. */
+const specialTokens = (texts: readonly string[], tokenizer: Tokenizer): number[] =>
+  texts.flatMap((text) => {
+    const ids = tokenizer.encode(text, { addSpecialTokens: false });
+    return ids.length === 1 && tokenizer.decode(ids) === '' ? ids : [];
+  });
 
 /** The prompt is the text, after `agent.system` if there is one. */
 function completionPrompt(task: Task, { settings, tokenizer }: AgentOptions): Prompt {

@@ -57,6 +57,15 @@ describe('chat', () => {
   });
 });
 
+test('a stop text that is a special token ends an answer by the token, since decoded text has no trace of it', () => {
+  const TURN_END = 0;
+  const special = { ...tokenizer(), encode: (text: string) => (text === '<|im_end|>' ? [TURN_END] : ids(text)) };
+  const stopping = createAgent({ settings: settings({ stop: ['<|im_end|>', ';'] }), tokenizer: special, contextLength: 64 });
+  expect(stopping.stopTokenIds).toEqual([END, TURN_END]);
+  expect(stopping.decode([...ids('46'), TURN_END])).toBe('46');
+  expect(stopping.decode(ids('4;6'))).toBe('4');
+});
+
 test('a prompt that leaves too little room is an error that names the numbers', () => {
   expect(agent({}, {}, 15).prepare(task('12+34='))).toMatchObject({ ok: true });
   expect(agent({}, {}, 14).prepare(task('12+34='))).toEqual({
