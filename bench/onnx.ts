@@ -11,7 +11,7 @@ import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { buildDecoder, decoderParameters, parseDecoderConfig } from '../src/models/architectures/index.ts';
-import { Builder, createSession, elementCount, f32, float32Tensor, inferTypes, intAttribute, type Dim, type HostTensor, type Model, type Node, type Value } from '../src/onnx/index.ts';
+import { Builder, createSession, elementCount, f32, float32Tensor, inferTypes, intAttribute, release, type Dim, type HostTensor, type Model, type Node, type Value } from '../src/onnx/index.ts';
 import { prepareDecoder } from '../src/policy/decoder.ts';
 import { denominators } from '../src/policy/losses/weights.ts';
 import { microBatches, trainingFeeds } from '../src/policy/micro-batches.ts';
@@ -145,7 +145,7 @@ async function measure(bench: Case): Promise<Record<string, unknown>> {
   const rounds = Math.ceil(bench.rounds * factor);
   const ours: number[] = [], cached: number[] = [], own: number[] = [], theirs: number[] = [];
   for (let round = -1; round < rounds; round++) {
-    const whole = await timed(() => session.run(feeds));
+    const whole = await timed(async () => release(await session.run(feeds)));
     const hot = await timed(alone.cached), cold = await timed(alone.own);
     const torch = peer === null ? NaN : (await peer.step()) * 1000;
     // PyTorch's threads stay awake for a while and would take a core from what comes next.
