@@ -1,7 +1,7 @@
 /** @file What to type next: do it again, go on, use the model. */
 import type { ReportJob } from './read-job.ts';
 import { bestCheckpoint, headOf } from './checkpoints.ts';
-import { evaluations } from './series.ts';
+import { evaluations } from '../util/held-out.ts';
 import { quoted } from '../util/words.ts';
 
 export interface Command {

@@ -5,7 +5,8 @@ import { type ChartContext, type Frame, type Readout, axesOf, describe, isSmooth
 import { formatValue } from './format.ts';
 import { type Html, clip, html, visibleLine } from './html.ts';
 import type { ReportJob } from './read-job.ts';
-import { band, curve, evaluations, fates, spreadOfReward } from './series.ts';
+import { band, curve, fates, spreadOfReward } from './series.ts';
+import { evaluations } from '../util/held-out.ts';
 
 const WIDE: Frame = { width: 1080, height: 340, left: 46, right: 12, top: 12, bottom: 32 };
 const NARROW: Frame = { width: 380, height: 260, left: 40, right: 8, top: 10, bottom: 32 };

@@ -1,7 +1,6 @@
 /** @file A job's metrics as curves over its steps. */
 import type { MetricsRow } from '../events.ts';
 import type { BandPoint, Point } from '../plot/index.ts';
-import { type Score, scoreOf } from '../util/held-out.ts';
 import { finiteOrNull, mean } from '../util/statistics.ts';
 
 /** Where a curve is interrupted: the stage changed, or other weights came back. */
@@ -54,19 +53,6 @@ export function meanOf(curves: readonly (readonly Point[])[]): { middle: Point[]
     middle: slices.map(({ step, values }) => ({ x: step, y: mean(values) })),
     area: slices.map(({ step, values }) => ({ x: step, low: Math.min(...values), high: Math.max(...values) })),
   };
-}
-
-export interface Evaluated extends Score {
-  step: number;
-  isBaseline: boolean;
-}
-
-/** Every measurement of a held-out score, with its interval where one was computed. */
-export function evaluations(rows: readonly MetricsRow[], metric = 'eval/reward'): Evaluated[] {
-  return rows.flatMap(({ step, kind, metrics }) => {
-    const score = scoreOf(metrics, metric);
-    return score ? [{ step, ...score, isBaseline: kind === 'baseline' }] : [];
-  });
 }
 
 /** What became of the head after a step. */

@@ -3,10 +3,10 @@ import { headOf } from './checkpoints.ts';
 import type { ReportJob } from './read-job.ts';
 import { ranFor, stepsDone } from '../pipeline/index.ts';
 import { formatDuration } from '../plot/index.ts';
-import { type Score, heldOut } from '../util/held-out.ts';
+import { type Evaluated, type Score, evaluations, heldOut } from '../util/held-out.ts';
 import { mean } from '../util/statistics.ts';
 import { count, formatScore } from '../util/words.ts';
-import { type Evaluated, evaluations, values } from './series.ts';
+import { values } from './series.ts';
 
 export interface Verdict {
   /** `unclear`: the interval of the change holds 0, or nothing was measured. */
@@ -45,8 +45,9 @@ export function changeOf(before: Score, after: Score): Change {
 const WINDOW = 5;
 
 export function verdictOf(job: ReportJob): Verdict {
-  const { before, after } = heldOut(job.meta, job.rows);
-  const best = evaluations(job.rows).reduce<Evaluated | null>((top, entry) => (top === null || entry.value > top.value ? entry : top), null);
+  const measured = evaluations(job.rows);
+  const { before, after } = heldOut(job.meta, measured);
+  const best = measured.reduce<Evaluated | null>((top, entry) => (top === null || entry.value > top.value ? entry : top), null);
   const change = before && after ? changeOf(before, after) : null;
   const facts = { before, after, best, change };
   if (before && after && change) return { ...facts, ...judgeHeldOut(job, { before, after, best, change }) };

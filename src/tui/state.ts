@@ -191,10 +191,7 @@ export function remainingMs(state: DashboardState): number | null {
 
 /** Held-out scores before and after, as the job tells them at its end; until then the first and the last. */
 export const scores = ({ result, evaluations }: DashboardState): { before: Score | null; after: Score | null } =>
-  heldOut(result ?? { status: 'running' }, evaluations.map(({ reward, interval: [low, high], baseline }) => ({
-    kind: baseline ? 'baseline' : 'evaluation',
-    metrics: { 'eval/reward': reward, 'eval/reward_low': low, 'eval/reward_high': high },
-  })));
+  heldOut(result ?? { status: 'running' }, evaluations.map(({ step, reward, interval: [low, high], baseline }) => ({ step, value: reward, low, high, isBaseline: baseline })));
 
 /** The checkpoint with the best held-out score, by training reward where there is none. */
 export function bestCheckpoint(state: DashboardState): CheckpointSummary | null {

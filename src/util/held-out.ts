@@ -23,6 +23,19 @@ export function scoreOf(metrics: Metrics | null | undefined, name = 'eval/reward
   return value === null ? null : { value, low: finiteOrNull(metrics?.[`${name}_low`]), high: finiteOrNull(metrics?.[`${name}_high`]) };
 }
 
+export interface Evaluated extends Score {
+  step: number;
+  isBaseline: boolean;
+}
+
+/** Every measurement of a held-out score, with its interval where one was computed. */
+export function evaluations(rows: readonly MetricsRow[], metric = 'eval/reward'): Evaluated[] {
+  return rows.flatMap(({ step, kind, metrics }) => {
+    const score = scoreOf(metrics, metric);
+    return score ? [{ step, ...score, isBaseline: kind === 'baseline' }] : [];
+  });
+}
+
 /** Has the job not come to its end, so that only its rows tell how far it is? */
 export const isOpen = ({ status }: Pick<OwnWords, 'status'>): boolean => status === 'running' || status === 'interrupted';
 
@@ -30,14 +43,10 @@ export const isOpen = ({ status }: Pick<OwnWords, 'status'>): boolean => status 
  * A job that is over says it itself: the weights that were measured last need not be its head, which a rollback or a gate may have left
  * elsewhere. Of an open one (and of one from before jobs said it) the first and the last measurement are told.
  */
-export function heldOut(job: OwnWords, rows: readonly Pick<MetricsRow, 'kind' | 'metrics'>[]): { before: Score | null; after: Score | null } {
+export function heldOut(job: OwnWords, measured: readonly Evaluated[]): { before: Score | null; after: Score | null } {
   if (!isOpen(job) && job.after !== undefined) return { before: scoreOf(job.before), after: scoreOf(job.after) };
-  const measured = rows.flatMap(({ kind, metrics }) => {
-    const score = scoreOf(metrics);
-    return score ? [{ kind, score }] : [];
-  });
   return {
-    before: measured.find(({ kind }) => kind === 'baseline')?.score ?? null,
-    after: measured.findLast(({ kind }) => kind !== 'baseline')?.score ?? null,
+    before: measured.find(({ isBaseline }) => isBaseline) ?? null,
+    after: measured.findLast(({ isBaseline }) => !isBaseline) ?? null,
   };
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { band, curve, evaluations, fates, meanOf, spreadOfReward, values } from '../../src/report/series.ts';
+import { band, curve, fates, meanOf, spreadOfReward, values } from '../../src/report/series.ts';
+import { evaluations } from '../../src/util/held-out.ts';
 import { row } from './support.ts';
 
 describe('curve', () => {

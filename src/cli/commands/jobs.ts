@@ -2,7 +2,7 @@
 import type { MetricsRow } from '../../events.ts';
 import { formatDuration, sparkline } from '../../plot/index.ts';
 import { type StoredJob, lastRollouts, listJobs, ranFor, readJobMetrics, stepsDone } from '../../pipeline/index.ts';
-import { heldOut } from '../../util/held-out.ts';
+import { evaluations, heldOut } from '../../util/held-out.ts';
 import { formatScore } from '../../util/words.ts';
 import type { Handler, Invocation } from '../commands.ts';
 import type { Exit } from '../exit-codes.ts';
@@ -24,22 +24,22 @@ export const jobs: Handler = async (invocation) => {
 
 async function listAll({ flags, io }: Invocation): Promise<Exit> {
   const all = (await listJobs(rootOf(io))).slice(0, flags.limit ?? DEFAULT_LIMIT);
-  const scored = await Promise.all(all.map(async (job) => {
-    const rows = await readJobMetrics(job);
-    return { job, rows, ...heldOut(job, rows) };
-  }));
+  const read = await Promise.all(all.map(async (job) => ({ job, rows: await readJobMetrics(job) })));
   if (flags.json) {
-    for (const { job, rows } of scored) io.json({ type: 'job', ...told(job, rows) });
+    for (const { job, rows } of read) io.json({ type: 'job', ...told(job, rows) });
     return 'ok';
   }
   if (all.length === 0) {
     io.say('No jobs here yet. Begin with: rlrun init && rlrun pipeline.yaml');
     return 'ok';
   }
-  const cells = scored.map(({ job, rows, before, after }) => [
-    ...[job.id, job.model, job.status, `${stepsDone(job, rows)}/${job.totalSteps}`],
-    ...[sparkline(valuesOf(rows, 'reward'), { width: CURVE_SHORT }).trimStart(), formatScore(before?.value), formatScore(after?.value), took(job, rows)],
-  ]);
+  const cells = read.map(({ job, rows }) => {
+    const { before, after } = heldOut(job, evaluations(rows));
+    return [
+      ...[job.id, job.model, job.status, `${stepsDone(job, rows)}/${job.totalSteps}`],
+      ...[sparkline(valuesOf(rows, 'reward'), { width: CURVE_SHORT }).trimStart(), formatScore(before?.value), formatScore(after?.value), took(job, rows)],
+    ];
+  });
   io.print(
     table(
       [{ title: 'ID' }, { title: 'Model' }, { title: 'Status' }, { title: 'Steps', align: 'right' }, { title: 'Reward' }, { title: 'Before', align: 'right' }, { title: 'After', align: 'right' }, { title: 'Took', align: 'right' }],
@@ -51,7 +51,7 @@ async function listAll({ flags, io }: Invocation): Promise<Exit> {
 
 /** What programs get to know of a job. */
 function told(job: StoredJob, rows: readonly MetricsRow[]): object {
-  const { before, after } = heldOut(job, rows);
+  const { before, after } = heldOut(job, evaluations(rows));
   return { ...job, steps: stepsDone(job, rows), before: before?.value ?? null, after: after?.value ?? null };
 }
 
@@ -72,7 +72,7 @@ async function showOne(job: StoredJob, { flags, io }: Invocation): Promise<Exit>
     for (const { turns: _, ...rollout } of shown) io.json({ type: 'rollout', step, ...rollout });
     return 'ok';
   }
-  const { before, after } = heldOut(job, rows);
+  const { before, after } = heldOut(job, evaluations(rows));
   const facts: [string, string][] = [
     ['pipeline', job.file],
     ['model', `${job.model}, begun at ${job.start.checkpoint === null ? 'the base' : `step ${job.start.step}`}`],
