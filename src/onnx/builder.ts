@@ -121,8 +121,8 @@ export class Builder extends GraphWriter {
   }
   /** A tensor of that shape, filled with one number. Expand, since ConstantOfShape has no GPU kernel. */
   full(shape: Value, value: number, dataType: DataType): Value { return this.op('Expand', [this.scalar(value, dataType), shape]); }
-  zerosLike(a: Value): Value {
-    return a.shape !== null && a.shape.every((dim) => typeof dim === 'number') ? this.expand(this.scalar(0, a.dataType), a.shape as number[]) : this.full(this.shape(a), 0, a.dataType);
+  zerosLike(a: Value, dataType: DataType = a.dataType): Value {
+    return a.shape !== null && a.shape.every((dim) => typeof dim === 'number') ? this.expand(this.scalar(0, dataType), a.shape as number[]) : this.full(this.shape(a), 0, dataType);
   }
 
   // ---- normalisation -----------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 /** @file Gradients of gathers and scatters: what was read gets the gradient, read twice gets it twice. */
 import { dimsOf, rankOf, type Builder, type Value } from '../../builder.ts';
-import { int, intAttribute, stringAttribute, type DataType } from '../../ir.ts';
+import { int, intAttribute, stringAttribute } from '../../ir.ts';
 import { axisOf, refuse, reshapeLike, toFront, x, type GradientContext, type GradientRule } from '../context.ts';
 
 /** Indices from the end (−1) as indices from the front, for a dimension given as an int64 vector of length 1. */
@@ -58,10 +58,8 @@ function shapeOf(b: Builder, value: Value): Value {
 
 const gatherElements: GradientRule = (c, dy) => [() => {
   const { b } = c, updates = summable(b, dy);
-  return b.cast(b.scatterElements(zerosOf(b, x(c), updates.dataType), x(c, 1), updates, { axis: axisOf(c, 0, rankOf(x(c))), reduction: 'add' }), dy.dataType);
+  return b.cast(b.scatterElements(b.zerosLike(x(c), updates.dataType), x(c, 1), updates, { axis: axisOf(c, 0, rankOf(x(c))), reduction: 'add' }), dy.dataType);
 }, null];
-
-const zerosOf = (b: Builder, value: Value, dataType: DataType): Value => b.full(shapeOf(b, value), 0, dataType);
 
 /** Coordinates become places in the flattened leading axes; batch axes are coordinates as well. */
 const gatherND: GradientRule = (c, dy) => [() => {
