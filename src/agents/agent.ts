@@ -16,6 +16,8 @@ export interface Agent {
   decode(outputTokenIds: readonly number[]): string;
   /** Any of these ends an answer: the tokenizer's own, and those that `agent.stop` names by their text. */
   readonly stopTokenIds: readonly number[];
+  /** And any of these, once the answer's text contains it. */
+  readonly stopStrings: readonly string[];
 }
 
 export interface AgentOptions {
@@ -38,9 +40,12 @@ const promptRules: { [K in AgentSettings['kind']]: (task: Task, options: AgentOp
 
 export function createAgent(options: AgentOptions): Agent {
   const { settings, tokenizer } = options;
-  const stopTokens = new Set([...tokenizer.endTokenIds, ...specialTokens(settings.stop, tokenizer)]);
+  const special = specialTokens(settings.stop, tokenizer);
+  const stopTokens = new Set([...tokenizer.endTokenIds, ...special.values()]);
+  const stopStrings = settings.stop.filter((text) => !special.has(text));
   return {
     stopTokenIds: [...stopTokens],
+    stopStrings,
     prepare(task) {
       try {
         const { text, ids } = promptRules[settings.kind](task, options);
@@ -54,18 +59,31 @@ export function createAgent(options: AgentOptions): Agent {
     decode(outputTokenIds) {
       const ended = stopTokens.has(outputTokenIds.at(-1) ?? -1);
       const text = tokenizer.decode(ended ? outputTokenIds.slice(0, -1) : outputTokenIds);
-      const cuts = settings.stop.map((stop) => text.indexOf(stop)).filter((index) => index >= 0);
+      const cuts = stopStrings.map((stop) => text.indexOf(stop)).filter((index) => index >= 0);
       return cuts.length === 0 ? text : text.slice(0, Math.min(...cuts));
     },
   };
 }
 
+/** The same agent, which prepares a task when it is first asked to and remembers it. */
+export function preparingOnce(agent: Agent): Agent {
+  const known = new Map<Task, Prepared>();
+  return {
+    ...agent,
+    prepare(task) {
+      const prepared = known.get(task) ?? agent.prepare(task);
+      known.set(task, prepared);
+      return prepared;
+    },
+  };
+}
+
 /** Texts such as `<|im_end|>`, of which decoded text has no trace: what ends an answer then is the token. */
-const specialTokens = (texts: readonly string[], tokenizer: Tokenizer): number[] =>
-  texts.flatMap((text) => {
-    const ids = tokenizer.encode(text, { addSpecialTokens: false });
-    return ids.length === 1 && tokenizer.decode(ids) === '' ? ids : [];
-  });
+const specialTokens = (texts: readonly string[], tokenizer: Tokenizer): ReadonlyMap<string, number> =>
+  new Map(texts.flatMap((text) => {
+    const [id, ...others] = tokenizer.encode(text, { addSpecialTokens: false });
+    return id !== undefined && others.length === 0 && tokenizer.decode([id]) === '' ? [[text, id] as const] : [];
+  }));
 
 /** The prompt is the text, after `agent.system` if there is one. */
 function completionPrompt(task: Task, { settings, tokenizer }: AgentOptions): Prompt {

@@ -1,1 +1,1 @@
-export { type Agent, type AgentOptions, createAgent, type Prepared } from './agent.ts';
+export { type Agent, type AgentOptions, createAgent, preparingOnce, type Prepared } from './agent.ts';

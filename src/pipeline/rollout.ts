@@ -1,5 +1,5 @@
 /** Rolling out and scoring: from tasks to rollouts with a verdict. Scoring begins while the rest is still being sampled. */
-import type { Agent } from '../agents/index.ts';
+import { type Agent, preparingOnce } from '../agents/index.ts';
 import type { AgentSettings } from '../config/types.ts';
 import type { Rollout } from '../events.ts';
 import type { RandomKey, Sample, SampleRequest, Sampler } from '../policy/types.ts';
@@ -35,7 +35,8 @@ export interface Unscored {
 export async function* rollOut(attempts: readonly Attempt[], context: RolloutContext): AsyncGenerator<Unscored> {
   const { agent, sampler, signal, onDrawn } = context;
   const pending = new Map<string, { attempt: Attempt; prompt: string; request: SampleRequest }>();
-  const prepare = once(agent);
+  // The attempts of a group read the same prompt.
+  const { prepare } = preparingOnce(agent);
   for (const attempt of attempts) {
     const prepared = prepare(attempt.task);
     if (prepared.ok) {
@@ -84,16 +85,6 @@ export function rollOutAhead(attempts: readonly Attempt[], context: Omit<Rollout
   return rollouts;
 }
 
-/** The attempts of a group read the same prompt. */
-function once(agent: Agent): Agent['prepare'] {
-  const prepared = new Map<Task, ReturnType<Agent['prepare']>>();
-  return (task) => {
-    const known = prepared.get(task) ?? agent.prepare(task);
-    prepared.set(task, known);
-    return known;
-  };
-}
-
 function sampleRequest(attempt: Attempt, promptTokenIds: number[], { agent, settings }: RolloutContext): SampleRequest {
   return {
     id: attempt.id,
@@ -103,7 +94,7 @@ function sampleRequest(attempt: Attempt, promptTokenIds: number[], { agent, sett
     topP: attempt.temperature === 0 ? 1 : settings.topP,
     topK: attempt.temperature === 0 ? 0 : settings.topK,
     stopTokenIds: agent.stopTokenIds,
-    stopStrings: settings.stop,
+    stopStrings: agent.stopStrings,
     key: attempt.key,
   };
 }

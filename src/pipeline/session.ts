@@ -2,6 +2,7 @@
  * A job under way: where the weights are, and the moves between steps. All of it can be read back from the disk: a session that is
  * recovered knows what the interrupted one knew.
  */
+import { preparingOnce } from '../agents/index.ts';
 import type { Emit, Metrics, MetricsRow } from '../events.ts';
 import type { Engine, Tokenizer } from '../policy/types.ts';
 import type { ResolvedPipeline, StageSettings } from '../config/types.ts';
@@ -79,7 +80,8 @@ export class Session {
 
   /** Prompts that do not fit or cannot be read; stages that share them would say the same. */
   warnOfPrompts(index: number, split: 'train' | 'eval'): void {
-    const { taskset, agent, engine, tokenizer, stage, emit } = this.loopOf(index);
+    const { taskset, engine, tokenizer, stage, emit, ...loop } = this.loopOf(index);
+    const agent = preparingOnce(loop.agent);
     const tasks = split === 'eval' ? taskset.eval.slice(0, stage.eval.tasks) : taskset.train;
     const warnings = {
       context_overflow: warnOfPrompts(tasks, { agent, settings: stage.agent, contextLength: engine.info.contextLength, split }),

@@ -62,6 +62,7 @@ test('a stop text that is a special token ends an answer by the token, since dec
   const special = { ...tokenizer(), encode: (text: string) => (text === '<|im_end|>' ? [TURN_END] : ids(text)) };
   const stopping = createAgent({ settings: settings({ stop: ['<|im_end|>', ';'] }), tokenizer: special, contextLength: 64 });
   expect(stopping.stopTokenIds).toEqual([END, TURN_END]);
+  expect(stopping.stopStrings).toEqual([';']);
   expect(stopping.decode([...ids('46'), TURN_END])).toBe('46');
   expect(stopping.decode(ids('4;6'))).toBe('4');
 });
