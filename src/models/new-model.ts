@@ -3,12 +3,12 @@ import { constants } from 'node:fs';
 import { copyFile, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { sealCheckpoint, weightsFile } from './checkpoint-files.ts';
-import { publishDirectory, removeDirectory, writeTextDurably } from './durable.ts';
+import { publishDirectory, removeDirectory } from './durable.ts';
 import { errorCode, fileError, ModelError } from './errors.ts';
 import { exists } from './files.ts';
 import type { StartingCheckpoint } from './origin.ts';
 import { writeRecord, type BasePlaces } from './record.ts';
-import type { Injected } from './stored-model.ts';
+import { writeHead, type Injected } from './stored-model.ts';
 import type { Checkpoint, ModelRecord } from './types.ts';
 
 export interface NewModelOptions extends BasePlaces, Injected {
@@ -24,7 +24,7 @@ export async function createModel(record: ModelRecord, { directory, checkpoint, 
     await mkdir(join(temporary, 'checkpoints'), { recursive: true });
     await writeRecord(temporary, record, { root, builtins });
     const start = checkpoint === null ? null : await copyCheckpoint(checkpoint, join(temporary, 'checkpoints'), injected);
-    await writeTextDurably(join(temporary, 'head'), start === null ? 'base\n' : `${start.id} ${start.name}\n`);
+    await writeHead(temporary, start);
     await publishDirectory(temporary, directory);
   } catch (error) {
     await removeDirectory(temporary).catch(() => {});

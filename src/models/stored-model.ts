@@ -21,6 +21,10 @@ const headFile = 'head';
 /** What the head file says while the model is as it was forked. */
 const baseHead = 'base';
 
+/** Null: the model as it was forked. */
+export const writeHead = (directory: string, checkpoint: Pick<Checkpoint, 'id' | 'name'> | null): Promise<void> =>
+  writeTextDurably(join(directory, headFile), checkpoint === null ? `${baseHead}\n` : `${checkpoint.id} ${checkpoint.name}\n`);
+
 /**
  * Reading needs no lock: everything is replaced by renaming. Writing takes the model's lock for the moment of writing,
  * or once for long with `lock`.
@@ -191,7 +195,7 @@ export class StoredModel {
         this.#lock?.check();
         await publishDirectory(temporary, join(parent, name));
         this.#known.set(id, checkpoint);
-        if (options.promote) await this.#writeHead(checkpoint);
+        if (options.promote) await writeHead(this.directory, checkpoint);
         return checkpoint;
       } catch (error) {
         await removeDirectory(temporary).catch(() => {});
@@ -204,12 +208,8 @@ export class StoredModel {
   setHead(id: string | null): Promise<void> {
     return this.#whileLocked('moving its head', async () => {
       if (id !== null) this.stateDirectory(id);
-      await this.#writeHead(id === null ? null : this.#known.get(id)!);
+      await writeHead(this.directory, id === null ? null : this.#known.get(id)!);
     });
-  }
-
-  #writeHead(checkpoint: Pick<Checkpoint, 'id' | 'name'> | null): Promise<void> {
-    return writeTextDurably(join(this.directory, headFile), checkpoint === null ? `${baseHead}\n` : `${checkpoint.id} ${checkpoint.name}\n`);
   }
 
   /**
