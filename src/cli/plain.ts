@@ -2,7 +2,7 @@
 import type { EventData, EventType, JobEvent, Metrics, RescoredRollout } from '../events.ts';
 import { formatDuration } from '../plot/index.ts';
 import { withinGroups } from '../util/statistics.ts';
-import { count } from '../util/words.ts';
+import { count, formatScore } from '../util/words.ts';
 import type { Style } from './io.ts';
 import { oneLine } from './text.ts';
 
@@ -28,9 +28,8 @@ interface State {
 
 type Line<K extends EventType> = (event: JobEvent<K> & EventData[K], state: State, options: PlainOptions) => string | readonly string[] | null;
 
-const number = (value: number | undefined, digits = 3): string => (value === undefined || Number.isNaN(value) ? '–' : value.toFixed(digits));
 const percent = (share: number): string => `${(share * 100).toFixed(share > 0 && share < 0.01 ? 1 : 0)} %`;
-const interval = (low: number, high: number): string => `[${number(low)}, ${number(high)}]`;
+const interval = (low: number, high: number): string => `[${formatScore(low)}, ${formatScore(high)}]`;
 
 /** Silent: these are for screens. */
 const nothing = () => null;
@@ -67,14 +66,14 @@ const lines: { readonly [K in EventType]: Line<K> } = {
   'eval-started': nothing,
   'eval-finished': ({ step, metrics, tasks, interval: [low, high], baseline }, state) => {
     const score = metrics['eval/reward'];
-    const passes = Object.entries(metrics).filter(([name]) => /^eval\/pass@\d+$/.test(name)).map(([name, value]) => `${name.slice(5)} ${number(value)}`);
+    const passes = Object.entries(metrics).filter(([name]) => /^eval\/pass@\d+$/.test(name)).map(([name, value]) => `${name.slice(5)} ${formatScore(value)}`);
     const where = baseline ? 'before the first step' : `after step ${step}`;
     if (score === undefined) {
       state.evaluation = null;
       return `eval ${where}  no verdict on any of ${count(tasks, 'held-out task')}`;
     }
-    state.evaluation = number(score);
-    return [`eval ${where}  reward ${number(score)} ${interval(low, high)}`, `accuracy ${number(metrics['eval/accuracy'])}`, ...passes, count(tasks, 'held-out task')].join('  ');
+    state.evaluation = formatScore(score);
+    return [`eval ${where}  reward ${formatScore(score)} ${interval(low, high)}`, `accuracy ${formatScore(metrics['eval/accuracy'])}`, ...passes, count(tasks, 'held-out task')].join('  ');
   },
   'checkpoint-saved': nothing,
   'checkpoints-pruned': nothing,
@@ -126,8 +125,8 @@ function stepLine({ step, metrics, accounting, time }: JobEvent<'step-finished'>
   const has = (name: string, text: (found: number) => string) => (value(name) === undefined ? [] : [text(value(name)!)]);
   return [
     `step ${String(step).padStart(String(state.totalSteps).length)}/${state.totalSteps}`,
-    ...has('reward', (reward) => `reward ${number(reward)} ±${number(value('within_group_reward_std'))}`),
-    ...(value('reward') === undefined ? has('policy_loss', (loss) => `loss ${number(loss)}`) : []),
+    ...has('reward', (reward) => `reward ${formatScore(reward)} ±${formatScore(value('within_group_reward_std'))}`),
+    ...(value('reward') === undefined ? has('policy_loss', (loss) => `loss ${formatScore(loss)}`) : []),
     ...has('groups/mixed', (mixed) => `mixed ${percent(mixed)}`),
     ...(state.evaluation === null ? [] : [`eval ${state.evaluation}`]),
     ...has('entropy', (entropy) => `entropy ${entropy.toPrecision(3)}`),
@@ -144,7 +143,7 @@ function beforeAndAfter(before: Metrics | null, after: Metrics | null): string[]
   return names.map((name) => {
     const earlier = before?.[name];
     const range = after[`${name}_low`] === undefined ? '' : ` ${interval(after[`${name}_low`]!, after[`${name}_high`]!)}`;
-    return `held-out ${name.slice(5)}  ${earlier === undefined ? '' : `${number(earlier)} → `}${number(after[name])}${range}`;
+    return `held-out ${name.slice(5)}  ${earlier === undefined ? '' : `${formatScore(earlier)} → `}${formatScore(after[name])}${range}`;
   });
 }
 
@@ -155,11 +154,11 @@ function rescoredLines({ step, rollouts, durationMs }: EventData['rescored'], pa
   const groups = [...Map.groupBy(rollouts, (rollout) => rollout.groupId).values()];
   const average = (values: readonly (number | null)[]) => {
     const known = values.filter((value) => value !== null);
-    return number(known.reduce((sum, value) => sum + value, 0) / known.length);
+    return formatScore(known.reduce((sum, value) => sum + value, 0) / known.length);
   };
   const changed = groups.filter((group) => group.some(({ before, after }) => before !== after));
   const mean = `${average(rollouts.map(({ before }) => before))} → ${average(rollouts.map(({ after }) => after))}`;
-  const spread = (pick: (rollout: RescoredRollout) => number | null) => `±${number(withinGroups(groups.map((group) => group.map(pick))))}`.replace('±–', '–');
+  const spread = (pick: (rollout: RescoredRollout) => number | null) => `±${formatScore(withinGroups(groups.map((group) => group.map(pick))))}`.replace('±–', '–');
   const failed = rollouts.filter(({ error }) => error !== undefined);
   const spreads = `${spread(({ before }) => before)} → ${spread(({ after }) => after)}`;
   return [

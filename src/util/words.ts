@@ -4,7 +4,7 @@
 export const count = (value: number, noun: string): string => `${value.toLocaleString('en-US')} ${noun}${value === 1 ? '' : 's'}`;
 
 /** A score to three decimals, a dash for none. What rounds to nothing has no sign. */
-export const formatScore = (value: number | null | undefined): string => value?.toFixed(3).replace(/^-(?=0\.000$)/, '') ?? '–';
+export const formatScore = (value: number | null | undefined): string => (value == null || Number.isNaN(value) ? '–' : value.toFixed(3).replace(/^-(?=0\.000$)/, ''));
 
 /** As a shell reads it. */
 export const quoted = (word: string): string => (/^[\w./:=@,+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
