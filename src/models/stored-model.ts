@@ -161,9 +161,14 @@ export class StoredModel {
     };
   }
 
+  /** Rejects when this object held the lock and has lost it, as a process does that slept while another one took over. Asked before everything that is written for good. */
+  async checkLock(): Promise<void> {
+    await this.#lock?.check();
+  }
+
   async #whileLocked<T>(purpose: string, work: () => Promise<T>): Promise<T> {
     if (this.#lock !== null) {
-      this.#lock.check();
+      await this.checkLock();
       return work();
     }
     await using _ = await this.lock(purpose);
@@ -192,7 +197,7 @@ export class StoredModel {
         await options.write(temporary);
         const name = this.#freeName(draft.step);
         const checkpoint = await sealCheckpoint(temporary, { id, name, createdAt: this.#injected.now().toISOString(), ...draft });
-        this.#lock?.check();
+        await this.checkLock();
         await publishDirectory(temporary, join(parent, name));
         this.#known.set(id, checkpoint);
         if (options.promote) await writeHead(this.directory, checkpoint);
