@@ -22,7 +22,7 @@ import {
 import type { Invocation } from './commands.ts';
 import { exitOfDiagnostics, readMaterials, setsOf, tellDiagnostics } from './commands/load.ts';
 import { CommandError, type Exit } from './exit-codes.ts';
-import { rootOf } from './paths.ts';
+import { foldersToKeep, rootOf } from './paths.ts';
 import { resumeCommand } from './resume.ts';
 import { storeOf } from './store.ts';
 import { surroundings } from './surroundings.ts';
@@ -85,7 +85,7 @@ export class Workbench implements AsyncDisposable {
     const { pipeline } = loaded;
     if (!this.opened) await warmUpEngine();
     const read = await readMaterials(loaded, {
-      directory: io.cwd,
+      io,
       onOutput: (text) => this.emit('log', { level: 'debug', message: text }),
       signal: this.options.panel.signal,
     });
@@ -139,7 +139,7 @@ export class Workbench implements AsyncDisposable {
     const started = await startJob({
       ...{ root: this.root, pipeline, source, materials, model, engine, tokenizer, resume, parentJob },
       ...this.options,
-      exportModel: (settings) => exportHead(model, settings),
+      exportModel: (settings) => exportHead(model, settings, { keep: foldersToKeep(io, pipeline.file) }),
       onEmit: (emit) => (this.voice = emit),
       clock: () => performance.timeOrigin + performance.now(),
       surroundings: await around,
