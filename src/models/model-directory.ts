@@ -1,6 +1,7 @@
 /** @file A transformers.js directory as a whole: made beside its final place, then moved there, so that it is never half there. */
-import { mkdir, rename } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '../util/make-folder.ts';
 import { publishDirectory, removeDirectory, writeJsonDurably } from './durable.ts';
 import { errorCode, fileError, ModelError } from './errors.ts';
 import { exists } from './files.ts';
@@ -24,7 +25,7 @@ export async function createDirectory(directory: string, write: (temporary: stri
   }
   const temporary = nameBeside(directory, 'tmp');
   try {
-    await mkdir(temporary, { recursive: true });
+    await makeFolder(temporary);
     await write(temporary);
     if (removeOld !== undefined && (await exists(directory))) await replace(directory, temporary, removeOld);
     else await publishDirectory(temporary, directory);

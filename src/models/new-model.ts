@@ -2,6 +2,7 @@
 import { constants } from 'node:fs';
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '../util/make-folder.ts';
 import { sealCheckpoint, weightsFile } from './checkpoint-files.ts';
 import { publishDirectory, removeDirectory } from './durable.ts';
 import { errorCode, fileError, ModelError } from './errors.ts';
@@ -31,7 +32,7 @@ export async function createModel(record: ModelRecord, { directory, checkpoint, 
   await sweepBeside(directory);
   const temporary = nameBeside(directory, 'tmp');
   try {
-    await mkdir(join(temporary, 'checkpoints'), { recursive: true });
+    await makeFolder(join(temporary, 'checkpoints'));
     await writeRecord(temporary, record, { root, builtins });
     const start = checkpoint === null ? null : await copyCheckpoint(checkpoint, join(temporary, 'checkpoints'), injected);
     await writeHead(temporary, start);

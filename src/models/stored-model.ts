@@ -1,6 +1,7 @@
 /** @file A forked model on disk: its record, its checkpoint tree and its head. */
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '../util/make-folder.ts';
 import { checkFiles, deleteState, readCheckpoints, sealCheckpoint, stateBytes, temporaryPrefix, verifyFiles, type CheckpointScan, type StoredCheckpoint } from './checkpoint-files.ts';
 import { diffWeights, type DiffSide, type WeightsDiff } from './diff.ts';
 import { publishDirectory, removeDirectory, writeTextDurably } from './durable.ts';
@@ -193,7 +194,7 @@ export class StoredModel {
       const id = this.#injected.newId();
       const temporary = join(parent, `${temporaryPrefix}${id}`);
       try {
-        await mkdir(temporary, { recursive: true });
+        await makeFolder(temporary);
         await options.write(temporary);
         const name = this.#freeName(draft.step);
         const checkpoint = await sealCheckpoint(temporary, { id, name, createdAt: this.#injected.now().toISOString(), ...draft });

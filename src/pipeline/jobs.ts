@@ -5,6 +5,7 @@ import writeFileAtomic from 'write-file-atomic';
 import { type JobMeta, jobId, openJobFiles } from './job-files.ts';
 import type { MetricsRow, Rollout } from '../events.ts';
 import { type FileLock, holderOf, takeLock } from '../util/file-lock.ts';
+import { makeFolder } from '../util/make-folder.ts';
 import { isOpen } from '../util/held-out.ts';
 
 export const jobsDirectory = (root: string): string => join(root, 'jobs');
@@ -27,7 +28,7 @@ const PARTS_OF_A_SECOND = 0x10000;
  * once, the one that came to its directory second takes the next number.
  */
 export async function claimJobId(root: string, name: string, time: number): Promise<string> {
-  await mkdir(jobsDirectory(root), { recursive: true });
+  await makeFolder(jobsDirectory(root));
   for (let turn = 0; ; turn++) {
     const id = jobId(name, time, Math.floor(((time % 1000) / 1000) * PARTS_OF_A_SECOND) + turn);
     try {
