@@ -54,6 +54,8 @@ export class Workbench implements AsyncDisposable {
   readonly invocation: Invocation;
   readonly options: WorkbenchOptions;
   readonly root: string;
+  /** While a model is fetched and opened: nothing has begun that could be finished. */
+  isOpening = false;
   /** Of the checkpoints of the model that is open, by id. */
   readonly names = new Map<string, string>();
   /** The voice of the last job, if there is one: what it says is kept in the job's files. */
@@ -119,7 +121,8 @@ export class Workbench implements AsyncDisposable {
     await this.opened?.[Symbol.asyncDispose]();
     this.opened = null;
     const root = justLooking ? await this.rootForLooking(pipeline) : this.root;
-    const opened = await openModel({ store: await storeOf(this.invocation.io, { root, say: (message) => this.emit('log', { level: 'info', message }) }), pipeline, losses, signal: this.options.panel.signal });
+    this.isOpening = true;
+    const opened = await openModel({ store: await storeOf(this.invocation.io, { root, say: (message) => this.emit('log', { level: 'info', message }) }), pipeline, losses, signal: this.options.panel.signal }).finally(() => (this.isOpening = false));
     for (const { id, name } of await opened.model.checkpoints()) this.names.set(id, name);
     this.opened = Object.assign(opened, { key: keyOf({ pipeline, losses }, opened) });
     return this.opened;
