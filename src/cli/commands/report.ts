@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { formatBytes } from '../../plot/index.ts';
 import { isReport, writeReport, writeTensorboard } from '../../report/index.ts';
+import { expandHome } from '../../util/home.ts';
 import { makeFolder } from '../../util/make-folder.ts';
 import type { Handler } from '../commands.ts';
 import { CommandError } from '../exit-codes.ts';
@@ -26,11 +27,11 @@ export const report: Handler = async ({ args, flags, io }) => {
   // Each job once, in the order given.
   const found = await Promise.all(args.map((id) => namedJob(id, io)));
   const jobs = [...new Map(found.map((job) => [job.id, job])).values()];
-  const output = resolve(io.cwd, flags.out ?? (jobs.length === 1 ? join(jobs[0]!.directory, 'report.html') : 'report.html'));
+  const output = resolve(io.cwd, flags.out !== undefined ? expandHome(flags.out) : (jobs.length === 1 ? join(jobs[0]!.directory, 'report.html') : 'report.html'));
   await refuseToReplace(output, io);
   await makeFolder(dirname(output));
   const bytes = await writeReport({ jobs, output, decoder: (job) => decoderOf(job, io), now: () => new Date() });
-  const events = flags.tensorboard === undefined ? [] : await Promise.all(jobs.map((job) => writeTensorboard(job, resolve(io.cwd, flags.tensorboard!))));
+  const events = flags.tensorboard === undefined ? [] : await Promise.all(jobs.map((job) => writeTensorboard(job, resolve(io.cwd, expandHome(flags.tensorboard!)))));
   if (flags.json) {
     io.json({ type: 'report', jobs: jobs.map(({ id }) => id), path: output, bytes, tensorboard: events });
     return 'ok';
