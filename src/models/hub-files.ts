@@ -28,7 +28,7 @@ export function selectFiles(files: readonly HubFile[], modelType: unknown): HubF
 /** The path becomes a place on this disk: nothing in it may climb out of the snapshot, on any system. */
 export function checkFile(file: HubFile): HubFile {
   const { path, size } = file;
-  const isImpossible = typeof path !== 'string' || path.split(/[/\\]/).includes('..') || /^[/\\]|^[a-zA-Z]:|\\|\0/.test(path) || !Number.isSafeInteger(size) || size < 0;
+  const isImpossible = typeof path !== 'string' || path.split(/[/\\]/).includes('..') || /^[/\\]|^[a-zA-Z]:|\\/.test(path) || path.includes('\0') || !Number.isSafeInteger(size) || size < 0;
   if (isImpossible || (small.test(path) && size > maxSmallBytes)) {
     throw new ModelError('invalid', `the repository lists an impossible file: ${JSON.stringify(path)}${isImpossible ? '' : ` with ${size} bytes`}`, { fix: 'Do not use this repository.' });
   }

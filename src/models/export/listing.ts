@@ -1,7 +1,7 @@
 /** @file What an export wrote, kept in the export itself: only that is ever taken away again. */
 import { createHash } from 'node:crypto';
-import { readdir, readFile, rm, rmdir, stat } from 'node:fs/promises';
-import { dirname, join, relative, sep } from 'node:path';
+import { lstat, readdir, readFile, rm, rmdir, stat } from 'node:fs/promises';
+import { join, relative, sep } from 'node:path';
 import { writeJsonDurably } from '../durable.ts';
 import { readJsonObject } from '../files.ts';
 
@@ -50,8 +50,8 @@ export async function removeExport(directory: string): Promise<boolean> {
   const there = listing === null ? [] : await filesIn(directory);
   const foreign = new Set(listing === null ? [] : await foreignFiles(directory, listing));
   for (const path of there) if (!foreign.has(path)) await rm(join(directory, path), { force: true });
-  const folders = new Set(['.', ...there.map((path) => dirname(path))]);
-  for (const folder of [...folders].sort((a, b) => b.length - a.length)) await rmdir(join(directory, folder)).catch(() => {});
+  const folders = (await readdir(directory, { recursive: true, withFileTypes: true })).filter((entry) => entry.isDirectory()).map((entry) => join(entry.parentPath, entry.name));
+  for (const folder of [directory, ...folders].sort((a, b) => b.length - a.length)) await rmdir(folder).catch(() => {});
   return !(await stat(directory).then(() => true, () => false));
 }
 
@@ -60,7 +60,9 @@ async function filesIn(directory: string): Promise<string[]> {
   return entries.filter((entry) => !entry.isDirectory()).map((entry) => relative(directory, join(entry.parentPath, entry.name)).split(sep).join('/')).sort();
 }
 
+/** Links, pipes and devices have no length: an export writes none. */
 async function describe(path: string): Promise<{ bytes: number; sha256?: string }> {
-  const bytes = (await stat(path).catch(() => null))?.size ?? -1;
+  const found = await lstat(path).catch(() => null);
+  const bytes = found?.isFile() === true ? found.size : -1;
   return bytes < 0 || bytes > hashedBytes ? { bytes } : { bytes, sha256: createHash('sha256').update(await readFile(path)).digest('hex') };
 }

@@ -19,7 +19,9 @@ export async function placeExport(directory: string, { replace, root, keep }: Pl
   const real = await realPath(directory);
   const refuse = (what: string, fix = 'Choose a directory of its own for the export.'): ModelError => new ModelError('conflict', `${directory} ${what}`, { fix });
   for (const path of [...keep, root]) {
-    if (isInside(await realPath(path), real)) throw refuse(real === (await realPath(path)) ? `is ${path === root ? 'the store of models and jobs' : 'a folder that holds more than an export'}` : `holds ${path}`);
+    const kept = await realPath(path);
+    if (kept === real) throw refuse(path === root ? 'is the store of models and jobs' : 'is a folder that holds more than an export');
+    if (isInside(kept, real)) throw refuse(`holds ${path}`);
   }
   for (const path of await stored(root)) {
     const other = await realPath(path);

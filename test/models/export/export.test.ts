@@ -273,6 +273,7 @@ describe('where it goes', () => {
   test('an earlier export is replaced on request, and says what it is', async () => {
     const model = await forkDecoder(project, 'llama-tied');
     await exported(model, { dtype: 'fp16' });
+    await mkdir(join(out(), 'empty', 'folders'), { recursive: true });
     await expect(exported(model)).rejects.toMatchObject({ kind: 'conflict', message: `${out()} exists already` });
     await exported(model, { replace: true });
     expect(await readdir(join(out(), 'onnx'))).toEqual(['model.onnx']);
