@@ -5,6 +5,7 @@ import { firstWords } from './commands.ts';
 import { CommandError, exitCodes, exitOf } from './exit-codes.ts';
 import { type Io, createIo } from './io.ts';
 import { packageVersion } from './paths.ts';
+import { wordsOfSystemError } from '../util/system-errors.ts';
 import { parse } from './program.ts';
 
 /** Runs the command that the process was started with. Sets `process.exitCode` instead of exiting, so that no output is cut off. */
@@ -42,17 +43,9 @@ function withRun(argv: readonly string[], io: Pick<Io, 'cwd'>): readonly string[
   return isRun ? ['run', ...argv] : argv;
 }
 
-const systemErrors: Record<string, { what: string; fix: string }> = {
-  EACCES: { what: 'may not be read or written', fix: 'Check who owns it and its permissions.' },
-  EPERM: { what: 'may not be read or written', fix: 'Check who owns it and its permissions.' },
-  EROFS: { what: 'is on a disk that cannot be written to', fix: 'Choose another folder; RLRUN_HOME moves models and jobs.' },
-  ENOSPC: { what: 'could not be written: the disk is full', fix: 'Free some space and run again; nothing that was saved before is lost.' },
-  EISDIR: { what: 'is a folder', fix: 'Name a file.' },
-};
-
 /** What the operating system says, in words. */
 function wordsOf(error: Error & Partial<Pick<CommandError, 'fix'>> & { code?: string; path?: string }): { message: string; fix: string | null } {
-  const known = systemErrors[error.code ?? ''];
+  const known = wordsOfSystemError(error.code);
   if (known && error.path) return { message: `${error.path} ${known.what}`, fix: known.fix };
   return { message: error.message, fix: error.fix ?? null };
 }

@@ -7,13 +7,15 @@ export interface SignalOptions {
   /** The first time after the step, the second time at once. */
   stop: () => void;
   abort: () => void;
+  /** Is a step under way that could be finished first? */
+  canFinish: () => boolean;
 }
 
 /** Started through an older Node, Ctrl-C comes twice: from the terminal, and passed on by that Node. */
 const ECHO_MS = 100;
 
 /** Listens until it is disposed; `exit` is what the shell is to be told, if a signal ended the work. */
-export function onSignals({ io, stop, abort }: SignalOptions): Disposable & { readonly exit: Exit | null } {
+export function onSignals({ io, stop, abort, canFinish }: SignalOptions): Disposable & { readonly exit: Exit | null } {
   let exit: Exit | null = null;
   let interrupts = 0;
   let last = -Infinity;
@@ -21,9 +23,9 @@ export function onSignals({ io, stop, abort }: SignalOptions): Disposable & { re
     const isEcho = io.env['RLRUN_NODE_CHOSEN'] !== undefined && performance.now() - last < ECHO_MS;
     last = performance.now();
     if (isEcho) return;
-    if (++interrupts > 1) exit = 'interrupted';
-    if (interrupts > 1) abort();
-    else stop();
+    if (++interrupts === 1 && canFinish()) return stop();
+    exit = 'interrupted';
+    abort();
   };
   const terminate = () => {
     exit = 'terminated';

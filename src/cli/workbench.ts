@@ -22,7 +22,7 @@ import {
 import type { Invocation } from './commands.ts';
 import { exitOfDiagnostics, readMaterials, setsOf, tellDiagnostics } from './commands/load.ts';
 import { CommandError, type Exit } from './exit-codes.ts';
-import { rootOf } from './paths.ts';
+import { foldersToKeep, rootOf } from './paths.ts';
 import { resumeCommand } from './resume.ts';
 import { storeOf } from './store.ts';
 import { surroundings } from './surroundings.ts';
@@ -54,6 +54,8 @@ export class Workbench implements AsyncDisposable {
   readonly invocation: Invocation;
   readonly options: WorkbenchOptions;
   readonly root: string;
+  /** While a model is fetched and opened: nothing has begun that could be finished. */
+  isOpening = false;
   /** Of the checkpoints of the model that is open, by id. */
   readonly names = new Map<string, string>();
   /** The voice of the last job, if there is one: what it says is kept in the job's files. */
@@ -85,7 +87,7 @@ export class Workbench implements AsyncDisposable {
     const { pipeline } = loaded;
     if (!this.opened) await warmUpEngine();
     const read = await readMaterials(loaded, {
-      directory: io.cwd,
+      io,
       onOutput: (text) => this.emit('log', { level: 'debug', message: text }),
       signal: this.options.panel.signal,
     });
@@ -119,7 +121,8 @@ export class Workbench implements AsyncDisposable {
     await this.opened?.[Symbol.asyncDispose]();
     this.opened = null;
     const root = justLooking ? await this.rootForLooking(pipeline) : this.root;
-    const opened = await openModel({ store: await storeOf(this.invocation.io, { root, say: (message) => this.emit('log', { level: 'info', message }) }), pipeline, losses, signal: this.options.panel.signal });
+    this.isOpening = true;
+    const opened = await openModel({ store: await storeOf(this.invocation.io, { root, say: (message) => this.emit('log', { level: 'info', message }) }), pipeline, losses, signal: this.options.panel.signal }).finally(() => (this.isOpening = false));
     for (const { id, name } of await opened.model.checkpoints()) this.names.set(id, name);
     this.opened = Object.assign(opened, { key: keyOf({ pipeline, losses }, opened) });
     return this.opened;
@@ -139,7 +142,7 @@ export class Workbench implements AsyncDisposable {
     const started = await startJob({
       ...{ root: this.root, pipeline, source, materials, model, engine, tokenizer, resume, parentJob },
       ...this.options,
-      exportModel: (settings) => exportHead(model, settings),
+      exportModel: (settings) => exportHead(model, settings, { keep: foldersToKeep(io, pipeline.file) }),
       onEmit: (emit) => (this.voice = emit),
       clock: () => performance.timeOrigin + performance.now(),
       surroundings: await around,

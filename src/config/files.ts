@@ -1,6 +1,7 @@
 /** @file The pipeline file and everything it extends, read and merged into one tree. */
 import { readdir, readFile as readFileFromDisk, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { expandHome } from '../util/home.ts';
 import { diagnose, type Diagnostic } from './diagnostics.ts';
 import { mergeMaps } from './merge.ts';
 import type { Location, Source } from './source.ts';
@@ -95,7 +96,7 @@ async function readOne({ name, path, chain, from }: Reading, options: ReadFilesO
   const bases: MapNode[] = [];
   let isComplete = true;
   for (const base of extended(tree, report)) {
-    const basePath = isAbsolute(base.path) ? base.path : resolve(source.directory, base.path);
+    const basePath = resolve(source.directory, expandHome(base.path));
     const here = [...chain, { path, name, from }];
     const cycle = here.findIndex((file) => file.path === basePath);
     if (cycle !== -1) {
@@ -107,7 +108,7 @@ async function readOne({ name, path, chain, from }: Reading, options: ReadFilesO
       isComplete = false;
       report(diagnose('extends-too-deep', here.length >= maxChain ? `more than ${maxChain} files extend each other` : `more than ${maxReads} files are extended`, base.at));
     } else {
-      const baseName = isAbsolute(base.path) || isAbsolute(name) ? basePath : join(dirname(name), base.path);
+      const baseName = isAbsolute(expandHome(base.path)) || isAbsolute(name) ? basePath : join(dirname(name), base.path);
       const read = await readOne({ name: baseName, path: basePath, chain: here, from: base.at }, options);
       if (read.tree !== undefined) bases.push(read.tree);
       isComplete &&= read.isComplete;

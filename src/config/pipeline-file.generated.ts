@@ -873,7 +873,7 @@ export interface StageExport {
   kind: 'export';
   name?: StageName;
   /**
-   * Where to write, relative to this file. It is created; an existing export is replaced.
+   * Where to write, relative to this file. It is created; an earlier export there is replaced, but nothing that anybody else put there.
    */
   directory: string;
   /**

@@ -1,5 +1,6 @@
 /** @file A valid tree → the same tree with nothing left to guess: stages inherit, defaults fill, presets expand, paths are absolute. */
 import { basename, extname, resolve as resolvePath } from 'node:path';
+import { expandHome } from '../util/home.ts';
 import { lossPresets } from './loss-presets.ts';
 import { mergeMaps } from './merge.ts';
 import { parseDuration } from './duration.ts';
@@ -126,8 +127,12 @@ function resolveRewards(rewards: ListNode, source: Source): ListNode {
   return { ...rewards, items };
 }
 
-/** `cwd`, by default the folder of the file that wrote the map. */
-function withFolder(map: MapNode, source: Source): MapNode {
+/** `cwd`, by default the folder of the file that wrote the map; and the words of a command as a shell would hand them over. */
+function withFolder(program: MapNode, source: Source): MapNode {
+  const map = replaceAt(program, ['command'], (node) => {
+    const word = (item: ConfigNode): ConfigNode => (item.type === 'scalar' && typeof item.value === 'string' ? { ...item, value: expandHome(item.value) } : item);
+    return node.type === 'list' ? { ...node, items: node.items.map(word) } : node;
+  });
   const directory = (placeOf(map)?.source ?? source).directory;
   return absolutePaths(orElse(map, 'cwd', fromPlain(directory, { kind: 'derived', from: 'the folder of the file' })), [['cwd']], source);
 }
@@ -143,9 +148,9 @@ function absolutePaths(map: MapNode, paths: readonly Path[], source: Source): Ma
 
 function absolutePath(text: string, { directory, isReference }: { directory: string; isReference: boolean }): string {
   if (/^(builtin|hub):/.test(text)) return text;
-  if (text.startsWith('config:')) return `config:${resolvePath(directory, text.slice('config:'.length))}`;
-  if (isReference && !/^(\.{0,2}\/|[A-Za-z]:[\\/])/.test(text)) return text;
-  return resolvePath(directory, text);
+  if (text.startsWith('config:')) return `config:${resolvePath(directory, expandHome(text.slice('config:'.length)))}`;
+  if (isReference && !/^(\.{0,2}\/|~[\\/]|[A-Za-z]:[\\/])/.test(text)) return text;
+  return resolvePath(directory, expandHome(text));
 }
 
 function replaceAt(map: MapNode, path: Path, replace: (node: ConfigNode) => ConfigNode): MapNode {

@@ -97,11 +97,20 @@ export async function verifyFiles(directory: string, checkpoint: StoredCheckpoin
   }
 }
 
-/** Deletes the state files; `checkpoint.json` stays. The note comes first: a crash in between leaves a pruned checkpoint with files. */
+/**
+ * Deletes the state files; `checkpoint.json` stays. The note comes first: a crash in between leaves a pruned checkpoint with files. Only where
+ * the disk has no room for the note, which is when people prune, files make it.
+ */
 export async function deleteState(directory: string, checkpoint: StoredCheckpoint): Promise<StoredCheckpoint> {
   const pruned: StoredCheckpoint = { ...checkpoint, files: {}, pruned: true };
-  await writeJsonDurably(join(directory, metadataFile), pruned);
-  for (const file of [...Object.keys(checkpoint.files), weightsFile, optimizerFile]) await rm(join(directory, file), { force: true });
+  const files = new Set([optimizerFile, weightsFile, ...Object.keys(checkpoint.files)]);
+  const note = (): Promise<void> => writeJsonDurably(join(directory, metadataFile), pruned);
+  await note().catch(async (error: unknown) => {
+    if (!(error instanceof ModelError) || !['ENOSPC', 'EDQUOT'].includes(errorCode(error.cause) ?? '')) throw error;
+    for (const file of files) await rm(join(directory, file), { force: true });
+    await note();
+  });
+  for (const file of files) await rm(join(directory, file), { force: true });
   return pruned;
 }
 

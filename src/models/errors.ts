@@ -1,3 +1,5 @@
+import { wordsOfSystemError } from '../util/system-errors.ts';
+
 /** `rlrun`'s exit codes follow the kind: invalid 1, usage 2, not_found 3, permission 4, conflict 5. */
 export type ModelErrorKind = 'invalid' | 'usage' | 'not_found' | 'permission' | 'conflict';
 
@@ -21,24 +23,8 @@ export function errorCode(error: unknown): string | undefined {
 
 /** Turns a failed file operation on `path` into a ModelError; anything that is no file-system error passes through. */
 export function fileError(error: unknown, path: string): Error {
-  switch (errorCode(error)) {
-    case undefined:
-      return error instanceof Error ? error : new Error(String(error));
-    case 'ENOENT':
-      return new ModelError('not_found', `${path} does not exist`, { fix: 'Check the path.', cause: error });
-    case 'ENOTDIR':
-      return new ModelError('conflict', `${path} cannot be a path: a part of it is a file and no folder`, { fix: 'Move that file away, or name another path; RLRUN_HOME says where models and jobs are kept.', cause: error });
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return new ModelError('permission', `${path} may not be read or written`, { fix: 'Check who owns it and its permissions.', cause: error });
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new ModelError('invalid', `the disk is full: ${path} could not be written`, {
-        fix: 'Free some space (rlrun models prune removes old checkpoints) and run again; nothing that was saved before is lost.',
-        cause: error,
-      });
-    default:
-      return new ModelError('invalid', `${path}: ${error instanceof Error ? error.message : String(error)}`, { fix: 'Check the file and its disk.', cause: error });
-  }
+  const code = errorCode(error);
+  if (code === undefined) return error instanceof Error ? error : new Error(String(error));
+  const { kind, what, fix } = wordsOfSystemError(code) ?? { kind: 'invalid', what: `cannot be used: ${(error as Error).message}`, fix: 'Check the file and its disk.' };
+  return new ModelError(kind, `${path} ${what}`, { fix, cause: error });
 }

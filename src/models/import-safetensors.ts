@@ -11,7 +11,7 @@ import { floatsOf, isFloatDtype, openSafetensors, type SafetensorsFile } from '.
 
 export interface ImportOptions {
   source: string;
-  /** Must not exist yet. */
+  /** Of several processes that make the same at once, one does. */
   target: string;
   /** Weights beside the graph, converted one at a time; default: when they are large. */
   external?: boolean;
@@ -45,7 +45,7 @@ export async function importSafetensors({ source, target, external, signal }: Im
       }
     }
     await writeOnnxFile(modelPath, buildDecoder(decoder, tensors));
-  });
+  }, { whenThere: 'take' });
 }
 
 /** The weights of a directory, in one file or in several, by parameter. */

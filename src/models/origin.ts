@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fingerprint, requireTrainable } from './base.ts';
 import { ModelError } from './errors.ts';
-import { exportCheckpoint } from './export/index.ts';
+import { bakeBase } from './export/index.ts';
 import { exists, subdirectories } from './files.ts';
 import type { HubOptions } from './hub.ts';
 import { importSafetensors } from './import-safetensors.ts';
@@ -50,9 +50,7 @@ export async function originInModel(model: StoredModel, reference: string | null
 export async function bakedOrigin(origin: Origin, { model, id }: StartingCheckpoint, { bases, dryRun }: Pick<BaseOptions, 'bases' | 'dryRun'>): Promise<Origin> {
   const { name } = await model.find(id);
   const baseDirectory = join(bases, `${model.slug}-${name}-${id.slice(0, 8)}`);
-  if (!dryRun && !(await exists(baseDirectory))) {
-    await exportCheckpoint({ model, checkpoint: id, directory: baseDirectory, format: 'transformers.js', dtype: 'fp32' });
-  }
+  if (!dryRun && !(await exists(baseDirectory))) await bakeBase({ model, checkpoint: id, directory: baseDirectory });
   return { ...origin, baseDirectory, checkpoint: null };
 }
 

@@ -17,11 +17,13 @@ const standardDeviation = 0.02;
  * Writes a transformers.js directory with random weights: matrices from N(0, 0.02²), biases 0, norms 1. The same seed gives
  * the same bytes. `config` is a config.json of a supported architecture; `directory` must not exist yet.
  */
-export async function createRandomModel({ directory, config, tokenizer, seed }: {
+export async function createRandomModel({ directory, config, tokenizer, seed, whenThere = 'refuse' }: {
   directory: string;
   config: Readonly<Record<string, unknown>>;
   tokenizer: TokenizerFiles;
   seed: number;
+  /** Whether that is as good as made; else an error. */
+  whenThere?: 'refuse' | 'take';
 }): Promise<void> {
   const decoder = parseDecoderConfig(config, 'config.json');
   const weights = new Map(decoderParameters(decoder).map((parameter, index) => [parameter.name, randomTensor(parameter, [seed, index])]));
@@ -31,7 +33,7 @@ export async function createRandomModel({ directory, config, tokenizer, seed }: 
     await mkdir(join(temporary, 'onnx'));
     await writeJsonFiles(temporary, { 'config.json': config, 'generation_config.json': { bos_token_id, eos_token_id, pad_token_id }, ...tokenizer });
     await writeOnnxFile(join(temporary, 'onnx', 'model.onnx'), model);
-  });
+  }, { whenThere });
 }
 
 function randomTensor({ shape, kind }: Parameter, key: readonly [seed: number, index: number]): Tensor {
@@ -60,6 +62,6 @@ export async function randomBase(path: string, { into, dryRun }: { into: string;
   const whole = { ...config, vocab_size: tokenizer.vocabularySize, pad_token_id: tokenizer.padTokenId, bos_token_id: tokenizer.bosTokenId, eos_token_id: tokenizer.eosTokenId };
   const digest = createHash('sha256').update(JSON.stringify([whole, tokenizer.files, SHAPE_SEED])).digest('hex').slice(0, 12);
   const directory = join(into, `${basename(path).replace(/(\.config)?\.json$/, '')}-${digest}`);
-  if (!dryRun && !(await exists(directory))) await createRandomModel({ directory, config: whole, tokenizer: tokenizer.files, seed: SHAPE_SEED });
+  if (!dryRun && !(await exists(directory))) await createRandomModel({ directory, config: whole, tokenizer: tokenizer.files, seed: SHAPE_SEED, whenThere: 'take' });
   return directory;
 }

@@ -6,7 +6,7 @@ import { ModelError } from './errors.ts';
 import { exists, subdirectories } from './files.ts';
 import type { HubOptions } from './hub.ts';
 import { listBuiltins, listModels, listSnapshots, type ModelListing } from './listing.ts';
-import { createModel } from './new-model.ts';
+import { createModel, NameTaken } from './new-model.ts';
 import { bakedOrigin, baseName, originInBase, originInModel } from './origin.ts';
 import { readRecord, recordPath } from './record.ts';
 import { checkSlug, parseSource, type ModelSource } from './sources.ts';
@@ -114,8 +114,14 @@ class Store implements ModelStore {
       train: asked,
       source: origin.checkpoint === null ? null : { slug: origin.checkpoint.model.slug, checkpoint: origin.checkpoint.id },
     };
-    if (!dryRun) await createModel(record, { directory, checkpoint: start.checkpoint, root, builtins, ...this.#injected });
-    return { record, created: !dryRun };
+    if (dryRun) return { record, created: false };
+    try {
+      await createModel(record, { directory, checkpoint: start.checkpoint, root, builtins, ...this.#injected });
+    } catch (error) {
+      if (!(error instanceof NameTaken && ifNotExists)) throw error;
+      return { record: await this.#existing(slug, text, source, { train, ifNotExists }), created: false };
+    }
+    return { record, created: true };
   }
 
   /** The model that has the name already, if it is what was asked for. */

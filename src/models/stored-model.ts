@@ -1,6 +1,7 @@
 /** @file A forked model on disk: its record, its checkpoint tree and its head. */
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '../util/make-folder.ts';
 import { checkFiles, deleteState, readCheckpoints, sealCheckpoint, stateBytes, temporaryPrefix, verifyFiles, type CheckpointScan, type StoredCheckpoint } from './checkpoint-files.ts';
 import { diffWeights, type DiffSide, type WeightsDiff } from './diff.ts';
 import { publishDirectory, removeDirectory, writeTextDurably } from './durable.ts';
@@ -161,9 +162,14 @@ export class StoredModel {
     };
   }
 
+  /** Rejects when this object held the lock and has lost it, as a process does that slept while another one took over. Asked before everything that is written for good. */
+  async checkLock(): Promise<void> {
+    await this.#lock?.check();
+  }
+
   async #whileLocked<T>(purpose: string, work: () => Promise<T>): Promise<T> {
     if (this.#lock !== null) {
-      this.#lock.check();
+      await this.checkLock();
       return work();
     }
     await using _ = await this.lock(purpose);
@@ -188,11 +194,11 @@ export class StoredModel {
       const id = this.#injected.newId();
       const temporary = join(parent, `${temporaryPrefix}${id}`);
       try {
-        await mkdir(temporary, { recursive: true });
+        await makeFolder(temporary);
         await options.write(temporary);
         const name = this.#freeName(draft.step);
         const checkpoint = await sealCheckpoint(temporary, { id, name, createdAt: this.#injected.now().toISOString(), ...draft });
-        this.#lock?.check();
+        await this.checkLock();
         await publishDirectory(temporary, join(parent, name));
         this.#known.set(id, checkpoint);
         if (options.promote) await writeHead(this.directory, checkpoint);

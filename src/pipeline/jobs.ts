@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { type JobMeta, jobId, openJobFiles } from './job-files.ts';
 import type { MetricsRow, Rollout } from '../events.ts';
+import { type FileLock, holderOf, takeLock } from '../util/file-lock.ts';
+import { makeFolder } from '../util/make-folder.ts';
 import { isOpen } from '../util/held-out.ts';
 
 export const jobsDirectory = (root: string): string => join(root, 'jobs');
 
-/** A job on disk. `interrupted`: it says that it is running, but its process is gone. */
+/** A job on disk. `interrupted`: it says that it is running, but nobody holds its lock. */
 export interface StoredJob extends Omit<JobMeta, 'status'> {
   status: JobMeta['status'] | 'interrupted';
   directory: string;
@@ -26,7 +28,7 @@ const PARTS_OF_A_SECOND = 0x10000;
  * once, the one that came to its directory second takes the next number.
  */
 export async function claimJobId(root: string, name: string, time: number): Promise<string> {
-  await mkdir(jobsDirectory(root), { recursive: true });
+  await makeFolder(jobsDirectory(root));
   for (let turn = 0; ; turn++) {
     const id = jobId(name, time, Math.floor(((time % 1000) / 1000) * PARTS_OF_A_SECOND) + turn);
     try {
@@ -50,20 +52,20 @@ async function readJob(root: string, id: string): Promise<StoredJob | null> {
   try {
     const meta = JSON.parse(await readFile(join(directory, 'meta.json'), 'utf8')) as JobMeta;
     if (meta.id !== id || typeof meta.startedAt !== 'string') return null;
-    return { ...meta, directory, status: meta.status === 'running' && !isAlive(meta.pid) ? 'interrupted' : meta.status };
+    return { ...meta, directory, status: meta.status === 'running' && !(await isRunning(directory)) ? 'interrupted' : meta.status };
   } catch {
     return null;
   }
 }
 
-/** Is there a process with this id? */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
+const lockPath = (directory: string): string => join(directory, 'lock');
+
+const isRunning = async (directory: string): Promise<boolean> => (await holderOf(lockPath(directory)))?.isThere ?? false;
+
+/** Held for as long as a process runs the job: the number in `meta.json` may be another one's by now. Null: someone else runs it. */
+export async function lockJob(directory: string): Promise<FileLock | null> {
+  const taken = await takeLock(lockPath(directory));
+  return 'lock' in taken ? taken.lock : null;
 }
 
 /** A job by its id, by an unambiguous beginning of it, or `latest`. */

@@ -23,6 +23,8 @@ export interface ModelLine {
   /** Has `write` fill a directory, makes it durable, then (with `promote`) moves the head to it: all of it or nothing. */
   commit(draft: CheckpointDraft, options: { promote: boolean; write: (directory: string) => Promise<void> }): Promise<Checkpoint>;
   setHead(id: string | null): Promise<void>;
+  /** Rejects when another process may have taken the model over: then nothing of the job is written any more. */
+  checkLock(): Promise<void>;
   /** Makes room: deletes the weights of the oldest checkpoints, apart from `spare`, the head and the newest. Their nodes stay in the tree. */
   pruneTo(options: { maxBytes: number; spare: ReadonlySet<string> }): Promise<readonly Checkpoint[]>;
   /** Where `Engine.readState` finds the weights of a checkpoint. */

@@ -1,6 +1,6 @@
 /** Opens what a pipeline's `model:` names: the fork in the store, the engine over its weights, its tokenizer. */
 import { fileURLToPath } from 'node:url';
-import type { ResolvedPipeline, StageSettings } from '../config/types.ts';
+import type { ResolvedPipeline } from '../config/types.ts';
 import type { ModelStore, StoreOptions, StoredModel } from '../models/index.ts';
 import type { Engine, EngineOptions, Tokenizer } from '../policy/index.ts';
 import type { LossModules } from './losses.ts';
@@ -70,19 +70,6 @@ async function unusable(error: unknown, directory: string): Promise<unknown> {
   if ((error as { kind?: unknown } | null)?.kind === 'usage') return error;
   if (!(error instanceof Error) || error instanceof ModelError || error.name !== 'Error' || error.message.startsWith('Internal error')) return error;
   return new ModelError('invalid', error.message, { fix: `The model's files are in ${directory}.`, cause: error });
-}
-
-/** Bakes a model's head into a directory; what a user can mend comes back as a message. */
-export async function exportHead(model: StoredModel, { directory, format, dtype }: NonNullable<StageSettings['export']>): Promise<{ ok: true } | { ok: false; message: string }> {
-  const { ModelError, exportCheckpoint } = await import('../models/index.ts');
-  try {
-    const checkpoint = (await model.head())?.id ?? null;
-    await exportCheckpoint({ model, checkpoint, directory, format, dtype, replace: true });
-    return { ok: true };
-  } catch (error) {
-    if (!(error instanceof ModelError)) throw error;
-    return { ok: false, message: `${error.message}; ${error.fix}` };
-  }
 }
 
 /** What the engine of a pipeline needs; two pipelines with equal options can share one. */

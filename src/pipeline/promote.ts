@@ -62,7 +62,7 @@ export interface StepFindings {
  * checkpoint is missing, which is a step to do again.
  */
 export async function promote(place: StepPlace, findings: StepFindings, options: StepOptions, loop: Loop): Promise<StepResult> {
-  const { stage, emit, clock, files } = loop;
+  const { stage, emit, clock, files, model } = loop;
   const { step } = place;
   const { learnt, stopwatch, accounting } = findings;
   if (!learnt.updated) emit('step-skipped', { step, reason: learnt.reason, message: learnt.message });
@@ -79,6 +79,7 @@ export async function promote(place: StepPlace, findings: StepFindings, options:
 
   stopwatch.begin('promote');
   await options.settled();
+  await model.checkLock();
   files.appendMetrics(row);
   const saving = learnt.updated && gate ? save(place, { metrics, learnt, accounting, gate, options }, loop) : null;
   if (!saving) await files.durable();

@@ -141,8 +141,9 @@ export class Session {
   }
 
   async write(row: Omit<MetricsRow, 'time'>): Promise<void> {
-    const { clock, files } = this.options;
+    const { clock, files, model } = this.options;
     const complete = { ...row, time: Math.round(clock()) };
+    await model.checkLock();
     files.appendMetrics(complete);
     this.history.rows.push(complete);
     await files.durable();

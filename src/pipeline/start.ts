@@ -7,7 +7,7 @@ import type { Engine, Tokenizer } from '../policy/types.ts';
 import type { ControlPanel } from './controls.ts';
 import { type JobFiles, type JobMeta, openJobFiles } from './job-files.ts';
 import { type JobResult, runJob, totalSteps } from './job.ts';
-import { type StoredJob, claimJobId, jobsDirectory, markLatest } from './jobs.ts';
+import { type StoredJob, claimJobId, jobsDirectory, lockJob, markLatest } from './jobs.ts';
 import type { Clock, ModelLine } from './loop.ts';
 import type { Materials } from './materials.ts';
 import { Session, type SessionOptions } from './session.ts';
@@ -51,6 +51,11 @@ export async function startJob(options: StartOptions): Promise<StartedJob> {
   const began = clock();
   const id = resume?.id ?? (await claimJobId(root, pipeline.name, began));
   const directory = join(jobsDirectory(root), id);
+  await using lock = await lockJob(directory);
+  if (lock === null) {
+    const { ModelError } = await import('../models/index.ts');
+    throw new ModelError('conflict', `job ${id} runs in another process`, { fix: 'Wait until it is done or stop it.' });
+  }
   const files = openJobFiles(directory, { create: true });
   const meta = resume ? { ...(await files.readMeta()), pid: options.surroundings.pid } : await describeJob({ id, began }, options);
   await files.writeMeta({ ...meta, status: 'running', reason: null, endedAt: null, before: null, after: null });
@@ -81,7 +86,8 @@ export async function startJob(options: StartOptions): Promise<StartedJob> {
   };
   const result = await runJob(session, { introduction, resume: resume !== null, resumeCommand: options.resumeCommand });
   const { status, reason, steps, before, after } = result;
-  await files.writeMeta({ ...meta, status, reason, steps, before, after, endedAt: new Date(clock()).toISOString() }).catch(() => {});
+  // Whoever took the job over has the last word.
+  if (await lock.isHeld()) await files.writeMeta({ ...meta, status, reason, steps, before, after, endedAt: new Date(clock()).toISOString() }).catch(() => {});
   // Whoever needed what was written has heard of it if that failed.
   await files.durable().catch(() => {});
   files.close();

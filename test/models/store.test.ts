@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
-import { appendFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, lutimes, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { checkpointTree, readSafetensors, type StoredModel } from '../../src/models/index.ts';
+import { goneMark } from '../util/marks.ts';
 import { createProject, createTinyModel, draft, tinyConfig, writeState, type Project } from './support/tiny.ts';
 
 let project: Project;
@@ -278,27 +279,37 @@ describe('one writer at a time', () => {
 
   test('what a killed process held is taken over at once, and its unfinished work removed', async () => {
     const model = await trained(1);
-    await mkdir(join(model.directory, 'lock'));
-    const { hostname } = await import('node:os');
-    await writeFile(join(model.directory, 'lock.json'), JSON.stringify({ pid: 2 ** 22 + 1, host: hostname(), purpose: 'job 1' }));
+    await symlink(goneMark(), join(model.directory, 'lock'));
     await mkdir(join(model.directory, 'checkpoints', '.tmp-dead'));
     await model.setHead(null);
     expect(await readdir(join(model.directory, 'checkpoints'))).toEqual(['step-000001']);
     expect((await readdir(model.directory)).sort()).toEqual(['checkpoints', 'head', 'model.json']);
   });
 
-  test('so is what one held that was killed before it had said its name, after a moment', async () => {
+  test('on another machine the holder cannot be seen, so it is believed until it was silent for long', async () => {
     const model = await trained(1);
-    await mkdir(join(model.directory, 'lock'));
+    const lock = join(model.directory, 'lock');
+    await symlink('1.5.0.e15e00e5.00000001', lock);
+    await writeFile(join(model.directory, 'lock.json'), JSON.stringify({ lock: '1.5.0.e15e00e5.00000001', pid: 1, host: 'elsewhere', purpose: 'job 1' }));
+    await expect(model.setHead(null)).rejects.toThrow('model "arith" is being written by job 1 (process 1 on elsewhere)');
+    const longAgo = new Date(Date.now() - 60_000);
+    await lutimes(lock, longAgo, longAgo);
     await model.setHead(null);
-    expect((await readdir(model.directory)).sort()).toEqual(['checkpoints', 'head', 'model.json']);
+    expect(await model.head()).toBeNull();
   });
 
-  test('on another machine the holder cannot be seen, so it is believed', async () => {
+  test('a writer whose lock was taken over writes nothing more', async () => {
     const model = await trained(1);
-    await mkdir(join(model.directory, 'lock'));
-    await writeFile(join(model.directory, 'lock.json'), JSON.stringify({ pid: 1, host: 'elsewhere', purpose: 'job 1' }));
-    await expect(model.setHead(null)).rejects.toThrow('model "arith" is being written by job 1 (process 1 on elsewhere)');
+    await using _ = await model.lock('job 1');
+    const lock = join(model.directory, 'lock');
+    await rm(lock);
+    await symlink('1.5.0.e15e00e5.00000001', lock);
+    const lost = { kind: 'conflict', message: 'the lock on model "arith" was lost while this process slept: another one may have written to it' };
+    await expect(model.commit(draft(2, null), { promote: true, write: writeState(2) })).rejects.toMatchObject(lost);
+    await expect(model.setHead(null)).rejects.toMatchObject(lost);
+    await expect(model.prune({ keep: 0 })).rejects.toMatchObject(lost);
+    expect((await project.store.model('arith').then((other) => other.head()))!.name).toBe('step-000001');
+    expect(await readdir(join(model.directory, 'checkpoints'))).toEqual(['step-000001']);
   });
 });
 

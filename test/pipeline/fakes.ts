@@ -220,6 +220,7 @@ export async function diskLine(root: string): Promise<ModelLine> {
       await writeFile(join(root, 'head.tmp'), id ?? '');
       await rename(join(root, 'head.tmp'), join(root, 'head'));
     },
+    checkLock: async () => {},
     pruneTo: async () => [],
     stateDirectory: (id) => join(root, 'checkpoints', id),
   };

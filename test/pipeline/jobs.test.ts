@@ -1,9 +1,10 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { claimJobId, findJob, listJobs } from '../../src/pipeline/jobs.ts';
+import { claimJobId, findJob, listJobs, lockJob } from '../../src/pipeline/jobs.ts';
 import { type JobMeta, openJobFiles } from '../../src/pipeline/job-files.ts';
+import { earlierMark } from '../util/marks.ts';
 
 const second = Date.parse('2026-11-25T09:00:00.000Z');
 
@@ -35,4 +36,23 @@ test('jobs that began at the same moment have an id each, and the list shows the
   expect((await listJobs(folder.root)).map(({ id }) => id)).toEqual(ids.toSorted().toReversed());
   expect(await findJob(folder.root, ids[2]!)).toMatchObject({ id: ids[2] });
   expect(await findJob(folder.root, 'sums-20261125')).toBeNull();
+});
+
+test('a job runs as long as a process holds its lock, whatever number that process has', async () => {
+  await using folder = await project();
+  const id = await claimJobId(folder.root, 'sums', second);
+  const files = openJobFiles(join(folder.jobs, id), { create: true });
+  await files.writeMeta({ id, startedAt: new Date(second).toISOString(), status: 'running', pid: process.pid } as JobMeta);
+  const status = async () => (await findJob(folder.root, id))!.status;
+  expect(await status()).toBe('interrupted');
+  await symlink(earlierMark(), join(files.directory, 'lock'));
+  expect(await status()).toBe('interrupted');
+  {
+    await using lock = await lockJob(files.directory);
+    expect(await status()).toBe('running');
+    expect(await lockJob(files.directory)).toBeNull();
+    expect(await lock!.isHeld()).toBe(true);
+  }
+  expect(await status()).toBe('interrupted');
+  files.close();
 });

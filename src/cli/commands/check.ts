@@ -22,7 +22,7 @@ export const check: Handler = async (invocation) => {
     if (flags.json) io.json({ type: 'resolved', pipeline });
     else io.print(printResolved(origins, { style: (text) => io.paint('dim', text, 'stdout') }));
   }
-  const loaded = await readMaterials(read.loaded, { directory: io.cwd, signal: io.signal });
+  const loaded = await readMaterials(read.loaded, { io, signal: io.signal });
   if (!loaded.ok) {
     tellDiagnostics(loaded, invocation);
     return 'usage';

@@ -2,10 +2,11 @@
 import { resolve } from 'node:path';
 import { type CheckpointNode, type StoredCheckpoint, type StoredModel, checkpointTree } from '../../models/index.ts';
 import { formatBytes, formatNumber } from '../../plot/index.ts';
+import { expandHome } from '../../util/home.ts';
 import { count, formatScore } from '../../util/words.ts';
 import type { Handler } from '../commands.ts';
 import { CommandError } from '../exit-codes.ts';
-import { shorten } from '../paths.ts';
+import { foldersToKeep, shorten } from '../paths.ts';
 import { storeOf } from '../store.ts';
 import { table } from '../text.ts';
 
@@ -122,8 +123,8 @@ export const exportModel: Handler = async ({ args: [slug = ''], flags, io }) => 
   const model = await (await storeOf(io)).model(slug);
   const checkpoint = flags.checkpoint === undefined ? await model.head() : await findOrBase(model, flags.checkpoint);
   const { format = 'transformers.js', dtype = 'fp32', force = false } = flags;
-  const directory = resolve(io.cwd, flags.out);
-  await exportCheckpoint({ model, checkpoint: checkpoint?.id ?? null, directory, format, dtype, replace: force });
+  const directory = resolve(io.cwd, expandHome(flags.out));
+  await exportCheckpoint({ model, checkpoint: checkpoint?.id ?? null, directory, format, dtype, replace: force, keep: foldersToKeep(io) });
   if (flags.json) io.json({ type: 'export', model: slug, checkpoint: checkpoint?.name ?? null, directory, format, dtype });
   io.say(`exported ${slug} at ${checkpoint?.name ?? 'base'} as ${format} (${dtype}) to ${shorten(directory, io)}`);
   return 'ok';

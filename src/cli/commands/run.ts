@@ -25,15 +25,21 @@ export const run: Handler = async (invocation) => {
     atScreen.exit = 'interrupted';
     abort();
   };
-  const controls = { ...panel.controls, finish: () => session.stop(), stop: stopAtOnce };
+  const controls = { ...panel.controls, finish: () => (workbench.isOpening ? stopAtOnce() : session.stop()), stop: stopAtOnce };
   const screen: Screen = createScreen(invocation, { controls, names: workbench.names });
   // Awaited here: what the workbench holds is given back on the way out.
   if (flags.dryRun) return await dryRun(workbench, invocation);
   const beforeRun = (pipeline: () => string) => screen.open(pipeline);
   const { session, outcome } = runSession(workbench, { watching: flags.watch ?? false, resume: flags.resume ?? false, emit, beforeRun });
-  using signals = onSignals({ io, stop: () => session.stop(), abort });
+  using signals = onSignals({ io, stop: () => session.stop(), abort, canFinish: () => !workbench.isOpening });
+  const signalled = (): Exit | null => signals.exit ?? atScreen.exit;
   try {
-    return exitOfOutcome(await outcome, { io, signalled: signals.exit ?? atScreen.exit });
+    return exitOfOutcome(await outcome, { io, signalled: signalled() });
+  } catch (error) {
+    // A download, say: there was no job yet that could have told how it ended.
+    const exit = signalled();
+    if (exit !== null && (error as Error | null)?.name === 'AbortError') return exit;
+    throw error;
   } finally {
     await screen.close();
   }

@@ -52,9 +52,10 @@ function collectFiles(rewards: readonly RewardSettings[], path: Path, context: S
   }
 }
 
-/** Relative to the pipeline, as its author thinks of it. */
+/** Relative to the pipeline, as its author thinks of it; what lies far away has a name of its own. */
 function asSeenFrom(pipelineFile: string, file: string): string {
   const path = relative(dirname(pipelineFile), file).replaceAll('\\', '/');
+  if (path.startsWith('../../../')) return file;
   return path.startsWith('.') ? path : `./${path}`;
 }
 

@@ -1,6 +1,6 @@
 /** @file A checkpoint as a directory that other tools load. */
 import { mkdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Model } from '../../onnx/index.ts';
 import { ModelError } from '../errors.ts';
 import { exists, readJsonObject } from '../files.ts';
@@ -12,7 +12,9 @@ import type { StoredModel } from '../stored-model.ts';
 import { bakeCheckpoint, readWeights } from './bake.ts';
 import { toHalf } from './half.ts';
 import { huggingFaceTensors } from './hugging-face.ts';
+import { removeExport, writeListing } from './listing.ts';
 import { peftConfig, peftTensors } from './peft.ts';
+import { placeExport } from './place.ts';
 import { quantizeWeights } from './quantize.ts';
 
 export type ExportFormat = 'transformers.js' | 'safetensors' | 'peft';
@@ -26,8 +28,10 @@ export interface ExportOptions {
   format: ExportFormat;
   /** Hugging Face weights are fp32 or fp16, adapters fp32. */
   dtype: ExportDtype;
-  /** Replaces a directory that an export made before. */
+  /** Replaces a directory that an export made before, if nobody has put anything else there. */
   replace?: boolean;
+  /** Folders that must neither be replaced nor lie in what is. */
+  keep?: readonly string[];
   /** Weights beside the graph instead of in it; default: when they are large. */
   external?: boolean;
 }
@@ -42,21 +46,27 @@ const precisions: Readonly<Record<ExportDtype, { file: string; convert: (model: 
 
 /** Writes the directory as a whole or not at all. Throws a `ModelError` when the model cannot be written in that form. */
 export async function exportCheckpoint(options: ExportOptions): Promise<void> {
-  const { directory, format, model, replace = false } = options;
-  if (resolve(directory) === resolve(model.record.baseDirectory)) {
-    throw new ModelError('conflict', `${directory} is what "${model.slug}" was forked from`, { fix: 'Choose another directory: the checkpoints need this one.' });
-  }
-  const isThere = await exists(directory);
-  if (isThere && replace && !(await isModelDirectory(directory))) {
-    throw new ModelError('conflict', `${directory} exists and holds no model, so it is not replaced`, { fix: 'Choose another directory, or remove this one first.' });
-  }
+  const { format, dtype, model, checkpoint, replace = false, keep = [] } = options;
+  const directory = await placeExport(options.directory, { replace, root: dirname(dirname(model.directory)), keep });
+  const about = { model: model.slug, checkpoint: checkpoint === null ? null : (await model.find(checkpoint)).name, format, dtype };
   const write = await writers[format](options);
-  await createDirectory(directory, write, { replace: replace && isThere });
+  await createDirectory(directory, async (temporary) => {
+    await write(temporary);
+    await writeListing(temporary, about);
+  }, replace ? { removeOld: removeReplaced } : {});
 }
 
-/** Only what looks like an export is ever replaced. */
-async function isModelDirectory(directory: string): Promise<boolean> {
-  return (await exists(join(directory, 'config.json'))) || exists(join(directory, 'adapter_config.json'));
+/** Somebody may have added a file between the look and the renaming. */
+async function removeReplaced(old: string): Promise<void> {
+  if (!(await removeExport(old))) {
+    throw new ModelError('conflict', `something was put into the export while it was replaced; it lies in ${old} now`, { fix: 'Move it where it belongs, and remove that folder.' });
+  }
+}
+
+/** A checkpoint as a base of the store: several processes may make the same at once. */
+export async function bakeBase(options: Pick<ExportOptions, 'model' | 'checkpoint' | 'directory'>): Promise<void> {
+  const write = await writers['transformers.js']({ ...options, format: 'transformers.js', dtype: 'fp32' });
+  await createDirectory(options.directory, write, { whenThere: 'take' });
 }
 
 type Writer = (options: ExportOptions) => Promise<(temporary: string) => Promise<void>>;

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AutoModelForCausalLM, AutoTokenizer, Tensor, env, type PreTrainedModel } from '@huggingface/transformers';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -7,6 +7,8 @@ import { exportCheckpoint, floatsOf, readSafetensors, writeSafetensors, type Exp
 import { quantizeMatrix } from '../../../src/models/export/quantize.ts';
 import { float32Tensor, floatValues, numberValues, parameterNames, readModel, writeModel, type Model, type Tensor as OnnxTensor } from '../../../src/onnx/index.ts';
 import { normal } from '../../../src/util/random.ts';
+import { processMark } from '../../../src/util/process-mark.ts';
+import { goneMark } from '../../util/marks.ts';
 import { decoders, expectedOf, fixtures, forkDecoder, largestDifference, type Expected } from '../support/decoders.ts';
 import { createProject, draft, type Project } from '../support/tiny.ts';
 
@@ -266,20 +268,83 @@ describe('LoRA', () => {
 });
 
 describe('where it goes', () => {
-  test('an existing directory is replaced only on request, and only if it is a model', async () => {
+  const hidden = async () => (await readdir(project.directory)).filter((name) => name.startsWith('.') && name !== '.rlrun');
+
+  test('an earlier export is replaced on request, and says what it is', async () => {
     const model = await forkDecoder(project, 'llama-tied');
-    await exported(model);
-    await writeFile(join(out(), 'old'), '');
+    await exported(model, { dtype: 'fp16' });
+    await mkdir(join(out(), 'empty', 'folders'), { recursive: true });
     await expect(exported(model)).rejects.toMatchObject({ kind: 'conflict', message: `${out()} exists already` });
     await exported(model, { replace: true });
-    expect(existsSync(join(out(), 'old'))).toBe(false);
+    expect(await readdir(join(out(), 'onnx'))).toEqual(['model.onnx']);
+    expect(JSON.parse(await readFile(join(out(), 'rlrun-export.json'), 'utf8'))).toMatchObject({ model: 'llama-tied', checkpoint: null, format: 'transformers.js', dtype: 'fp32', files: { 'onnx/model.onnx': { bytes: expect.any(Number) } } });
+    expect(await hidden()).toEqual([]);
+  });
 
+  test('what a person made, added or changed is never replaced', async () => {
+    const model = await forkDecoder(project, 'llama-tied');
     const mine = join(project.directory, 'mine');
     await mkdir(mine);
-    await writeFile(join(mine, 'thesis.txt'), '');
-    await expect(exported(model, { directory: mine, replace: true })).rejects.toMatchObject({ kind: 'conflict' });
-    expect(await readdir(mine)).toEqual(['thesis.txt']);
-    expect((await readdir(project.directory)).filter((name) => name.startsWith('.') && name !== '.rlrun')).toEqual([]);
+    await writeFile(join(mine, 'config.json'), '{}');
+    await expect(exported(model, { directory: mine, replace: true })).rejects.toMatchObject({ kind: 'conflict', message: `${mine} exists and was not made by an export of rlrun, so it is not replaced` });
+    expect(await readdir(mine)).toEqual(['config.json']);
+
+    await exported(model);
+    await mkdir(join(out(), 'notes'));
+    await writeFile(join(out(), 'notes', 'mine.txt'), 'mine');
+    await writeFile(join(out(), 'config.json'), '{}');
+    await expect(exported(model, { replace: true })).rejects.toThrow(`${out()} holds what the export did not write (config.json, notes/mine.txt), so it is not replaced`);
+    expect(await readFile(join(out(), 'notes', 'mine.txt'), 'utf8')).toBe('mine');
+    expect(await hidden()).toEqual([]);
+  });
+
+  test('a listing that names files elsewhere takes none of them away', async () => {
+    const model = await forkDecoder(project, 'llama-tied');
+    await exported(model);
+    await writeFile(join(project.directory, 'mine.txt'), 'mine');
+    const path = join(out(), 'rlrun-export.json');
+    const listing = JSON.parse(await readFile(path, 'utf8')) as { files: Record<string, unknown> };
+    await writeFile(path, JSON.stringify({ ...listing, files: { ...listing.files, '../mine.txt': { bytes: 4 } } }));
+    await exported(model, { replace: true });
+    expect(await readFile(join(project.directory, 'mine.txt'), 'utf8')).toBe('mine');
+  });
+
+  test('nothing goes where models live, or where what must stay lies', async () => {
+    const model = await forkDecoder(project, 'llama-tied');
+    await exported(model);
+    await project.store.fork({ source: './out', slug: 'second' });
+    await symlink(project.root, join(project.directory, 'link'));
+    const refused = async (directory: string, keep: string[] = []): Promise<void> => {
+      await expect(exported(model, { directory, keep, replace: true })).rejects.toMatchObject({ kind: 'conflict' });
+    };
+    const before = (await readdir(project.directory, { recursive: true })).sort();
+    for (const part of ['', 'models', 'models/new', 'jobs/new', 'bases', 'hub/new']) await refused(join(project.root, part));
+    await refused(join(project.directory, 'link'));
+    await refused(join(project.directory, 'link', 'models', 'new'));
+    await refused(project.directory);
+    // Its own base, another's, and inside of one.
+    await refused(join(project.directory, 'llama-tied'));
+    await refused(out());
+    await refused(join(out(), 'onnx', 'new'));
+    await refused(join(project.directory, 'free'), [join(project.directory, 'free', 'work')]);
+    expect((await readdir(project.directory, { recursive: true })).sort()).toEqual(before);
+  });
+
+  test('what killed exports left is swept by the next, and one that was moved aside gets its place back', async () => {
+    const model = await forkDecoder(project, 'llama-tied');
+    await exported(model);
+    const gone = goneMark().replace(/\.\w+$/, '');
+    const beside = (name: string): string => join(project.directory, name);
+    await rename(out(), beside(`.out.${gone}-1.old`));
+    await mkdir(beside(`.out.${gone}-2.tmp`));
+    await mkdir(beside(`.other.${processMark()}-0.tmp`));
+    await exported(model, { directory: beside('third') });
+    expect(await readdir(join(out(), 'onnx'))).toEqual(['model.onnx']);
+    expect(await hidden()).toEqual([`.other.${processMark()}-0.tmp`]);
+    // The new one was there already: what lies aside is only the old one.
+    await cp(out(), beside(`.out.${gone}-3.old`), { recursive: true });
+    await exported(model, { replace: true });
+    expect(await hidden()).toEqual([`.other.${processMark()}-0.tmp`]);
   });
 
   test('quantized Hugging Face weights are refused', async () => {
