@@ -19,6 +19,9 @@ export function errorCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
+/** Also where the error has been put in words already. */
+export const isDiskFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT'].includes(errorCode(error instanceof ModelError ? error.cause : error) ?? '');
+
 /** Turns a failed file operation on `path` into a ModelError; anything that is no file-system error passes through. */
 export function fileError(error: unknown, path: string): Error {
   switch (errorCode(error)) {

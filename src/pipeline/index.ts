@@ -1,8 +1,8 @@
 export { type ControlPanel, createControls } from './controls.ts';
 export { type Evaluation, evaluate } from './evaluate.ts';
-export { type JobMeta, openJobFiles } from './job-files.ts';
+export { type JobMeta, openJobFiles, readJobMeta, readResolved } from './job-files.ts';
 export type { JobResult } from './job.ts';
-export { type StoredJob, findJob, findRollout, lastRollouts, listJobs, ranFor, readJobMetrics, stepsDone } from './jobs.ts';
+export { type StoredJob, findJob, findRollout, lastRollouts, listJobs, ranFor, readJobMetrics, scanJobs, stepsDone } from './jobs.ts';
 export type { Clock, ModelLine } from './loop.ts';
 export { type Materials, type MaterialsOptions, loadMaterials } from './materials.ts';
 export { type OpenedModel, engineOptions, exportHead, openModel, openProjectStore, openWeights, warmUpEngine } from './open.ts';

@@ -25,8 +25,8 @@ export interface ModelLine {
   setHead(id: string | null): Promise<void>;
   /** Makes room: deletes the weights of the oldest checkpoints, apart from `spare`, the head and the newest. Their nodes stay in the tree. */
   pruneTo(options: { maxBytes: number; spare: ReadonlySet<string> }): Promise<readonly Checkpoint[]>;
-  /** Where `Engine.readState` finds the weights of a checkpoint. */
-  stateDirectory(id: string): string;
+  /** Where `Engine.readState` finds the weights of a checkpoint, every byte of them as it was written; rejects with a message and its `fix` if not. */
+  verifiedDirectory(id: string): Promise<string>;
 }
 
 /** What a stage's settings name, loaded. */

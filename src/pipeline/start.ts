@@ -4,6 +4,8 @@ import { createAgent } from '../agents/index.ts';
 import type { ResolvedPipeline, StageSettings } from '../config/types.ts';
 import { type Emit, type JobEvent, liveEvents } from '../events.ts';
 import type { Engine, Tokenizer } from '../policy/types.ts';
+import { storedJson } from '../util/stored-json.ts';
+import type { Checkpoint } from '../models/types.ts';
 import type { ControlPanel } from './controls.ts';
 import { type JobFiles, type JobMeta, openJobFiles } from './job-files.ts';
 import { type JobResult, runJob, totalSteps } from './job.ts';
@@ -49,14 +51,17 @@ export interface StartedJob {
 export async function startJob(options: StartOptions): Promise<StartedJob> {
   const { root, pipeline, materials, engine, model, clock, panel, resume } = options;
   const began = clock();
+  const head = resume ? null : await model.head();
+  // A job that could not begin would leave a directory behind, and a command that cannot resume it.
+  if (head) await model.verifiedDirectory(head.id);
   const id = resume?.id ?? (await claimJobId(root, pipeline.name, began));
   const directory = join(jobsDirectory(root), id);
   const files = openJobFiles(directory, { create: true });
-  const meta = resume ? { ...(await files.readMeta()), pid: options.surroundings.pid } : await describeJob({ id, began }, options);
+  const meta = resume ? { ...(await files.readMeta()), pid: options.surroundings.pid } : describeJob({ id, began, head }, options);
   await files.writeMeta({ ...meta, status: 'running', reason: null, endedAt: null, before: null, after: null });
   if (!resume) {
     await files.writeText('pipeline.yaml', options.source);
-    await files.writeText('resolved.json', `${JSON.stringify(pipeline, null, 2)}\n`);
+    await files.writeText('resolved.json', storedJson(pipeline));
   }
   await markLatest(root, id);
 
@@ -91,9 +96,8 @@ export async function startJob(options: StartOptions): Promise<StartedJob> {
 const agentOf = ({ agent }: StageSettings, { tokenizer, engine }: StartOptions) =>
   createAgent({ settings: agent, tokenizer, contextLength: engine.info.contextLength });
 
-async function describeJob({ id, began }: { id: string; began: number }, options: StartOptions): Promise<JobMeta> {
-  const { pipeline, materials, model, surroundings, parentJob } = options;
-  const head = await model.head();
+function describeJob({ id, began, head }: { id: string; began: number; head: Checkpoint | null }, options: StartOptions): JobMeta {
+  const { pipeline, materials, surroundings, parentJob } = options;
   return {
     id,
     ...surroundings,

@@ -349,7 +349,7 @@ describe('damage is named, and nothing is lost', () => {
     const { checkpoints, problems } = await model.scan();
     expect(checkpoints.map(({ name }) => name)).toEqual(['step-000001']);
     expect(problems.map(({ name }) => name)).toEqual(['step-000002']);
-    await expect(model.head()).rejects.toThrow(/its head is step-000002; checkpoint step-000002 is damaged: .*checkpoint.json cannot be read/);
+    await expect(model.head()).rejects.toThrow(/its head is step-000002, which is damaged: .*checkpoint.json cannot be read/);
     await expect(model.find('step-000002')).rejects.toThrow(/is damaged/);
     const next = await model.commit(draft(2, checkpoints[0]!.id), { promote: true, write: writeState(9) });
     expect(next.name).toBe('step-000002-2');

@@ -191,6 +191,7 @@ export function fakeEngine(): FakeEngine {
 export async function diskLine(root: string): Promise<ModelLine> {
   await mkdir(join(root, 'checkpoints'), { recursive: true });
   const read = async (id: string) => JSON.parse(await readFile(join(root, 'checkpoints', id, 'checkpoint.json'), 'utf8')) as Checkpoint;
+  const directoryOf = (id: string) => join(root, 'checkpoints', id);
   const line: ModelLine = {
     record: { slug: 'letters', base: 'fake', createdAt: '', baseDirectory: root, train: { method: 'full' }, source: null },
     async head() {
@@ -206,7 +207,7 @@ export async function diskLine(root: string): Promise<ModelLine> {
       const name = `step-${String(draft.step).padStart(6, '0')}`;
       let id = name;
       for (let copy = 2; taken.has(id); copy++) id = `${name}-${copy}`;
-      const [final, temporary] = [line.stateDirectory(id), `${line.stateDirectory(id)}.tmp`];
+      const [final, temporary] = [directoryOf(id), `${directoryOf(id)}.tmp`];
       await rm(temporary, { recursive: true, force: true });
       await mkdir(temporary);
       await write(temporary);
@@ -221,7 +222,7 @@ export async function diskLine(root: string): Promise<ModelLine> {
       await rename(join(root, 'head.tmp'), join(root, 'head'));
     },
     pruneTo: async () => [],
-    stateDirectory: (id) => join(root, 'checkpoints', id),
+    verifiedDirectory: async (id) => directoryOf(id),
   };
   return line;
 }

@@ -25,7 +25,7 @@ test('what `durable` waited for is in the files, in the order in which it came',
   }
   files.writeRollouts(3, [rollout]);
   await files.durable();
-  expect((await files.readMetrics()).map(({ step }) => step)).toEqual([1, 2, 3]);
+  expect((await files.readMetrics()).rows.map(({ step }) => step)).toEqual([1, 2, 3]);
   expect(await files.readRollouts(3)).toEqual([rollout]);
   expect(await readdir(join(directory, 'rollouts'))).toEqual(['step-000003.jsonl']);
   files.close();

@@ -57,26 +57,35 @@ export const checkpoints: Handler = async ({ args: [slug = ''], flags, io }) => 
     const rows = [baseRow(head), ...treeRows(checkpointTree(all), head)];
     io.print(table([{ title: '' }, { title: 'Name' }, { title: 'Reward', align: 'right' }, { title: 'Eval', align: 'right' }, { title: 'Loss' }, { title: 'Traces', align: 'right' }, { title: 'Created' }], rows));
   }
-  for (const { error } of problems) io.say(`${io.paint('yellow', 'warning')}: ${error.message}`);
+  for (const { name, problem } of problems) io.say(`${io.paint('yellow', 'warning')}: checkpoint ${name} is damaged: ${problem}`);
   return 'ok';
 };
 
 const baseRow = (head: string | null): string[] => [head === null ? '▶' : '', 'base', '', '', '', '', ''];
 
-/** A chain stays in one column; only a branch moves to the right. */
-function treeRows(nodes: readonly CheckpointNode<StoredCheckpoint>[], head: string | null, stem = ''): string[][] {
-  const isFork = nodes.length > 1;
-  return nodes.flatMap(({ checkpoint, children, parentIsMissing }, index) => {
-    const isLast = index === nodes.length - 1;
-    const mark = isFork ? `${stem}${isLast ? '└─ ' : '├─ '}` : stem;
-    const below = isFork ? `${stem}${isLast ? '   ' : '│  '}` : stem;
+/** A chain stays in one column; only a branch moves to the right. In a loop: a model has as many checkpoints as it learnt steps. */
+function treeRows(roots: readonly CheckpointNode<StoredCheckpoint>[], head: string | null): string[][] {
+  interface Place {
+    node: CheckpointNode<StoredCheckpoint>;
+    /** What stands before its name, and before the names below it. */
+    mark: string;
+    stem: string;
+  }
+  const placed = (nodes: readonly CheckpointNode<StoredCheckpoint>[], stem: string): Place[] =>
+    nodes.length === 1
+      ? [{ node: nodes[0]!, mark: stem, stem }]
+      : nodes.map((node, index) => (index === nodes.length - 1 ? { node, mark: `${stem}└─ `, stem: `${stem}   ` } : { node, mark: `${stem}├─ `, stem: `${stem}│  ` }));
+  const rows: string[][] = [];
+  const waiting = placed(roots, '').toReversed();
+  for (let place = waiting.pop(); place !== undefined; place = waiting.pop()) {
+    const { node: { checkpoint, children, parentIsMissing }, mark, stem } = place;
     const { id, name, meanReward, metrics, loss, traces, createdAt, pruned } = checkpoint;
     const remarks = [pruned ? '(pruned)' : '', parentIsMissing ? '(parent missing)' : ''].filter(Boolean).join(' ');
-    const row = [id === head ? '▶' : '', `${mark}${name}${remarks ? ` ${remarks}` : ''}`, formatScore(meanReward), formatScore(metrics['eval/reward'] ?? null), loss ?? '', String(traces), createdAt.slice(0, 19).replace('T', ' ')];
-    return [row, ...treeRows(children, head, below)];
-  });
+    rows.push([id === head ? '▶' : '', `${mark}${name}${remarks ? ` ${remarks}` : ''}`, formatScore(meanReward), formatScore(metrics['eval/reward'] ?? null), loss ?? '', String(traces), createdAt.slice(0, 19).replace('T', ' ')]);
+    waiting.push(...placed(children, stem).toReversed());
+  }
+  return rows;
 }
-
 
 export const head: Handler = async ({ args: [slug = ''], flags, io }) => {
   const model = await (await storeOf(io)).model(slug);
