@@ -1,3 +1,5 @@
+import { NotAFile } from '../util/regular-file.ts';
+
 /** `rlrun`'s exit codes follow the kind: invalid 1, usage 2, not_found 3, permission 4, conflict 5. */
 export type ModelErrorKind = 'invalid' | 'usage' | 'not_found' | 'permission' | 'conflict';
 
@@ -24,6 +26,7 @@ export const isDiskFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT'].incl
 
 /** Turns a failed file operation on `path` into a ModelError; anything that is no file-system error passes through. */
 export function fileError(error: unknown, path: string): Error {
+  if (error instanceof NotAFile) return new ModelError(error.kind, error.message, { fix: error.fix, cause: error });
   switch (errorCode(error)) {
     case undefined:
       return error instanceof Error ? error : new Error(String(error));

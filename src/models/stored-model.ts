@@ -12,6 +12,14 @@ import type { Checkpoint, ModelRecord } from './types.ts';
 /** A checkpoint before it has an id, a name and a date. */
 export type CheckpointDraft = Omit<Checkpoint, 'id' | 'name' | 'createdAt'>;
 
+/** Checkpoints as they were, and what their files took. */
+export interface Pruning {
+  pruned: readonly StoredCheckpoint[];
+  bytes: number;
+}
+
+const pruningOf = (pruned: readonly StoredCheckpoint[]): Pruning => ({ pruned, bytes: pruned.reduce((sum, checkpoint) => sum + stateBytes(checkpoint), 0) });
+
 export interface Injected {
   now: () => Date;
   newId: () => string;
@@ -254,39 +262,43 @@ export class StoredModel {
    * Deletes the weights of all but the `keep` newest checkpoints and the head. The nodes stay in the tree, so that lineage
    * and curves remain. Returns what was (or, with `dryRun`, would be) pruned.
    */
-  prune({ keep, dryRun = false }: { keep: number; dryRun?: boolean }): Promise<{ pruned: StoredCheckpoint[]; bytes: number }> {
-    const work = async (): Promise<{ pruned: StoredCheckpoint[]; bytes: number }> => {
+  prune({ keep, dryRun = false }: { keep: number; dryRun?: boolean }): Promise<Pruning> {
+    const choose = async (): Promise<StoredCheckpoint[]> => {
       const head = (await this.head())?.id;
-      const stored = (await this.checkpoints()).filter((checkpoint) => !checkpoint.pruned);
-      const pruned = stored.slice(0, Math.max(0, stored.length - keep)).filter(({ id }) => id !== head);
-      const bytes = pruned.reduce((sum, checkpoint) => sum + stateBytes(checkpoint), 0);
-      if (!dryRun) for (const checkpoint of pruned) this.#known.set(checkpoint.id, await deleteState(this.#directoryOf(checkpoint), checkpoint));
-      return { pruned, bytes };
+      const stored = this.#unprunedCheckpoints();
+      return stored.slice(0, Math.max(0, stored.length - keep)).filter(({ id }) => id !== head);
     };
-    return dryRun ? work() : this.#whileLocked('pruning', work);
+    return dryRun ? choose().then(pruningOf) : this.#whileLocked('pruning', async () => this.#deleteStates(await choose()));
   }
 
   /**
    * Deletes weights, oldest first, until what is left takes at most `maxBytes`: never those of the head, of the newest checkpoint
-   * or of `spare`. Returns what was pruned.
+   * or of `spare`, which is asked for once there is something to delete.
    */
-  pruneTo({ maxBytes, spare }: { maxBytes: number; spare: ReadonlySet<string> }): Promise<StoredCheckpoint[]> {
+  pruneTo({ maxBytes, spare }: { maxBytes: number; spare: () => ReadonlySet<string> }): Promise<Pruning> {
     return this.#whileLocked('pruning', async () => {
-      const stored = (await this.checkpoints()).filter((checkpoint) => !checkpoint.pruned);
+      const stored = this.#unprunedCheckpoints();
       let bytes = stored.reduce((sum, checkpoint) => sum + stateBytes(checkpoint), 0);
-      if (bytes <= maxBytes) return [];
-      const head = (await this.head())?.id;
-      const newest = stored.at(-1)?.id;
-      const pruned: StoredCheckpoint[] = [];
+      if (bytes <= maxBytes) return pruningOf([]);
+      const kept = new Set([...spare(), (await this.head())?.id, stored.at(-1)?.id]);
+      const chosen: StoredCheckpoint[] = [];
       for (const checkpoint of stored) {
         if (bytes <= maxBytes) break;
-        if (checkpoint.id === head || checkpoint.id === newest || spare.has(checkpoint.id)) continue;
+        if (kept.has(checkpoint.id)) continue;
         bytes -= stateBytes(checkpoint);
-        this.#known.set(checkpoint.id, await deleteState(this.#directoryOf(checkpoint), checkpoint));
-        pruned.push(checkpoint);
+        chosen.push(checkpoint);
       }
-      return pruned;
+      return this.#deleteStates(chosen);
     });
+  }
+
+  #unprunedCheckpoints(): StoredCheckpoint[] {
+    return this.#scan().checkpoints.filter((checkpoint) => !checkpoint.pruned);
+  }
+
+  async #deleteStates(chosen: readonly StoredCheckpoint[]): Promise<Pruning> {
+    for (const checkpoint of chosen) this.#known.set(checkpoint.id, await deleteState(this.#directoryOf(checkpoint), checkpoint));
+    return pruningOf(chosen);
   }
 
   /** `step-000012`; on another branch that had a step 12 already, `step-000012-2`. */

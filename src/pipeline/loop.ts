@@ -24,7 +24,7 @@ export interface ModelLine {
   commit(draft: CheckpointDraft, options: { promote: boolean; write: (directory: string) => Promise<void> }): Promise<Checkpoint>;
   setHead(id: string | null): Promise<void>;
   /** Makes room: deletes the weights of the oldest checkpoints, apart from `spare`, the head and the newest. Their nodes stay in the tree. */
-  pruneTo(options: { maxBytes: number; spare: ReadonlySet<string> }): Promise<readonly Checkpoint[]>;
+  pruneTo(options: { maxBytes: number; spare: () => ReadonlySet<string> }): Promise<{ pruned: readonly Checkpoint[]; bytes: number }>;
   /** Where `Engine.readState` finds the weights of a checkpoint, every byte of them as it was written; rejects with a message and its `fix` if not. */
   verifiedDirectory(id: string): Promise<string>;
 }

@@ -12,12 +12,10 @@ import { isMeasured } from './guards.ts';
 import { History, type Start } from './history.ts';
 import type { JobFiles } from './job-files.ts';
 import type { Clock, Loop, ModelLine, StageMaterials } from './loop.ts';
+import { makeRoom } from './make-room.ts';
 import type { StepResult } from './promote.ts';
 import { warnOfPrompts, warnOfUnknownText } from './prompts.ts';
 import { recover } from './recover.ts';
-
-/** What the checkpoints of a model may take on disk before the oldest lose their weights. */
-const CHECKPOINT_BUDGET_BYTES = 1e9;
 
 export interface SessionOptions {
   jobId: string;
@@ -106,7 +104,7 @@ export class Session {
       this.history.made.set(row.step, saved);
       this.weights = saved.id;
       if (row.promoted) this.head = saved.id;
-      await this.makeRoom();
+      await makeRoom(this.history, this.options);
     });
     // Whoever needs the checkpoint hears of a failure when he waits for it.
     this.capturing.catch(() => {});
@@ -121,20 +119,6 @@ export class Session {
   /** Until this resolves, the last step's checkpoint is neither in the tree nor the head. Rejects if it cannot be saved. */
   settled(): Promise<void> {
     return this.saving;
-  }
-
-  /**
-   * Every step leaves a checkpoint, which for a large model fills any disk: beyond the budget the oldest weights go. Those that were measured
-   * stay, since a rollback may want them.
-   */
-  private async makeRoom(): Promise<void> {
-    const { history, options: { model, start, emit } } = this;
-    const measured = history.rows.filter(isMeasured).flatMap((row) => history.made.get(row.step)?.id ?? []);
-    const spare = new Set([...measured, ...(start.checkpoint ? [start.checkpoint] : [])]);
-    const pruned = await model.pruneTo({ maxBytes: CHECKPOINT_BUDGET_BYTES, spare });
-    if (pruned.length === 0) return;
-    emit('checkpoints-pruned', { checkpoints: pruned.map(({ id }) => id) });
-    emit('log', { level: 'debug', message: `Made room: the weights of ${pruned.map(({ name }) => name).join(', ')} were deleted.` });
   }
 
   async write(row: Omit<MetricsRow, 'time'>): Promise<void> {

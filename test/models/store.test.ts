@@ -237,9 +237,10 @@ describe('the checkpoint tree', () => {
     const all = await model.checkpoints();
     await model.setHead(all[1]!.id);
     const bytes = Object.values(all[0]!.files).reduce((sum, file) => sum + file.bytes, 0);
-    const pruned = await model.pruneTo({ maxBytes: 4.5 * bytes, spare: new Set([all[2]!.id]) });
+    const { pruned, bytes: freed } = await model.pruneTo({ maxBytes: 4.5 * bytes, spare: () => new Set([all[2]!.id]) });
+    expect(freed).toBe(2 * bytes);
     expect(pruned.map(({ name }) => name)).toEqual(['step-000001', 'step-000004']);
-    await model.pruneTo({ maxBytes: 0, spare: new Set([all[2]!.id]) });
+    await model.pruneTo({ maxBytes: 0, spare: () => new Set([all[2]!.id]) });
     expect((await model.checkpoints()).filter((checkpoint) => !checkpoint.pruned).map(({ name }) => name)).toEqual(['step-000002', 'step-000003', 'step-000006']);
   });
 });

@@ -221,7 +221,7 @@ export async function diskLine(root: string): Promise<ModelLine> {
       await writeFile(join(root, 'head.tmp'), id ?? '');
       await rename(join(root, 'head.tmp'), join(root, 'head'));
     },
-    pruneTo: async () => [],
+    pruneTo: async () => ({ pruned: [], bytes: 0 }),
     verifiedDirectory: async (id) => directoryOf(id),
   };
   return line;

@@ -4,6 +4,7 @@ import { dirname, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Handler } from '../commands.ts';
 import { CommandError } from '../exit-codes.ts';
+import { ignoreInGit } from '../git-ignore.ts';
 import { quoted } from '../../util/words.ts';
 
 const schemaFile = fileURLToPath(new URL('../../../schemas/pipeline.schema.json', import.meta.url));
@@ -60,7 +61,9 @@ export const init: Handler = async ({ args: [file = 'pipeline.yaml'], flags, io 
   });
   await handle.writeFile(template({ file: quoted(file), schema: schema.startsWith('.') ? schema : `./${schema}` }));
   await handle.close();
+  const ignored = io.env['RLRUN_HOME'] ? null : await ignoreInGit(io.cwd);
   if (flags.json) io.json({ type: 'pipeline-written', file: path });
+  if (ignored !== null) io.say(ignored);
   io.say(`wrote ${file}; run it with: rlrun ${quoted(file)}`);
   return 'ok';
 };
