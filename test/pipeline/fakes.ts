@@ -222,7 +222,11 @@ export async function diskLine(root: string): Promise<ModelLine> {
       await rename(join(root, 'head.tmp'), join(root, 'head'));
     },
     pruneTo: async () => ({ pruned: [], bytes: 0 }),
-    verifiedDirectory: async (id) => directoryOf(id),
+    async verifiedDirectory(id) {
+      const names = await readdir(directoryOf(id));
+      if (names.length < 2) throw Object.assign(new Error(`checkpoint ${id} is damaged`), { kind: 'invalid', fix: 'Move the head' });
+      return directoryOf(id);
+    },
   };
   return line;
 }
