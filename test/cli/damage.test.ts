@@ -49,7 +49,6 @@ describe('a stopped job', () => {
 
   test.each<[what: string, damage: (path: string) => Promise<void>, file: string, told: string]>([
     ['weights that lost their end', (path) => truncate(path, 1000), 'weights.safetensors', 'has 1000 bytes instead of'],
-    ['weights with another bit', flip, 'weights.safetensors', 'was changed after it was written'],
     ['moments whose header is damaged', (path) => flip(path, 0.001), 'optimizer.safetensors', 'was changed after it was written'],
     ['a description without its date', async (path) => writeFile(path, (await readFile(path, 'utf8')).replace(/ {2}"createdAt".*\n/, '')), 'checkpoint.json', ''],
   ])('with %s is resumed from the step before, to the weights that it would have had', async (_, damage, file, told) => {
