@@ -24,6 +24,9 @@ export function errorCode(error: unknown): string | undefined {
 /** Also where the error has been put in words already. */
 export const isDiskFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT'].includes(errorCode(error instanceof ModelError ? error.cause : error) ?? '');
 
+/** The model that a path of the store belongs to. */
+const modelIn = (path: string): string => /[/\\]models[/\\]([a-z0-9._-]+)[/\\]/.exec(path)?.[1] ?? 'MODEL';
+
 /** Turns a failed file operation on `path` into a ModelError; anything that is no file-system error passes through. */
 export function fileError(error: unknown, path: string): Error {
   if (error instanceof NotAFile) return new ModelError(error.kind, error.message, { fix: error.fix, cause: error });
@@ -41,7 +44,7 @@ export function fileError(error: unknown, path: string): Error {
     case 'ENOSPC':
     case 'EDQUOT':
       return new ModelError('invalid', `the disk is full: ${path} could not be written`, {
-        fix: 'Free some space (rlrun models prune removes old checkpoints) and run again; nothing that was saved before is lost.',
+        fix: `Free some space (rlrun models prune ${modelIn(path)} deletes old weights) and run again; nothing that was saved before is lost.`,
         cause: error,
       });
     default:

@@ -1,9 +1,9 @@
 /** @file A forked model on disk: its record, its checkpoint tree and its head. */
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readRegularFile } from '../util/regular-file.ts';
 import { contentProblem, deleteState, readCheckpoint, readCheckpoints, sealCheckpoint, sizeProblem, stateBytes, temporaryPrefix, type CheckpointScan, type StoredCheckpoint } from './checkpoint-files.ts';
 import { diffWeights, type DiffSide, type WeightsDiff } from './diff.ts';
-import { readRegularFile } from '../util/regular-file.ts';
 import { publishDirectory, removeDirectory, writeTextDurably } from './durable.ts';
 import { errorCode, fileError, ModelError } from './errors.ts';
 import { lockModel, type ModelLock } from './lock.ts';

@@ -173,7 +173,10 @@ export function openJobFiles(directory: string, { create = false } = {}): JobFil
     },
     writeRollouts: (step, rollouts) => begin(() => writeOnce(path(rolloutsName(step)), jsonLines(rollouts))),
     readRollouts: async (step) => (await readStoredLines<Rollout>(path(rolloutsName(step)), { misfit: (value) => misfit(value, rolloutShape) })).rows,
-    mendEvents: () => mendLines(path('events.jsonl')),
+    mendEvents() {
+      events.close();
+      return mendLines(path('events.jsonl'));
+    },
     async rolloutSteps() {
       const names = await readdir(path('rollouts')).catch(() => []);
       return names.flatMap((name) => /^step-(\d+)\.jsonl$/.exec(name)?.[1] ?? []).map(Number).sort((a, b) => a - b);

@@ -20,6 +20,8 @@ export interface ModelLine {
   head(): Promise<Checkpoint | null>;
   /** Oldest first. */
   checkpoints(): Promise<readonly Checkpoint[]>;
+  /** The same, and what is wrong with those whose description cannot be read. */
+  scan(): Promise<{ checkpoints: readonly Checkpoint[]; problems: readonly { name: string; problem: string }[] }>;
   /** Has `write` fill a directory, makes it durable, then (with `promote`) moves the head to it: all of it or nothing. */
   commit(draft: CheckpointDraft, options: { promote: boolean; write: (directory: string) => Promise<void> }): Promise<Checkpoint>;
   setHead(id: string | null): Promise<void>;

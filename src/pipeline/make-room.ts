@@ -19,11 +19,11 @@ export interface MakeRoomOptions {
 }
 
 /**
- * Whatever they take, these stay: the head and the newest, which a resumed job goes on from; what the job began with; and of every stage what a
- * rollback would put back, which is the best that was measured.
+ * Whatever they take, these stay: the head, the newest and the weights that the job stands at, from which it is resumed; what it began with; and of
+ * every stage what a rollback would put back, which is the best that was measured.
  */
 export async function makeRoom(history: History, { jobId, start, pipeline, model, emit }: MakeRoomOptions): Promise<void> {
-  const spare = () => new Set([start.checkpoint, ...pipeline.stages.map((stage) => history.bestWeights(stage))].filter((id) => id !== null));
+  const spare = () => new Set([start.checkpoint, history.standing().weights, ...pipeline.stages.map((stage) => history.bestWeights(stage))].filter((id) => id !== null));
   const { pruned, bytes } = await model.pruneTo({ maxBytes: CHECKPOINT_BUDGET_BYTES, spare });
   if (pruned.length === 0) return;
   const earlier = pruned.filter((checkpoint) => checkpoint.jobId !== jobId).map(({ name }) => name);

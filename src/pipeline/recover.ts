@@ -2,7 +2,6 @@
  * Where an interrupted job stands. Its rows and checkpoints say it together, as far as they are whole: from the first damage on, what follows
  * is done again, which leads to the same weights.
  */
-import type { MetricsRow } from '../events.ts';
 import { count } from '../util/words.ts';
 import { checkpointsOfRows, keptRows, type History, type Start } from './history.ts';
 import type { JobFiles } from './job-files.ts';
@@ -29,10 +28,16 @@ export interface RecoverOptions {
 /** Fills the history with what is left. Returns what was damaged and what follows from it, in words; null if all was whole. */
 export async function recover(history: History, { files, model, jobId, start }: RecoverOptions): Promise<string | null> {
   const { rows, damaged, isClean } = await files.readMetrics();
-  const checkpoints = (await model.checkpoints()).filter((checkpoint) => checkpoint.jobId === jobId);
+  const { checkpoints: all, problems } = await model.scan();
+  const checkpoints = all.filter((checkpoint) => checkpoint.jobId === jobId);
   const made = checkpointsOfRows(rows, checkpoints, start);
   const kept = keptRows(rows, made);
   const damages = damaged.map(({ line, problem }) => `line ${line} of metrics.jsonl ${problem}`);
+  const [told, saved] = [last(rows), last(checkpoints) - start.step];
+  // The row of a step is on the disk before its checkpoint is.
+  if (damages.length === 0 && saved > told) damages.push(`metrics.jsonl ends with step ${told}, though step ${saved} was saved`);
+
+  if (kept.length < rows.length) damages.push(...problems.map(({ name, problem }) => `checkpoint ${name} is damaged: ${problem}`));
 
   const readable = rememberingFaults(model);
   for (let first = true; ; first = false) {
@@ -49,10 +54,12 @@ export async function recover(history: History, { files, model, jobId, start }: 
   for (const { line, problem } of await files.mendEvents()) damages.push(`line ${line} of events.jsonl ${problem} and is taken out`);
 
   if (damages.length === 0) return null;
-  const reached = [...rows.map(({ step }) => step), ...checkpoints.map(({ step }) => step - start.step)].reduce((most, step) => Math.max(most, step), 0);
-  const again = reached > history.step ? `: the job goes on after step ${history.step}, ${count(reached - history.step, 'step')} to be done again` : '';
+  const lost = Math.max(told, saved) - history.step;
+  const again = lost > 0 ? `: the job goes on after step ${history.step}, ${count(lost, 'step')} to be done again` : '';
   return `${[...new Set(damages)].join('; ')}${again}`;
 }
+
+const last = (steps: readonly { step: number }[]): number => steps.reduce((most, { step }) => Math.max(most, step), 0);
 
 /** What the store says of weights that cannot be read. */
 type Fault = Error & { kind: string; fix: string };

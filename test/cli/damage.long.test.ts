@@ -51,8 +51,8 @@ test(`${FLIPS} flipped bits`, { timeout: 60_000 + 20_000 * FLIPS }, async () => 
     const bit = Math.floor(uniform([7], flip) * 8 * size);
     bytes[bit >> 3]! ^= 1 << (bit & 7);
     await writeFile(path, bytes);
-    const { stderr, exitCode } = await folder.run('tiny.yaml', '--resume');
-    const where = `bit ${bit} of ${name}`;
+    const resumed = await folder.start(['tiny.yaml', '--resume'], { timeout: 300_000 });
+    const [stderr, exitCode, where] = [String(resumed.stderr), resumed.exitCode, `bit ${bit} of ${name}`];
     expect(stderr, where).not.toMatch(/bug in rlrun|\n +at .*\(.*:\d+:\d+\)/);
     if (exitCode !== 0) {
       expect(stderr, where).toMatch(/^(?:[^]*\n)?(?:error|failed): /);

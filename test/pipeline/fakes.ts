@@ -202,6 +202,7 @@ export async function diskLine(root: string): Promise<ModelLine> {
       const names = (await readdir(join(root, 'checkpoints'))).filter((name) => !name.endsWith('.tmp'));
       return (await Promise.all(names.map(read))).sort((a, b) => a.step - b.step);
     },
+    scan: async () => ({ checkpoints: await line.checkpoints(), problems: [] }),
     async commit(draft, { promote, write }) {
       const taken = new Set(await readdir(join(root, 'checkpoints')));
       const name = `step-${String(draft.step).padStart(6, '0')}`;

@@ -204,7 +204,8 @@ describe('a job whose files were damaged while it was stopped', () => {
     ['a row that stands there twice', edit('metrics.jsonl', (lines) => lines.splice(4, 0, lines[4]!)), 6, null],
     ['all rows that stand there twice', edit('metrics.jsonl', (lines) => lines.unshift(...lines.slice(0, -1))), 6, null],
     ['a row that is gone', edit('metrics.jsonl', (lines) => lines.splice(4, 1)), 3, `${isChanged(5, 'metrics.jsonl')}: the job goes on after step 3, 3 steps to be done again`],
-    ['a row that was torn', edit('metrics.jsonl', (lines) => lines.splice(6, 2, lines[6]!.slice(0, 50))), 5, null],
+    ['a row that was torn', edit('metrics.jsonl', (lines) => lines.splice(6, 2, lines[6]!.slice(0, 50))), 5, 'metrics.jsonl ends with step 5, though step 6 was saved: the job goes on after step 5, 1 step to be done again'],
+    ['all rows', edit('metrics.jsonl', (lines) => lines.splice(0)), 0, 'metrics.jsonl ends with step 0, though step 6 was saved: the job goes on after step 0, 6 steps to be done again'],
     ['an event', edit('events.jsonl', (lines) => (lines[1] = lines[1]!.replace('g', 'h'))), 6, `${isChanged(2, 'events.jsonl')} and is taken out`],
   ])('%s: what is left goes on to the same weights', async (_, damage, resumedFrom, told) => {
     const stages = [stage({ steps: 8 })];

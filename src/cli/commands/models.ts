@@ -94,11 +94,11 @@ export const head: Handler = async ({ args: [slug = ''], flags, io }) => {
   const model = await (await storeOf(io)).model(slug);
   if (flags.set !== undefined) {
     // A head that is lost is moved like any other.
-    const before = await model.head().catch(() => ({ name: 'a lost one' }));
+    const before = await model.head().catch(() => undefined);
     const target = await findOrBase(model, flags.set);
     if (!flags.dryRun) await model.setHead(target?.id ?? null);
     if (flags.json) io.json({ type: 'head', model: slug, dryRun: flags.dryRun ?? false, before: before?.name ?? null, after: target?.name ?? null });
-    io.say(`${flags.dryRun ? 'would move' : 'moved'} the head of ${slug}: ${before?.name ?? 'base'} → ${target?.name ?? 'base'}`);
+    io.say(`${flags.dryRun ? 'would move' : 'moved'} the head of ${slug}: ${before === undefined ? 'a lost one' : (before?.name ?? 'base')} → ${target?.name ?? 'base'}`);
     return 'ok';
   }
   const current = await model.head();

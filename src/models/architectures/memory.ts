@@ -10,7 +10,7 @@ const FLOAT_BYTES = 4;
 const GRAPH_BYTES_PER_LAYER = 1e6;
 
 /** Bytes of all weights in float32, of the rotary tables, which have a row for every position, and of the graph. */
-export function decoderBytes(config: DecoderConfig): number {
+function decoderBytes(config: DecoderConfig): number {
   const weights = (layers: number): number => decoderParameters({ ...config, layers }).reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const perLayer = weights(2) - weights(1);
   const tables = config.contextLength * config.headSize;
