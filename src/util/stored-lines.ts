@@ -32,12 +32,13 @@ export type CheckedLine = { state: 'whole'; text: string } | { state: 'repeated'
 function lineChecker(): (line: string) => CheckedLine {
   /** What the next line may go on from: of a damaged line it is not known whether its text or its checksum is wrong. */
   let before = [''];
-  let isSealed = false;
+  let [isSealed, last] = [false, ''];
   const seen = new Set<string>();
   return (line) => {
     const seal = sealOf(line);
-    const identity = `${seal}:${line.length}`;
-    if (seal === '') return isSealed ? { state: 'damaged', problem: 'has no checksum' } : { state: 'whole', text: line };
+    const [identity, isRepeated] = [`${seal}:${line.length}`, line === last];
+    last = line;
+    if (seal === '') return isSealed ? { state: 'damaged', problem: 'has no checksum' } : isRepeated ? { state: 'repeated' } : { state: 'whole', text: line };
     isSealed = true;
     const text = `${line.slice(0, -SEAL_LENGTH)}}`;
     const computed = before.map((other) => checksum(text, other));

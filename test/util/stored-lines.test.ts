@@ -45,7 +45,7 @@ test.each<[what: string, text: readonly string[], kept: readonly number[], damag
   ['two lines that changed places', [lines[0]!, lines[2]!, lines[1]!, ...lines.slice(3)], [0], [2]],
   ['a number that changed', [...lines.slice(0, 4), lines[4]!.replace('"step":4', '"step":5'), ...lines.slice(5)], [0, 1, 2, 3], [5]],
   ['a line without its checksum', [...lines.slice(0, 4), `${JSON.stringify(rows[4])}\n`, ...lines.slice(5)], [0, 1, 2, 3], [5]],
-  ['what older versions wrote, goes on with checksums', [`${JSON.stringify(rows[0])}\n`, '{"torn\n', ...sealed(rows.slice(1, 3))], [0, 1, 2], []],
+  ['what older versions wrote, goes on with checksums', [`${JSON.stringify(rows[0])}\n`, `${JSON.stringify(rows[0])}\n`, '{"torn\n', ...sealed(rows.slice(1, 3))], [0, 1, 2], []],
 ])('%s', async (_, text, kept, damaged) => {
   const found = await read(await fileOf(text.join('')), true);
   expect(found.rows.map(({ step }) => step)).toEqual(kept);
