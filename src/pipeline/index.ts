@@ -1,6 +1,7 @@
 export { type ControlPanel, createControls } from './controls.ts';
 export { type Evaluation, evaluate } from './evaluate.ts';
-export { type JobMeta, openJobFiles, readJobMeta, readResolved } from './job-files.ts';
+export { openJobFiles } from './job-files.ts';
+export { type JobMeta, readJobMeta, readResolved } from './job-meta.ts';
 export type { JobResult } from './job.ts';
 export { type StoredJob, findJob, findRollout, lastRollouts, listJobs, ranFor, readJobMetrics, scanJobs, stepsDone } from './jobs.ts';
 export type { Clock, ModelLine } from './loop.ts';

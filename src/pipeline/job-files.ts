@@ -7,70 +7,13 @@ import { readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTick } from 'node:timers/promises';
 import writeFileAtomic from 'write-file-atomic';
-import type { ResolvedPipeline } from '../config/types.ts';
-import type { JobEvent, JobStatus, Metrics, MetricsRow, Rollout } from '../events.ts';
+import type { JobEvent, MetricsRow, Rollout } from '../events.ts';
 import { misfit, type Shape } from '../util/shape.ts';
-import { readStored, storedJson } from '../util/stored-json.ts';
+import { storedJson } from '../util/stored-json.ts';
 import { type DamagedLine, type StoredLines, lineSealer, mendLines, readStoredLines } from '../util/stored-lines.ts';
 import { eventText } from './event-text.ts';
+import { type JobMeta, readJobMeta } from './job-meta.ts';
 import { lineWriter } from './line-writer.ts';
-
-/** `meta.json`: what somebody needs to know about a job without reading its events. */
-export interface JobMeta {
-  id: string;
-  /** Of the process that runs it. */
-  pid: number;
-  pipeline: string;
-  file: string;
-  model: string;
-  /** The checkpoint the job began with and its step: null and 0 for the model as it was forked. */
-  start: { checkpoint: string | null; step: number };
-  seed: number;
-  device: string;
-  /** The job that this one follows, in watch mode. */
-  parent: string | null;
-  hashes: { config: string; taskset: string; reward: string };
-  argv: readonly string[];
-  cwd: string;
-  versions: Readonly<Record<string, string>>;
-  git: { commit: string; dirty: boolean } | null;
-  host: { platform: string; cpus: number; memoryGb: number };
-  startedAt: string;
-  endedAt: string | null;
-  status: JobStatus | 'running';
-  reason: string | null;
-  steps: number;
-  totalSteps: number;
-  /** Held-out measurements of the model as the job found it and of its head: null until it is over, missing where jobs did not say it yet. */
-  before?: Metrics | null;
-  after?: Metrics | null;
-}
-
-const metaShape: Shape<JobMeta> = {
-  id: 'a text',
-  pid: 'a whole number',
-  pipeline: 'a text',
-  file: 'a text',
-  model: 'a text',
-  start: { checkpoint: 'a text or null', step: 'a whole number' },
-  seed: 'a whole number',
-  device: 'a text',
-  parent: 'a text or null',
-  hashes: { config: 'a text', taskset: 'a text', reward: 'a text' },
-  argv: 'a list',
-  cwd: 'a text',
-  versions: 'an object',
-  git: 'an object or null',
-  host: 'an object',
-  startedAt: 'a date',
-  endedAt: 'a date or null',
-  status: 'a text',
-  reason: 'a text or null',
-  steps: 'a whole number',
-  totalSteps: 'a whole number',
-  before: 'an object or null?',
-  after: 'an object or null?',
-};
 
 const rowShape: Shape<MetricsRow> = {
   step: 'a whole number',
@@ -127,17 +70,6 @@ export const rolloutsName = (step: number): string => join('rollouts', `step-${S
 export function jobId(name: string, time: number, suffix: number): string {
   const stamp = new Date(time).toISOString().replaceAll(/[-:]/g, '').replace('T', '-').slice(0, 15);
   return `${name}-${stamp}-${(suffix & 0xffff).toString(16).padStart(4, '0')}`;
-}
-
-const wayOut = { fix: 'Restore the file from a backup, or begin a new job.' };
-
-/** `meta.json`. Throws a `DamagedFile`, or as `node:fs` does. */
-export const readJobMeta = (directory: string): Promise<JobMeta> => readStored(join(directory, 'meta.json'), metaShape, wayOut);
-
-/** `resolved.json`: the pipeline as it was when the job began. Throws as `readJobMeta` does. */
-export async function readResolved(directory: string): Promise<ResolvedPipeline> {
-  const told: Shape<Pick<ResolvedPipeline, 'name' | 'file' | 'stages'>> = { name: 'a text', file: 'a text', stages: 'a list' };
-  return (await readStored(join(directory, 'resolved.json'), told, wayOut)) as ResolvedPipeline;
 }
 
 /** Opens the directory of a job; to write into it, it has to exist or be made. */

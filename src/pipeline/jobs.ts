@@ -2,7 +2,8 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
-import { type JobMeta, jobId, openJobFiles, readJobMeta } from './job-files.ts';
+import { jobId, openJobFiles } from './job-files.ts';
+import { type JobMeta, readJobMeta } from './job-meta.ts';
 import type { MetricsRow, Rollout } from '../events.ts';
 import { isOpen } from '../util/held-out.ts';
 import { readRegularFile } from '../util/regular-file.ts';

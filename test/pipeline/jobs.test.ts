@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { claimJobId, findJob, listJobs, markLatest, scanJobs } from '../../src/pipeline/jobs.ts';
-import { type JobMeta, openJobFiles } from '../../src/pipeline/job-files.ts';
+import { openJobFiles } from '../../src/pipeline/job-files.ts';
+import type { JobMeta } from '../../src/pipeline/job-meta.ts';
 
 const second = Date.parse('2026-11-25T09:00:00.000Z');
 
