@@ -2,23 +2,16 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readRegularFile } from '../util/regular-file.ts';
-import { contentProblem, deleteState, readCheckpoint, readCheckpoints, sealCheckpoint, sizeProblem, stateBytes, temporaryPrefix, type CheckpointScan, type StoredCheckpoint } from './checkpoint-files.ts';
+import { contentProblem, deleteState, readCheckpoint, readCheckpoints, sealCheckpoint, sizeProblem, temporaryPrefix, type CheckpointScan, type StoredCheckpoint } from './checkpoint-files.ts';
 import { diffWeights, type DiffSide, type WeightsDiff } from './diff.ts';
 import { publishDirectory, removeDirectory, writeTextDurably } from './durable.ts';
 import { errorCode, fileError, ModelError } from './errors.ts';
 import { lockModel, type ModelLock } from './lock.ts';
+import { beyondBytes, beyondNewest, pruningOf, type Pruning } from './retention.ts';
 import type { Checkpoint, ModelRecord } from './types.ts';
 
 /** A checkpoint before it has an id, a name and a date. */
 export type CheckpointDraft = Omit<Checkpoint, 'id' | 'name' | 'createdAt'>;
-
-/** Checkpoints as they were, and what their files took. */
-export interface Pruning {
-  pruned: readonly StoredCheckpoint[];
-  bytes: number;
-}
-
-const pruningOf = (pruned: readonly StoredCheckpoint[]): Pruning => ({ pruned, bytes: pruned.reduce((sum, checkpoint) => sum + stateBytes(checkpoint), 0) });
 
 export interface Injected {
   now: () => Date;
@@ -263,33 +256,18 @@ export class StoredModel {
    * and curves remain. Returns what was (or, with `dryRun`, would be) pruned.
    */
   prune({ keep, dryRun = false }: { keep: number; dryRun?: boolean }): Promise<Pruning> {
-    const choose = async (): Promise<StoredCheckpoint[]> => {
-      const head = (await this.head())?.id;
-      const stored = this.#unprunedCheckpoints();
-      return stored.slice(0, Math.max(0, stored.length - keep)).filter(({ id }) => id !== head);
-    };
-    return dryRun ? choose().then(pruningOf) : this.#whileLocked('pruning', async () => this.#deleteStates(await choose()));
+    const chosen = async (): Promise<StoredCheckpoint[]> => beyondNewest(this.#unprunedCheckpoints(), { keep, head: await this.#headId() });
+    return dryRun ? chosen().then(pruningOf) : this.#whileLocked('pruning', async () => this.#deleteStates(await chosen()));
   }
 
-  /**
-   * Deletes weights, oldest first, until what is left takes at most `maxBytes`: never those of the head, of the newest checkpoint
-   * or of `spare`, which is asked for once there is something to delete.
-   */
+  /** Deletes weights, oldest first, until what is left takes at most `maxBytes`: never those of the head, of the newest checkpoint or of `spare`. */
   pruneTo({ maxBytes, spare }: { maxBytes: number; spare: () => ReadonlySet<string> }): Promise<Pruning> {
-    return this.#whileLocked('pruning', async () => {
-      const stored = this.#unprunedCheckpoints();
-      let bytes = stored.reduce((sum, checkpoint) => sum + stateBytes(checkpoint), 0);
-      if (bytes <= maxBytes) return pruningOf([]);
-      const kept = new Set([...spare(), (await this.head())?.id, stored.at(-1)?.id]);
-      const chosen: StoredCheckpoint[] = [];
-      for (const checkpoint of stored) {
-        if (bytes <= maxBytes) break;
-        if (kept.has(checkpoint.id)) continue;
-        bytes -= stateBytes(checkpoint);
-        chosen.push(checkpoint);
-      }
-      return this.#deleteStates(chosen);
-    });
+    const kept = async (): Promise<ReadonlySet<string | null>> => new Set([...spare(), await this.#headId()]);
+    return this.#whileLocked('pruning', async () => this.#deleteStates(await beyondBytes(this.#unprunedCheckpoints(), { maxBytes, kept })));
+  }
+
+  async #headId(): Promise<string | null> {
+    return (await this.head())?.id ?? null;
   }
 
   #unprunedCheckpoints(): StoredCheckpoint[] {
