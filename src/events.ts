@@ -203,8 +203,8 @@ export interface EventData {
   'eval-finished': { step: number; metrics: Metrics; tasks: number; interval: [low: number, high: number]; baseline: boolean };
   /** The weights of a step are on the disk. */
   'checkpoint-saved': { step: number; checkpoint: CheckpointSummary };
-  /** Room was made: these keep their place in the tree and their numbers, but there is no way back to their weights. */
-  'checkpoints-pruned': { checkpoints: string[] };
+  /** A model had more than `maxBytes` of weights: these keep their place in the tree and their numbers, but there is no way back to their weights. `earlier` names those that earlier jobs made. */
+  'checkpoints-pruned': { checkpoints: string[]; earlier: string[]; bytes: number; maxBytes: number };
   /** The head moved: the next batch samples this checkpoint. */
   'promoted': { step: number; checkpoint: string; previous: string | null; reason: string };
   /** A gate held the head back although a checkpoint was saved. */

@@ -1,8 +1,8 @@
 /** A job as lines of plain text, for people without a full screen: one line per step, warnings in words with the fix. */
 import type { EventData, EventType, JobEvent, Metrics, RescoredRollout } from '../events.ts';
-import { formatDuration } from '../plot/index.ts';
+import { formatBytes, formatDuration } from '../plot/index.ts';
 import { withinGroups } from '../util/statistics.ts';
-import { count, formatScore } from '../util/words.ts';
+import { count, formatScore, listed } from '../util/words.ts';
 import type { Style } from './io.ts';
 import { oneLine } from './text.ts';
 
@@ -21,6 +21,8 @@ interface State {
   began: { time: number; steps: number } | null;
   evaluation: string | null;
   stages: number;
+  /** Has it been said that old weights are deleted? */
+  madeRoom: boolean;
   /** Does the session stay when the job is over? `next`: another job follows at once, or none ever. */
   watching: boolean;
   next: boolean;
@@ -37,7 +39,7 @@ const nothing = () => null;
 const lines: { readonly [K in EventType]: Line<K> } = {
   'job-started': (event, state, { paint, shorten, nameOf }) => {
     // While watching, one job follows another: its time and scores are its own.
-    Object.assign(state, { totalSteps: event.totalSteps, stages: event.stages.length, began: null, evaluation: null, next: false });
+    Object.assign(state, { totalSteps: event.totalSteps, stages: event.stages.length, began: null, evaluation: null, madeRoom: false, next: false });
     const trained = event.trainableParameters === event.parameters ? 'all trained' : `${event.trainableParameters.toLocaleString('en-US')} trained`;
     const where = event.threads > 0 ? `${event.device}, ${count(event.threads, 'thread')}` : event.device;
     const from = event.resumedFrom === null ? (event.head === null ? null : `goes on from ${nameOf(event.head)}, its head`) : `resumed after step ${event.resumedFrom}`;
@@ -76,7 +78,14 @@ const lines: { readonly [K in EventType]: Line<K> } = {
     return [`eval ${where}  reward ${formatScore(score)} ${interval(low, high)}`, `accuracy ${formatScore(metrics['eval/accuracy'])}`, ...passes, count(tasks, 'held-out task')].join('  ');
   },
   'checkpoint-saved': nothing,
-  'checkpoints-pruned': nothing,
+  'checkpoints-pruned': ({ earlier, maxBytes }, state) => {
+    const isNew = !state.madeRoom;
+    state.madeRoom = true;
+    return [
+      ...(isNew ? [`made room: a model keeps ${formatBytes(maxBytes)} of weights, so the oldest are deleted from here on; the head, the newest, the best and what the job began with stay`] : []),
+      ...(earlier.length > 0 ? [`deleted the weights of ${listed(earlier)}, which earlier jobs made`] : []),
+    ];
+  },
   promoted: nothing,
   'promotion-held': ({ checkpoint, head, reason }, _, { nameOf }) => `held: ${nameOf(checkpoint)} is saved, the head stays at ${head ? nameOf(head) : 'the base'} (${reason})`,
   'rolled-back': ({ from, to, reason }, state, { paint, nameOf }) => {
@@ -175,7 +184,7 @@ function rescoredLines({ step, rollouts, durationMs }: EventData['rescored'], pa
 
 /** A consumer of events that writes lines. */
 export function createPlainLog(options: PlainOptions): (event: JobEvent) => void {
-  const state: State = { totalSteps: 0, began: null, evaluation: null, stages: 1, watching: false, next: false };
+  const state: State = { totalSteps: 0, began: null, evaluation: null, stages: 1, madeRoom: false, watching: false, next: false };
   const render = <K extends EventType>(event: JobEvent<K> & EventData[K]) => (lines[event.type] as Line<K>)(event, state, options);
   return (event) => {
     for (const line of [render(event as never) ?? []].flat()) options.write(line);

@@ -1,6 +1,6 @@
 /** Keeps what jobs of one command share: the store, and an engine that stays open as long as it fits. */
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ResolvedPipeline, describeLocation, formatDiagnostics, loadPipeline, printResolved, settingPlace } from '../config/index.ts';
@@ -19,6 +19,7 @@ import {
   startJob,
   warmUpEngine,
 } from '../pipeline/index.ts';
+import { readRegularFile } from '../util/regular-file.ts';
 import type { Invocation } from './commands.ts';
 import { exitOfDiagnostics, readMaterials, setsOf, tellDiagnostics } from './commands/load.ts';
 import { CommandError, type Exit } from './exit-codes.ts';
@@ -104,7 +105,7 @@ export class Workbench implements AsyncDisposable {
         hash: [config, taskset, reward].join('-'),
         files: [...new Set([...loaded.files, ...Object.values(materials.files).flat()])],
         value: {
-          ...{ pipeline, materials, source: await readFile(pipeline.file, 'utf8') },
+          ...{ pipeline, materials, source: await readRegularFile(pipeline.file) },
           describe: () => printResolved(loaded.origins),
           placeOf: (stage, key) => describeLocation(settingPlace(loaded.origins, { stage, key })),
         },

@@ -1,7 +1,8 @@
 /** @file The pipeline file and everything it extends, read and merged into one tree. */
-import { readdir, readFile as readFileFromDisk, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { expandHome } from '../util/home.ts';
+import { NotAFile, readRegularFile } from '../util/regular-file.ts';
 import { diagnose, type Diagnostic } from './diagnostics.ts';
 import { mergeMaps } from './merge.ts';
 import type { Location, Source } from './source.ts';
@@ -12,7 +13,7 @@ import { describeValue } from './values.ts';
 
 /** The part of a file system that configuration needs. */
 export interface FileSystem {
-  /** UTF-8 text; rejects as `node:fs` does. */
+  /** UTF-8 text; rejects with a `NotAFile`, or as `node:fs` does. */
   readFile(path: string): Promise<string>;
   exists(path: string): Promise<boolean>;
   /** Bytes. */
@@ -21,8 +22,11 @@ export interface FileSystem {
   list(directory: string): Promise<readonly string[]>;
 }
 
+/** Of a pipeline file; models and tasks, in which places are looked up, have more. */
+const maxBytes = 1_000_000;
+
 export const disk: FileSystem = {
-  readFile: (path) => readFileFromDisk(path, 'utf8'),
+  readFile: (path) => readRegularFile(path, { maxBytes: 100 * maxBytes }),
   exists: (path) => stat(path).then(() => true, () => false),
   size: async (path) => (await stat(path)).size,
   list: (directory) => readdir(directory).catch(() => []),
@@ -36,7 +40,6 @@ export interface ReadFilesOptions {
   onFile: (path: string) => void;
 }
 
-const maxBytes = 1_000_000;
 const maxChain = 16;
 /** Files that extend several others could multiply; counted with repetition. */
 const maxReads = 100;
@@ -155,7 +158,8 @@ async function readText(name: string, path: string, { fileSystem, report, onFile
       const meant = nearest(basename(path), await fileSystem.list(dirname(path)));
       const fix = meant !== undefined ? `did you mean "${meant}"?` : asked.source.path === path ? 'rlrun init writes a commented pipeline to start from' : undefined;
       report(diagnose('file-not-found', `there is no file ${name}`, asked, { fix }));
-    } else if (code === 'EISDIR') report(diagnose('file-unreadable', `${name} is a directory, not a file`, asked));
+    } else if (error instanceof NotAFile && code !== 'EISDIR') report(diagnose('file-unreadable', `${name} ${error.what}`, asked));
+    else if (code === 'EISDIR') report(diagnose('file-unreadable', `${name} is a directory, not a file`, asked));
     else if (code !== undefined) report(diagnose('file-unreadable', `${name} cannot be read (${code})`, asked));
     else throw error;
     return undefined;

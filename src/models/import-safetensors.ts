@@ -1,8 +1,9 @@
 /** @file A Hugging Face directory (config.json and safetensors) → a transformers.js directory. */
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { elementCount, float32Tensor, type Tensor } from '../onnx/index.ts';
-import { buildDecoder, decoderParameters, parseDecoderConfig, type Parameter } from './architectures/index.ts';
+import { readRegularFile } from '../util/regular-file.ts';
+import { buildDecoder, decoderParameters, parseDecoderConfig, refuseBeyondMemory, type Parameter } from './architectures/index.ts';
 import { ModelError } from './errors.ts';
 import { exists, readJsonObject } from './files.ts';
 import { createDirectory, writeJsonFiles } from './model-directory.ts';
@@ -26,6 +27,7 @@ export async function importSafetensors({ source, target, external, signal }: Im
     throw new ModelError('invalid', `${configPath}: the weights are quantized`, { fix: 'Use the repository with the unquantized weights.' });
   }
   const decoder = parseDecoderConfig(config, configPath);
+  refuseBeyondMemory(decoder, configPath);
   const parameters = decoderParameters(decoder);
   await using weights = await openWeights(source);
   for (const parameter of parameters) weights.check(parameter);
@@ -139,7 +141,7 @@ export async function readTokenizerFiles(directory: string): Promise<Record<stri
   }
   const templatePath = join(directory, 'chat_template.jinja');
   if (files['tokenizer_config.json'] !== undefined && (await exists(templatePath))) {
-    files['tokenizer_config.json'] = { ...files['tokenizer_config.json'], chat_template: await readFile(templatePath, 'utf8') };
+    files['tokenizer_config.json'] = { ...files['tokenizer_config.json'], chat_template: await readRegularFile(templatePath) };
   }
   return files;
 }

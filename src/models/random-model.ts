@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { elementCount, float32Tensor, type Tensor } from '../onnx/index.ts';
 import { normal } from '../util/random.ts';
-import { buildDecoder, decoderParameters, parseDecoderConfig, type Parameter } from './architectures/index.ts';
+import { buildDecoder, decoderParameters, parseDecoderConfig, refuseBeyondMemory, type Parameter } from './architectures/index.ts';
 import { arithmeticCharacters, characterTokenizer, type TokenizerFiles } from './character-tokenizer.ts';
 import { exists, readJsonObject } from './files.ts';
 import { createDirectory, writeJsonFiles } from './model-directory.ts';
@@ -17,15 +17,18 @@ const standardDeviation = 0.02;
  * Writes a transformers.js directory with random weights: matrices from N(0, 0.02²), biases 0, norms 1. The same seed gives
  * the same bytes. `config` is a config.json of a supported architecture; `directory` must not exist yet.
  */
-export async function createRandomModel({ directory, config, tokenizer, seed, whenThere = 'refuse' }: {
+export async function createRandomModel({ directory, config, tokenizer, seed, where = 'config.json', whenThere = 'refuse' }: {
   directory: string;
   config: Readonly<Record<string, unknown>>;
   tokenizer: TokenizerFiles;
   seed: number;
   /** Whether that is as good as made; else an error. */
   whenThere?: 'refuse' | 'take';
+  /** Names the config in messages. */
+  where?: string;
 }): Promise<void> {
-  const decoder = parseDecoderConfig(config, 'config.json');
+  const decoder = parseDecoderConfig(config, where);
+  refuseBeyondMemory(decoder, where);
   const weights = new Map(decoderParameters(decoder).map((parameter, index) => [parameter.name, randomTensor(parameter, [seed, index])]));
   const model = buildDecoder(decoder, weights);
   const { bos_token_id, eos_token_id, pad_token_id } = config;
@@ -62,6 +65,6 @@ export async function randomBase(path: string, { into, dryRun }: { into: string;
   const whole = { ...config, vocab_size: tokenizer.vocabularySize, pad_token_id: tokenizer.padTokenId, bos_token_id: tokenizer.bosTokenId, eos_token_id: tokenizer.eosTokenId };
   const digest = createHash('sha256').update(JSON.stringify([whole, tokenizer.files, SHAPE_SEED])).digest('hex').slice(0, 12);
   const directory = join(into, `${basename(path).replace(/(\.config)?\.json$/, '')}-${digest}`);
-  if (!dryRun && !(await exists(directory))) await createRandomModel({ directory, config: whole, tokenizer: tokenizer.files, seed: SHAPE_SEED, whenThere: 'take' });
+  if (!dryRun && !(await exists(directory))) await createRandomModel({ directory, config: whole, tokenizer: tokenizer.files, seed: SHAPE_SEED, where: path, whenThere: 'take' });
   return directory;
 }

@@ -4,6 +4,7 @@
  */
 import { open, type FileHandle } from 'node:fs/promises';
 import { floatValues, type DataType } from '../onnx/index.ts';
+import { checkRegularFile } from '../util/regular-file.ts';
 import { maxTransferBytes, writeAll } from './durable.ts';
 import { fileError, ModelError } from './errors.ts';
 
@@ -199,6 +200,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
 
 async function openForReading(path: string): Promise<FileHandle> {
   try {
+    checkRegularFile(path);
     return await open(path, 'r');
   } catch (error) {
     throw fileError(error, path);

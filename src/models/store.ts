@@ -83,7 +83,7 @@ class Store implements ModelStore {
     const directory = join(this.#models, checkSlug(slug));
     if (!(await exists(recordPath(directory)))) throw await this.#missing(slug, directory);
     const { root, builtins } = this.#options;
-    return StoredModel.open({ record: await readRecord(directory, { slug, root, builtins }), directory, ...this.#injected });
+    return new StoredModel({ record: await readRecord(directory, { slug, root, builtins }), directory, ...this.#injected });
   }
 
   async #missing(slug: string, directory: string): Promise<ModelError> {

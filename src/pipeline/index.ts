@@ -1,9 +1,10 @@
 export { type ControlPanel, createControls } from './controls.ts';
 export { type Evaluation, evaluate } from './evaluate.ts';
 export { exportHead, refusedExport } from './exports.ts';
-export { type JobMeta, openJobFiles } from './job-files.ts';
+export { openJobFiles } from './job-files.ts';
+export { type JobMeta, readJobMeta, readResolved } from './job-meta.ts';
 export type { JobResult } from './job.ts';
-export { type StoredJob, findJob, findRollout, lastRollouts, listJobs, ranFor, readJobMetrics, stepsDone } from './jobs.ts';
+export { type StoredJob, findJob, findRollout, lastRollouts, listJobs, ranFor, readJobMetrics, scanJobs, stepsDone } from './jobs.ts';
 export type { Clock, ModelLine } from './loop.ts';
 export { type Materials, type MaterialsOptions, loadMaterials } from './materials.ts';
 export { type OpenedModel, engineOptions, openModel, openProjectStore, openWeights, warmUpEngine } from './open.ts';

@@ -9,14 +9,13 @@ import type { ResolvedPipeline, StageSettings } from '../config/types.ts';
 import type { ControlPanel } from './controls.ts';
 import { evaluate } from './evaluate.ts';
 import { isMeasured } from './guards.ts';
-import { History, type Start, checkpointsOfJob, keptRows } from './history.ts';
+import { History, type Start } from './history.ts';
 import type { JobFiles } from './job-files.ts';
 import type { Clock, Loop, ModelLine, StageMaterials } from './loop.ts';
+import { makeRoom } from './make-room.ts';
 import type { StepResult } from './promote.ts';
 import { warnOfPrompts, warnOfUnknownText } from './prompts.ts';
-
-/** What the checkpoints of a model may take on disk before the oldest lose their weights. */
-const CHECKPOINT_BUDGET_BYTES = 1e9;
+import { recover } from './recover.ts';
 
 export interface SessionOptions {
   jobId: string;
@@ -55,17 +54,13 @@ export class Session {
     this.head = options.start.checkpoint;
   }
 
-  /** Takes up a job where its files say that it was; drops the rows of a step that was lost. Returns the step it stands at. */
-  async recover(): Promise<number> {
-    const { history, options: { files, model, jobId, start } } = this;
-    const rows = await files.readMetrics();
-    for (const [step, checkpoint] of checkpointsOfJob(await model.checkpoints(), jobId, start)) history.made.set(step, checkpoint);
-    history.rows.push(...keptRows(rows, history.made));
-    if (history.rows.length < rows.length) await files.replaceMetrics(history.rows);
-    const { weights, head } = history.standing();
+  /** Takes up a job where its files say that it was. Returns what of them was damaged, in words. */
+  async recover(): Promise<string | null> {
+    const damage = await recover(this.history, this.options);
+    const { weights, head } = this.history.standing();
     this.weights = weights;
     await this.moveHead(head);
-    return history.step;
+    return damage;
   }
 
   /** Measures the weights before a stage's first step, unless they were when its question was asked last. */
@@ -109,7 +104,7 @@ export class Session {
       this.history.made.set(row.step, saved);
       this.weights = saved.id;
       if (row.promoted) this.head = saved.id;
-      await this.makeRoom();
+      await makeRoom(this.history, this.options);
     });
     // Whoever needs the checkpoint hears of a failure when he waits for it.
     this.capturing.catch(() => {});
@@ -124,20 +119,6 @@ export class Session {
   /** Until this resolves, the last step's checkpoint is neither in the tree nor the head. Rejects if it cannot be saved. */
   settled(): Promise<void> {
     return this.saving;
-  }
-
-  /**
-   * Every step leaves a checkpoint, which for a large model fills any disk: beyond the budget the oldest weights go. Those that were measured
-   * stay, since a rollback may want them.
-   */
-  private async makeRoom(): Promise<void> {
-    const { history, options: { model, start, emit } } = this;
-    const measured = history.rows.filter(isMeasured).flatMap((row) => history.made.get(row.step)?.id ?? []);
-    const spare = new Set([...measured, ...(start.checkpoint ? [start.checkpoint] : [])]);
-    const pruned = await model.pruneTo({ maxBytes: CHECKPOINT_BUDGET_BYTES, spare });
-    if (pruned.length === 0) return;
-    emit('checkpoints-pruned', { checkpoints: pruned.map(({ id }) => id) });
-    emit('log', { level: 'debug', message: `Made room: the weights of ${pruned.map(({ name }) => name).join(', ')} were deleted.` });
   }
 
   async write(row: Omit<MetricsRow, 'time'>): Promise<void> {
@@ -155,7 +136,7 @@ export class Session {
     const { engine, model } = this.options;
     const checkpoint = weights === undefined ? this.weights : weights;
     if (checkpoint === null) await engine.reset();
-    else await engine.readState(model.stateDirectory(checkpoint));
+    else await engine.readState(await model.verifiedDirectory(checkpoint));
   }
 
   /** Measures the weights as they are now on a stage's held-out tasks. */
@@ -197,16 +178,30 @@ export class Session {
     emit('rolled-back', { step: this.history.step, from: from ?? 'base', to, head: this.head, reason });
   }
 
-  /** What people ask for may be impossible: the checkpoint is not there, or its weights were deleted. */
+  /** Puts the best weights back: the best of those that can still be read. */
+  async rollBackToBest(stage: StageSettings, reason: string): Promise<void> {
+    const lost = new Set<string | null>();
+    for (;;) {
+      const best = this.history.bestWeights(stage, lost);
+      if (await this.isReadable(best)) return this.rollBack(stage, best, reason);
+      lost.add(best);
+    }
+  }
+
   private async rollBackAsAsked(stage: StageSettings, to: string): Promise<void> {
+    if (await this.isReadable(to)) await this.rollBack(stage, to, 'asked for at the screen');
+  }
+
+  /** What a rollback would go to may not be there any more, or have lost its weights. */
+  private async isReadable(weights: string | null): Promise<boolean> {
     try {
-      this.options.model.stateDirectory(to);
+      if (weights !== null) await this.options.model.verifiedDirectory(weights);
+      return true;
     } catch (error) {
       const { message, fix = 'Choose another checkpoint.' } = error as Error & { fix?: string };
       this.options.emit('warning', { step: this.history.step, code: 'rollback_impossible', message: `no rollback: ${message}`, fix });
-      return;
+      return false;
     }
-    await this.rollBack(stage, to, 'asked for at the screen');
   }
 
   private async moveHead(to: string | null): Promise<void> {

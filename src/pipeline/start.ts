@@ -3,9 +3,12 @@ import { join } from 'node:path';
 import { createAgent } from '../agents/index.ts';
 import type { ResolvedPipeline, StageSettings } from '../config/types.ts';
 import { type Emit, type JobEvent, liveEvents } from '../events.ts';
+import type { Checkpoint } from '../models/types.ts';
 import type { Engine, Tokenizer } from '../policy/types.ts';
+import { storedJson } from '../util/stored-json.ts';
 import type { ControlPanel } from './controls.ts';
-import { type JobFiles, type JobMeta, openJobFiles } from './job-files.ts';
+import { type JobFiles, openJobFiles } from './job-files.ts';
+import type { JobMeta } from './job-meta.ts';
 import { type JobResult, runJob, totalSteps } from './job.ts';
 import { type StoredJob, claimJobId, jobsDirectory, lockJob, markLatest } from './jobs.ts';
 import type { Clock, ModelLine } from './loop.ts';
@@ -49,6 +52,9 @@ export interface StartedJob {
 export async function startJob(options: StartOptions): Promise<StartedJob> {
   const { root, pipeline, materials, engine, model, clock, panel, resume } = options;
   const began = clock();
+  const head = resume ? null : await model.head();
+  // A job that could not begin would leave a directory behind, and a command that cannot resume it.
+  if (head) await model.verifiedDirectory(head.id);
   const id = resume?.id ?? (await claimJobId(root, pipeline.name, began));
   const directory = join(jobsDirectory(root), id);
   await using lock = await lockJob(directory);
@@ -57,11 +63,11 @@ export async function startJob(options: StartOptions): Promise<StartedJob> {
     throw new ModelError('conflict', `job ${id} runs in another process`, { fix: 'Wait until it is done or stop it.' });
   }
   const files = openJobFiles(directory, { create: true });
-  const meta = resume ? { ...(await files.readMeta()), pid: options.surroundings.pid } : await describeJob({ id, began }, options);
+  const meta = resume ? { ...(await files.readMeta()), pid: options.surroundings.pid } : describeJob({ id, began, head }, options);
   await files.writeMeta({ ...meta, status: 'running', reason: null, endedAt: null, before: null, after: null });
   if (!resume) {
     await files.writeText('pipeline.yaml', options.source);
-    await files.writeText('resolved.json', `${JSON.stringify(pipeline, null, 2)}\n`);
+    await files.writeText('resolved.json', storedJson(pipeline));
   }
   await markLatest(root, id);
 
@@ -97,9 +103,8 @@ export async function startJob(options: StartOptions): Promise<StartedJob> {
 const agentOf = ({ agent }: StageSettings, { tokenizer, engine }: StartOptions) =>
   createAgent({ settings: agent, tokenizer, contextLength: engine.info.contextLength });
 
-async function describeJob({ id, began }: { id: string; began: number }, options: StartOptions): Promise<JobMeta> {
-  const { pipeline, materials, model, surroundings, parentJob } = options;
-  const head = await model.head();
+function describeJob({ id, began, head }: { id: string; began: number; head: Checkpoint | null }, options: StartOptions): JobMeta {
+  const { pipeline, materials, surroundings, parentJob } = options;
   return {
     id,
     ...surroundings,

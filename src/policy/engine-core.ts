@@ -1,10 +1,10 @@
 /** @file The engine as it runs inside its worker: one set of weights, sampled and trained. */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Metrics } from '../events.ts';
 import { Builder, createSession, f32, readModel, release, type HostTensor, type Model, type Session } from '../onnx/index.ts';
 import { readSafetensors, writeSafetensors, type Safetensors } from '../models/index.ts';
+import { NotAFile, readRegularFile } from '../util/regular-file.ts';
 import { prepareDecoder, type Decoder } from './decoder.ts';
 import { KeyValueCache } from './key-value-cache.ts';
 import { loadLoss } from './losses/module.ts';
@@ -281,9 +281,10 @@ interface ModelLimits {
 async function readLimits(path: string): Promise<ModelLimits> {
   let config: Record<string, unknown> | null;
   try {
-    config = JSON.parse(await readFile(path, 'utf8')) as typeof config;
+    config = JSON.parse(await readRegularFile(path)) as typeof config;
   } catch (error) {
     if (isMissing(error)) throw new Error(`${path} does not exist; a model directory holds config.json, tokenizer files and onnx/model.onnx`, { cause: error });
+    if (error instanceof NotAFile) throw new Error(error.message, { cause: error });
     throw new Error(`${path} is not JSON: ${error instanceof Error ? error.message : String(error)}; restore or download the file again`, { cause: error });
   }
   const length = config?.['max_position_embeddings'] ?? config?.['n_positions'] ?? 2048;

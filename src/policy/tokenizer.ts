@@ -1,6 +1,6 @@
 /** @file The model's own tokenizer, by transformers.js, with its traps disarmed. */
-import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { readRegularFile } from '../util/regular-file.ts';
 import type { Tokenizer } from './types.ts';
 
 /**
@@ -49,7 +49,7 @@ function unknownToken({ unk_token_id: unknown, bos_token_id: bos, eos_token_id: 
   return unknown == null || [bos, eos, pad].includes(unknown) ? null : unknown;
 }
 
-const readText = (path: string): Promise<string | null> => readFile(path, 'utf8').catch(() => null);
+const readText = (path: string): Promise<string | null> => readRegularFile(path).catch(() => null);
 
 /** Null where there is no such file. @throws Error naming a file that is broken. */
 async function readJson(path: string): Promise<Record<string, unknown> | null> {

@@ -1,7 +1,7 @@
 /** Rows of a JSON, JSON Lines or YAML file, each with its place, and with numbers as they were written. */
-import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { type Loaded, loadFailure } from '../util/load-error.ts';
+import { NotAFile, readRegularFile } from '../util/regular-file.ts';
 import type { SourceRow } from './rows.ts';
 import { NumberLiteral } from './slug.ts';
 
@@ -16,12 +16,18 @@ export async function readRows(file: string): Promise<Rows> {
   const reader = readers[extname(file).toLowerCase()]!;
   let text: string;
   try {
-    text = await readFile(file, 'utf8');
+    text = await readRegularFile(file);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    return loadFailure(code === 'ENOENT' ? `There is no file ${file}.` : `${file} cannot be read: ${message}.`, 'Correct the path; it is relative to the pipeline file.', { key: 'source', files: [file] });
+    return loadFailure(code === 'ENOENT' ? `There is no file ${file}.` : error instanceof NotAFile ? `${message}.` : `${file} cannot be read: ${message}.`, 'Correct the path; it is relative to the pipeline file.', { key: 'source', files: [file] });
   }
-  return reader(text.replace(/^\uFEFF/, ''), file);
+  try {
+    return await reader(text.replace(/^\uFEFF/, ''), file);
+  } catch (error) {
+    // What the stack cannot hold is no row either; the depth of those that it can is checked with the row.
+    if (error instanceof RangeError) return loadFailure(`${file} holds values that are nested too deep to be read.`, 'Write flat rows: { "prompt": "…", "answer": "…" }.', { key: 'source', files: [file] });
+    throw error;
+  }
 }
 
 function readJsonLines(text: string, file: string): Rows {

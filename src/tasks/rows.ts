@@ -57,9 +57,16 @@ export interface RowContext {
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
+/** No task is nested like this; the limit keeps the recursion of everything behind it safe. */
+const MAX_DEPTH = 100;
+
+const isDeeperThan = (depth: number, value: unknown): boolean =>
+  typeof value === 'object' && value !== null && (depth === 0 || Object.values(value).some((inner) => isDeeperThan(depth - 1, inner)));
+
 export function checkRow({ value, name, literalArgs, split: side }: SourceRow, context: RowContext): { ok: true; row: RowTask } | { ok: false; fault: RowFault } {
   const refuse = (message: string, fix: string) => ({ ok: false as const, fault: { message: `${name}: ${message}`, fix } });
   if (!isRecord(value)) return refuse('expected an object with a prompt, or with the id of a template', 'Write { "prompt": "12+34=", "answer": "46" }.');
+  if (isDeeperThan(MAX_DEPTH, value)) return refuse(`values are nested more than ${MAX_DEPTH} levels deep, or contain themselves`, 'Write flat rows: what a grader needs besides prompt and answer belongs into "args".');
   for (const key of Object.keys(value)) {
     const use = Object.hasOwn(KEYS, key) ? KEYS[key]! : null;
     if (use === null) return refuse(`there is no key "${key}"`, `${didYouMean(key, Object.keys(KEYS))}The keys are ${Object.keys(KEYS).join(', ')}.`);

@@ -14,7 +14,7 @@ const owner: SystemErrorWords = { kind: 'permission', what: 'may not be read or 
 const full: SystemErrorWords = {
   kind: 'invalid',
   what: 'could not be written: the disk is full',
-  fix: 'Free some space (rlrun models prune removes old checkpoints) and run again; nothing that was saved before is lost.',
+  fix: 'Free some space (rlrun models prune MODEL deletes old weights) and run again; nothing that was saved before is lost.',
 };
 const tooManyFiles: SystemErrorWords = { kind: 'invalid', what: 'cannot be opened: too many files are open', fix: 'Close other programs, or allow more (ulimit -n).' };
 const broken: SystemErrorWords = { kind: 'invalid', what: 'cannot be read or written: its disk reports an error', fix: 'Check the disk; copy what is still readable.' };

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { registerHooks, stripTypeScriptTypes } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { checkRegularFile } from './regular-file.ts';
 
 /** File URL → what Node read there. */
 export type Sources = Record<string, Source>;
@@ -34,6 +35,7 @@ export function loadFromSources(known: Sources | null, read: Sources = {}): () =
       if (!isUserCode(url)) return nextLoad(url, context);
       const source = known?.[url];
       if (source?.format) return { format: source.format, source: source.text, shortCircuit: true };
+      checkRegularFile(fileURLToPath(url));
       const text = readFileSync(fileURLToPath(url), 'utf8');
       read[url] = { format: null, text, canonical: text };
       const loaded = nextLoad(url, context);

@@ -52,6 +52,19 @@ describe('the plain log', () => {
     ]);
   });
 
+  test('says once that old weights are deleted, and names those of earlier jobs each time', () => {
+    const { lines, tell } = log();
+    const pruned = { checkpoints: ['a'], earlier: [], bytes: 1e7, maxBytes: 1e9 };
+    tell('checkpoints-pruned', { ...pruned, earlier: ['step-000001', 'step-000002'] });
+    tell('checkpoints-pruned', pruned);
+    tell('checkpoints-pruned', { ...pruned, earlier: Array.from({ length: 12 }, (_, index) => `s${index}`) });
+    expect(lines).toEqual([
+      'made room: a model keeps 1.0 GB of weights, so the oldest are deleted from here on; the head, the newest, the best and what the job began with stay',
+      'deleted the weights of step-000001, step-000002, which earlier jobs made',
+      'deleted the weights of s0, s1, s2, s3, s4, s5, s6, s7, s8, s9 and 2 more, which earlier jobs made',
+    ]);
+  });
+
   test('says what is wrong in words with the fix, and how it ended', () => {
     const { lines, tell } = log();
     tell('warning', { step: 9, code: 'kl', message: 'The policy has drifted.', fix: 'Roll back.' });

@@ -238,9 +238,10 @@ describe('the checkpoint tree', () => {
     const all = await model.checkpoints();
     await model.setHead(all[1]!.id);
     const bytes = Object.values(all[0]!.files).reduce((sum, file) => sum + file.bytes, 0);
-    const pruned = await model.pruneTo({ maxBytes: 4.5 * bytes, spare: new Set([all[2]!.id]) });
+    const { pruned, bytes: freed } = await model.pruneTo({ maxBytes: 4.5 * bytes, spare: () => new Set([all[2]!.id]) });
+    expect(freed).toBe(2 * bytes);
     expect(pruned.map(({ name }) => name)).toEqual(['step-000001', 'step-000004']);
-    await model.pruneTo({ maxBytes: 0, spare: new Set([all[2]!.id]) });
+    await model.pruneTo({ maxBytes: 0, spare: () => new Set([all[2]!.id]) });
     expect((await model.checkpoints()).filter((checkpoint) => !checkpoint.pruned).map(({ name }) => name)).toEqual(['step-000002', 'step-000003', 'step-000006']);
   });
 });
@@ -354,13 +355,58 @@ describe('damage is named, and nothing is lost', () => {
     await expect(project.store.fork({ source: 'arith', slug: 'x' })).rejects.toThrow('was changed after it was written');
   });
 
+  test('the way out that a damaged checkpoint names is one that is whole', async () => {
+    const model = await trained(4);
+    const all = await model.checkpoints();
+    const weights = (at: number) => join(model.directory, 'checkpoints', all[at]!.name, 'weights.safetensors');
+    const flipped = await readFile(weights(3));
+    flipped[20]! ^= 4;
+    await writeFile(weights(3), flipped);
+    await writeFile(weights(2), flipped);
+    const fix = 'Restore it from a backup, or move the head: rlrun models head arith --set step-000002';
+    await expect(model.verifiedDirectory(all[3]!.id)).rejects.toMatchObject({ kind: 'invalid', fix });
+    await rm(join(model.directory, 'checkpoints', 'step-000004'), { recursive: true });
+    await expect(model.head()).rejects.toMatchObject({ fix: expect.stringMatching(/^Restore it, or move the head: rlrun models head arith --set step-00000\d$/) });
+    await model.setHead((await model.find('step-000002')).id);
+    expect((await model.head())!.name).toBe('step-000002');
+    await rm(weights(0));
+    await rm(weights(1));
+    await expect(model.verifiedDirectory(all[2]!.id)).rejects.toMatchObject({ fix: expect.stringContaining('--set base') });
+  });
+
+  test.each<[key: string, change: (text: string) => string, problem: string]>([
+    ['a changed number', (text) => text.replace('"step": 2', '"step": 3'), 'it was changed after it was written (its checksum differs)'],
+    ['no date, and no checksum', (text) => JSON.stringify({ ...JSON.parse(text), createdAt: undefined, crc32: undefined }), '"createdAt" is missing, expected a date'],
+    ['another name', (text) => text, 'is the description of step-000001'],
+  ])('a description with %s', async (what, change, problem) => {
+    const model = await trained(2);
+    const path = (name: string) => join(model.directory, 'checkpoints', name, 'checkpoint.json');
+    await writeFile(path('step-000002'), change(await readFile(path(what === 'another name' ? 'step-000001' : 'step-000002'), 'utf8')));
+    expect((await model.scan()).problems).toEqual([{ name: 'step-000002', problem: expect.stringContaining(problem) }]);
+    await expect(model.find('step-000002')).rejects.toMatchObject({ kind: 'invalid', fix: expect.stringContaining('rlrun models head arith --set step-000001') });
+  });
+
+  test('a model.json with another number, without train, or from a version without checksums', async () => {
+    const path = join((await forked()).directory, 'model.json');
+    const text = await readFile(path, 'utf8');
+    await writeFile(path, text.replace('"full"', '"fill"'));
+    await expect(project.store.model('arith')).rejects.toMatchObject({ kind: 'invalid', message: `${path} is damaged: it was changed after it was written (its checksum differs)` });
+    const { crc32: _, ...old } = JSON.parse(text) as Record<string, unknown>;
+    await writeFile(path, JSON.stringify({ ...old, train: undefined }));
+    await expect(project.store.model('arith')).rejects.toThrow(`${path} is damaged: "train" is missing, expected an object`);
+    await writeFile(path, JSON.stringify({ ...old, train: { method: 'lora' } }));
+    await expect(project.store.model('arith')).rejects.toThrow(`${path} does not describe model "arith"`);
+    await writeFile(path, JSON.stringify(old));
+    expect((await project.store.model('arith')).record.train).toEqual({ method: 'full' });
+  });
+
   test('a description that cannot be read hides one checkpoint, not the others', async () => {
     const model = await trained(2);
     await writeFile(join(model.directory, 'checkpoints', 'step-000002', 'checkpoint.json'), '{');
     const { checkpoints, problems } = await model.scan();
     expect(checkpoints.map(({ name }) => name)).toEqual(['step-000001']);
     expect(problems.map(({ name }) => name)).toEqual(['step-000002']);
-    await expect(model.head()).rejects.toThrow(/its head is step-000002; checkpoint step-000002 is damaged: .*checkpoint.json cannot be read/);
+    await expect(model.head()).rejects.toThrow(/its head is step-000002, which is damaged: .*checkpoint.json cannot be read/);
     await expect(model.find('step-000002')).rejects.toThrow(/is damaged/);
     const next = await model.commit(draft(2, checkpoints[0]!.id), { promote: true, write: writeState(9) });
     expect(next.name).toBe('step-000002-2');

@@ -191,6 +191,7 @@ export function fakeEngine(): FakeEngine {
 export async function diskLine(root: string): Promise<ModelLine> {
   await mkdir(join(root, 'checkpoints'), { recursive: true });
   const read = async (id: string) => JSON.parse(await readFile(join(root, 'checkpoints', id, 'checkpoint.json'), 'utf8')) as Checkpoint;
+  const directoryOf = (id: string) => join(root, 'checkpoints', id);
   const line: ModelLine = {
     record: { slug: 'letters', base: 'fake', createdAt: '', baseDirectory: root, train: { method: 'full' }, source: null },
     async head() {
@@ -201,12 +202,13 @@ export async function diskLine(root: string): Promise<ModelLine> {
       const names = (await readdir(join(root, 'checkpoints'))).filter((name) => !name.endsWith('.tmp'));
       return (await Promise.all(names.map(read))).sort((a, b) => a.step - b.step);
     },
+    scan: async () => ({ checkpoints: await line.checkpoints(), problems: [] }),
     async commit(draft, { promote, write }) {
       const taken = new Set(await readdir(join(root, 'checkpoints')));
       const name = `step-${String(draft.step).padStart(6, '0')}`;
       let id = name;
       for (let copy = 2; taken.has(id); copy++) id = `${name}-${copy}`;
-      const [final, temporary] = [line.stateDirectory(id), `${line.stateDirectory(id)}.tmp`];
+      const [final, temporary] = [directoryOf(id), `${directoryOf(id)}.tmp`];
       await rm(temporary, { recursive: true, force: true });
       await mkdir(temporary);
       await write(temporary);
@@ -221,8 +223,12 @@ export async function diskLine(root: string): Promise<ModelLine> {
       await rename(join(root, 'head.tmp'), join(root, 'head'));
     },
     checkLock: async () => {},
-    pruneTo: async () => [],
-    stateDirectory: (id) => join(root, 'checkpoints', id),
+    pruneTo: async () => ({ pruned: [], bytes: 0 }),
+    async verifiedDirectory(id) {
+      const names = await readdir(directoryOf(id));
+      if (names.length < 2) throw Object.assign(new Error(`checkpoint ${id} is damaged`), { kind: 'invalid', fix: 'Move the head' });
+      return directoryOf(id);
+    },
   };
   return line;
 }

@@ -18,7 +18,7 @@ export async function dryRun(workbench: Workbench, { flags, io }: { flags: { jso
   const { model, engine, tokenizer } = await workbench.open(loaded.version.value, { justLooking: true });
   workbench.refuseIfNoPromptFits(loaded.version.value, index, 'train');
   const head = await model.head();
-  if (head) await engine.readState(model.stateDirectory(head.id));
+  if (head) await engine.readState(await model.verifiedDirectory(head.id));
   const groups = await tryRollouts({
     ...{ stage: { ...stage, batch: TASKS_TRIED }, seed: pipeline.seed, taskset, scorer, sampler: engine.sampler, signal: workbench.options.panel.signal },
     agent: createAgent({ settings: stage.agent, tokenizer, contextLength: engine.info.contextLength }),

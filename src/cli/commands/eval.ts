@@ -27,7 +27,7 @@ export const evaluateModel: Handler = async (invocation) => {
   const { model, engine, tokenizer } = await workbench.open(loaded.version.value, { justLooking: true });
   workbench.refuseIfNoPromptFits(loaded.version.value, at, split);
   const checkpoint = flags.checkpoint === undefined ? await model.head() : flags.checkpoint === 'base' ? null : await model.find(flags.checkpoint);
-  if (checkpoint) await engine.readState(model.stateDirectory(checkpoint.id));
+  if (checkpoint) await engine.readState(await model.verifiedDirectory(checkpoint.id));
   const { metrics, interval, rollouts, tasks: measured } = await evaluate({
     ...{ tasks, scorer, agentSettings: stage.agent, seed: pipeline.seed, signal: panel.signal, sampler: engine.sampler },
     agent: createAgent({ settings: stage.agent, tokenizer, contextLength: engine.info.contextLength }),

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import writeFileAtomic from 'write-file-atomic';
 import type { Handler } from '../commands.ts';
 import { CommandError } from '../exit-codes.ts';
+import { ignoreInGit } from '../git-ignore.ts';
 import { quoted } from '../../util/words.ts';
 
 const schemaFile = fileURLToPath(new URL('../../../schemas/pipeline.schema.json', import.meta.url));
@@ -73,7 +74,9 @@ export const init: Handler = async ({ args: [file = 'pipeline.yaml'], flags, io 
     if (error.code === 'ENOENT') throw new CommandError('notFound', `The folder of ${file} does not exist.`, 'Make it first.');
     throw error;
   });
+  const ignored = io.env['RLRUN_HOME'] ? null : await ignoreInGit(io.cwd);
   if (flags.json) io.json({ type: 'pipeline-written', file: path });
+  if (ignored !== null) io.say(ignored);
   io.say(`wrote ${file}; run it with: rlrun ${quoted(file)}`);
   return 'ok';
 };

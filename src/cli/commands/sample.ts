@@ -14,7 +14,7 @@ export const sample: Handler = async ({ args: [slug = '', prompt = ''], flags, i
   const { baseDirectory, train } = model.record;
   const { engine, tokenizer } = await openWeights({ modelDirectory: baseDirectory, device: flags.device ?? 'cpu', threads: flags.threads ?? 0, train, microBatchTokens: 1024, maxRows: 1, reference: false });
   await using _ = engine;
-  if (checkpoint) await engine.readState(model.stateDirectory(checkpoint.id));
+  if (checkpoint) await engine.readState(await model.verifiedDirectory(checkpoint.id));
   const { contextLength } = engine.info;
   if (flags.chat && !tokenizer.applyChatTemplate) throw new CommandError('usage', `${slug} has no chat template.`, 'Leave out --chat: the model goes on from the text as it is.');
   // As a pipeline would put it to the model; an answer that does not fit is cut below.

@@ -50,6 +50,9 @@ const architectures: Readonly<Record<ModelType, Pick<DecoderConfig, 'queryKeyNor
 export const supportedModelTypes = Object.keys(architectures) as readonly ModelType[];
 const isModelType = (value: unknown): value is ModelType => typeof value === 'string' && Object.hasOwn(architectures, value);
 
+/** Whatever has a list entry per layer stays small. */
+const MAX_LAYERS = 1_000_000;
+
 type Json = Readonly<Record<string, unknown>>;
 
 /** Reads a parsed config.json; `where` names it in messages. */
@@ -70,6 +73,7 @@ export function parseDecoderConfig(json: unknown, where: string): DecoderConfig 
   const heads = size('num_attention_heads');
   const keyValueHeads = size('num_key_value_heads', architecture.keyValueHeads ?? heads);
   const layers = size('num_hidden_layers');
+  if (layers > MAX_LAYERS) throw invalid(where, `num_hidden_layers is ${layers}, expected at most ${MAX_LAYERS}`);
   if (heads % keyValueHeads !== 0) throw invalid(where, `num_attention_heads ${heads} is not a multiple of num_key_value_heads ${keyValueHeads}`);
   const headSize = size('head_dim', architecture.headSize ?? Math.floor(hiddenSize / heads));
   if (headSize % 2 !== 0) throw invalid(where, `head_dim ${headSize} is odd; rotary positions need pairs`);

@@ -45,7 +45,7 @@ async function runSteps(session: Session, index: number, { run, begin }: Trainin
       if (verdict.action === 'stop') return verdict.failed ? { end: 'failed', reason: verdict.reason } : { end: 'done', reason: verdict.reason };
       if (verdict.action === 'rollback') {
         await session.settled();
-        await session.rollBack(stage, history.bestWeights(stage), verdict.reason);
+        await session.rollBackToBest(stage, verdict.reason);
       }
 
       const ofStage = history.stepsDone(stage) + 1;
