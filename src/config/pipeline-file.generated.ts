@@ -273,6 +273,12 @@ export interface Agent {
    */
   system?: string | null;
   /**
+   * Arguments that the chat template of the model understands. Only for kind: chat. Templates that write the date get 26 July 2024 unless an argument of theirs says otherwise, so that a job which is resumed tomorrow reads the same prompts.
+   */
+  template_args?: {
+    [k: string]: unknown;
+  };
+  /**
    * Tokens an answer may have. Longer ones are cut and count as truncated. Prompt and answer together must fit into the context of the model.
    */
   max_tokens?: number;

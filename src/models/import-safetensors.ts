@@ -2,6 +2,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { elementCount, float32Tensor, type Tensor } from '../onnx/index.ts';
+import { allFinite } from '../util/statistics.ts';
 import { buildDecoder, decoderParameters, parseDecoderConfig, type Parameter } from './architectures/index.ts';
 import { ModelError } from './errors.ts';
 import { exists, readJsonObject } from './files.ts';
@@ -90,6 +91,7 @@ async function openWeights(directory: string): Promise<Weights> {
     async read(parameter) {
       const stored = await byName.get(parameter.name)!.read(parameter.name);
       const values = floatsOf(stored, parameter.name);
+      if (!allFinite(values)) throw new ModelError('invalid', `tensor "${parameter.name}" in ${directory} holds NaN or an infinity, and so would all that is computed from it`, { fix: 'Restore or download the weights again.' });
       return float32Tensor(parameter.shape, parameter.transposed ? transpose(values, stored.shape as [number, number]) : values);
     },
     [Symbol.asyncDispose]: close,

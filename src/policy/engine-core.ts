@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Metrics } from '../events.ts';
-import { Builder, createSession, f32, readModel, release, type HostTensor, type Model, type Session } from '../onnx/index.ts';
+import { Builder, OnnxError, createSession, f32, readModel, release, type HostTensor, type Model, type Session } from '../onnx/index.ts';
 import { readSafetensors, writeSafetensors, type Safetensors } from '../models/index.ts';
 import { prepareDecoder, type Decoder } from './decoder.ts';
 import { KeyValueCache } from './key-value-cache.ts';
@@ -14,7 +14,7 @@ import { atPositions, isShared, microBatches, scoredOf, trainingFeeds, type Micr
 import { applyAdam, globalNorm, initAdam, nonFinite, type AdamState } from './optimizer.ts';
 import { samplingGraph } from './sampling-graph.ts';
 import { checkRequest, drawSamples, isFiltered } from './sampler.ts';
-import { loadTokenizer } from './tokenizer.ts';
+import { loadTokenizer } from './tokenizer/load-tokenizer.ts';
 import { scoringGraph, trainingGraph } from './training-graph.ts';
 import type { AdamParams, EngineInfo, EngineOptions, Loss, LossMetrics, RefusedUpdate, Sample, SampleRequest, TrainingBatch } from './types.ts';
 
@@ -235,6 +235,8 @@ export class EngineCore {
       first: optimizer && take(optimizer, 'optimizer.safetensors', `first.${name}`, dims),
       second: optimizer && take(optimizer, 'optimizer.safetensors', `second.${name}`, dims),
     }));
+    const broken = nonFinite(loads.map(({ name, weights }) => [name, weights]));
+    if (broken !== undefined) throw new OnnxError(`${join(directory, 'weights.safetensors')}: the weight "${broken}" holds NaN or an infinity; go on from another checkpoint`);
     this.#adam = initAdam(this.#weights);
     for (const load of loads) {
       this.#weights.get(load.name)!.set(load.weights);
