@@ -139,9 +139,14 @@ export async function readTokenizerFiles(directory: string): Promise<Record<stri
   for (const name of ['generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json']) {
     if (await exists(join(directory, name))) files[name] = await readJsonObject(join(directory, name));
   }
-  const templatePath = join(directory, 'chat_template.jinja');
-  if (files['tokenizer_config.json'] !== undefined && (await exists(templatePath))) {
-    files['tokenizer_config.json'] = { ...files['tokenizer_config.json'], chat_template: await readFile(templatePath, 'utf8') };
-  }
+  const template = await separateTemplate(directory);
+  if (files['tokenizer_config.json'] !== undefined && template !== null) files['tokenizer_config.json'] = { ...files['tokenizer_config.json'], chat_template: template };
   return files;
+}
+
+/** A chat template beside tokenizer_config.json, which counts before the one inside; as processors write it, or older ones. */
+async function separateTemplate(directory: string): Promise<unknown> {
+  const [plain, older] = [join(directory, 'chat_template.jinja'), join(directory, 'chat_template.json')];
+  if (await exists(plain)) return readFile(plain, 'utf8');
+  return (await exists(older)) ? ((await readJsonObject(older)).chat_template ?? null) : null;
 }

@@ -10,7 +10,7 @@ export type Written = { ok: true; text: string } | { ok: false; message: string 
 export type ChatTemplate = (messages: readonly TemplateMessage[], options?: TemplateOptions) => Written;
 
 /** A template that takes longer has a loop in it that is not meant for conversations. */
-const LIMIT_MS = 5000;
+const LIMIT_MS = 2000;
 
 /** Templates by name, of which `default` and `tool_use` mean something; null where the directory has none. */
 async function readTemplates(directory: string, config: Json): Promise<ReadonlyMap<string, string> | null> {

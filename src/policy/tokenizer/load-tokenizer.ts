@@ -9,8 +9,8 @@ import { type Json, requireJson } from './files.ts';
 import { explosiveTexts, mapPatterns, mayExplode, scopeInlineFlags } from './patterns.ts';
 import { type Splitter, splitAtWholeWords } from './whole-words.ts';
 
-/** A text is taken apart in milliseconds; a pattern that needs longer will not end. */
-const LIMIT_MS = 3000;
+/** A short text is taken apart in less than a millisecond, a million letters in seconds; a pattern that needs longer will not end. */
+const limitMs = (letters: number): number => 2000 + letters / 50;
 
 /**
  * Loads `tokenizer.json` and `tokenizer_config.json` of a model directory, and its chat template.
@@ -26,11 +26,11 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer> {
   const [unknown, bos, eos, pad] = [special['unk_token'], special['bos_token'], special['eos_token'], special['pad_token']].map(idOf);
 
   const limited = limiter(root, library, json);
-  const encode: Tokenizer['encode'] = (text, { addSpecialTokens }) => limited.encode(() => library.encode(text, { add_special_tokens: addSpecialTokens }).ids);
+  const encode: Tokenizer['encode'] = (text, { addSpecialTokens }) => limited.encode(text.length, () => library.encode(text, { add_special_tokens: addSpecialTokens }).ids);
   // An empty list makes the library throw, and an id without a token ends in the text as `undefined`; cleaned-up spaces would change what graders see.
   const decode: Tokenizer['decode'] = (ids) => {
     const known = ids.filter((id) => library.id_to_token(id) !== undefined);
-    return known.length === 0 ? '' : limited.decode(() => library.decode(known, { skip_special_tokens: true, clean_up_tokenization_spaces: false }));
+    return known.length === 0 ? '' : limited.decode(known.length, () => library.decode(known, { skip_special_tokens: true, clean_up_tokenization_spaces: false }));
   };
   const template = await loadChatTemplate(root, { config, specialTokens: special });
   const plain = (text: string) => encode(text, { addSpecialTokens: false });
@@ -64,17 +64,20 @@ async function openLibrary(root: string, json: Json, config: Json): Promise<Libr
   }
 }
 
+type Limit = <T>(letters: number, work: () => T) => T;
+
 /** Where a pattern may explode, calls are stopped at the limit; texts that make most such patterns explode are tried at once. */
-function limiter(root: string, library: Library, { normalizer, pre_tokenizer, decoder }: Json): { [K in 'encode' | 'decode']: <T>(work: () => T) => T } {
-  const limit = <T>(work: () => T): T => {
-    const done = within(LIMIT_MS, work);
+function limiter(root: string, library: Library, { normalizer, pre_tokenizer, decoder }: Json): { [K in 'encode' | 'decode']: Limit } {
+  const limit: Limit = (letters, work) => {
+    const done = within(limitMs(letters), work);
     if (done.ok) return done.value;
-    const fix = 'Its files are not sound: use those of another model, or repair the pattern.';
-    throw Object.assign(new Error(`the tokenizer in ${root} takes longer than ${LIMIT_MS / 1000} s for a text: a regular expression of its tokenizer.json does not end`), { kind: 'invalid', fix });
+    throw Object.assign(new Error(`the tokenizer in ${root} was stopped after ${Math.round(limitMs(letters) / 1000)} s over one text: a regular expression of its tokenizer.json does not end`), {
+      kind: 'invalid', fix: 'Its files are not sound: repair the pattern, or use another model.',
+    });
   };
-  const direct = <T>(work: () => T): T => work();
+  const direct: Limit = (_, work) => work();
   const patterns = [normalizer, pre_tokenizer];
-  if (mayExplode(patterns)) limit(() => explosiveTexts(patterns).forEach((text) => library.encode(text)));
+  if (mayExplode(patterns)) limit(0, () => explosiveTexts(patterns).forEach((text) => library.encode(text)));
   return { encode: mayExplode(patterns) ? limit : direct, decode: mayExplode(decoder) ? limit : direct };
 }
 
