@@ -34,7 +34,7 @@ export const samplingRules: readonly StageRule[] = [
   },
 
   function templateIsFilledIn({ stage, isWritten, report }) {
-    if (stage.agent.kind === 'completion' && isWritten(['agent', 'template_args'])) {
+    if (stage.agent.kind === 'completion' && Object.keys(stage.agent.templateArgs).length > 0 && isWritten(['agent', 'template_args'])) {
       report('no-effect', '"agent.template_args" does nothing with kind: completion, which has no template', [['agent', 'template_args'], ['agent', 'kind']], { fix: 'use kind: chat' });
     }
   },
