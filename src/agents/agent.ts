@@ -120,8 +120,10 @@ function chatPrompt(task: Task, { settings, tokenizer }: AgentOptions): Prompt {
   if (addsSystem) messages.unshift({ role: 'system', content: settings.system! });
   const rendered = tokenizer.applyChatTemplate(messages, { args: settings.templateArgs, end: messages.at(-1)?.role === 'assistant' ? 'continued' : 'open' });
   if (!rendered.ok) throw new Unsuited(`${rendered.message}${addsSystem && /system/i.test(rendered.message) ? '; leave agent.system out' : ''}`);
-  if (rendered.ids.length === 0) throw new Unsuited('its prompt is empty: there is no token to start from');
-  return { text: rendered.text, ids: begunOnce(rendered.ids, tokenizer) };
+  const { text } = rendered;
+  const ids = tokenizer.encode(text, { addSpecialTokens: false });
+  if (ids.length === 0) throw new Unsuited('its prompt is empty: there is no token to start from');
+  return { text, ids: begunOnce(ids, tokenizer) };
 }
 
 function overflow(task: Task, promptTokens: number, { settings, contextLength }: AgentOptions): RolloutError | null {

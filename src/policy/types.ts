@@ -39,8 +39,8 @@ export interface TemplateOptions {
   args?: Readonly<Record<string, unknown>>;
 }
 
-/** A conversation as text and as ids; or what the template says against it, in words that name the template. */
-export type Rendered = { ok: true; text: string; ids: number[] } | { ok: false; message: string };
+/** A conversation as text, which is to be encoded without special tokens; or what the template has against it, in words that name the template. */
+export type Rendered = { ok: true; text: string } | { ok: false; message: string };
 
 /** What stands behind an answer that is complete, by how it was asked for; nothing where no token says so. */
 export type AnswerEnds = { readonly [K in 'completion' | 'chat']: readonly number[] };

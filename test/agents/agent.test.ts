@@ -17,7 +17,7 @@ function tokenizer({ closes = false, template = true } = {}): Tokenizer {
       ? (messages, { end = 'open', args = {} } = {}) => {
           if (args['forbids'] === messages[0]?.role) return { ok: false, message: `the chat template says: no ${messages[0]?.role} role` };
           const text = `${messages.map(({ role, content }) => `<${role}>${content}`).join('')}${end === 'open' ? '<assistant>' : ''}`;
-          return { ok: true, text, ids: plain(text) };
+          return { ok: true, text };
         }
       : null,
     endTokenIds: [END],

@@ -1,13 +1,10 @@
 /** @file The chat template of a model directory: where it lies, and a conversation as it writes it. */
 import { join } from 'node:path';
-import type { TemplateMessage, TemplateOptions } from '../types.ts';
+import type { Rendered, TemplateMessage, Tokenizer } from '../types.ts';
 import { within } from '../../util/within.ts';
 import { type Json, readJson, readText } from './files.ts';
 
-/** One conversation, written down; or why the template does not take it. */
-export type Written = { ok: true; text: string } | { ok: false; message: string };
-
-export type ChatTemplate = (messages: readonly TemplateMessage[], options?: TemplateOptions) => Written;
+export type ChatTemplate = NonNullable<Tokenizer['applyChatTemplate']>;
 
 /** A template that takes longer has a loop in it that is not meant for conversations. */
 const LIMIT_MS = 2000;
@@ -38,7 +35,7 @@ export async function loadChatTemplate(directory: string, { config, specialToken
     compiled.set(name, template);
     return template;
   };
-  const refuse = (what: string): Written => ({ ok: false, message: `the chat template of ${directory} ${what}` });
+  const refuse = (what: string): Rendered => ({ ok: false, message: `the chat template of ${directory} ${what}` });
   return (messages, { end = 'open', tools, args } = {}) => {
     const name = tools && templates.has('tool_use') ? 'tool_use' : 'default';
     if (!templates.has(name)) return refuse(`is one of several (${[...templates.keys()].join(', ')}), and none is called default; write the one to use into chat_template.jinja, beside tokenizer_config.json`);

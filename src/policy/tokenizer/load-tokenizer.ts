@@ -37,11 +37,7 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer> {
   const added = library.get_added_tokens_decoder();
   const ends = await findEndTokens({ directory: root, eosTokenId: eos, template, encode: plain, isSpecial: (id) => added.get(id)?.special === true });
   return {
-    ...{ encode, decode, ...ends },
-    applyChatTemplate: template && ((messages, options) => {
-      const written = template(messages, options);
-      return written.ok ? { ...written, ids: plain(written.text) } : written;
-    }),
+    ...{ encode, decode, applyChatTemplate: template, ...ends },
     // Tokenizers that can write every byte often name one of their other special tokens here, for form's sake.
     unknownTokenId: unknown === undefined || [bos, eos, pad].includes(unknown) ? null : unknown,
   };
