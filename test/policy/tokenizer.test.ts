@@ -3,9 +3,16 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { loadTokenizer } from '../../src/policy/index.ts';
-import { scopeInlineFlags } from '../../src/policy/tokenizer/patterns.ts';
+import { translatePattern } from '../../src/policy/tokenizer/oniguruma.ts';
 import type { TemplateMessage, Tokenizer } from '../../src/policy/types.ts';
 import { chatDirectory, families, templateText } from './chat-models.ts';
+
+interface Splits {
+  texts: string[];
+  vocabulary: string[];
+  merges: [string, string][];
+  cases: { pattern: string; behavior: string; invert: boolean; ids: number[][] }[];
+}
 
 const user = (content: string): TemplateMessage => ({ role: 'user', content });
 const assistant = (content: string): TemplateMessage => ({ role: 'assistant', content });
@@ -109,15 +116,34 @@ describe('a chat template', () => {
 });
 
 describe('the patterns of a tokenizer.json', () => {
-  test('may begin with an option, which counts to the end of its group', () => {
-    expect(scopeInlineFlags('(?i)abc|\\p{L}+')).toBe('(?i:abc|\\p{L}+)');
-    expect(scopeInlineFlags('x(a(?i)b|c)d')).toBe('x(a(?i:b|c))d');
-    expect(scopeInlineFlags('(?i)a(?i)b')).toBe('(?i:a(?i:b))');
-    expect(scopeInlineFlags("(?i:'s|'t)|[(?i)]|\\(?i\\)|(?=a)(?<!b)(?>c)(?<n>d)")).toBe("(?i:'s|'t)|[(?i)]|\\(?i\\)|(?=a)(?<!b)(?>c)(?<n>d)");
+  test('may hold options that count to the end of their group', () => {
+    expect(translatePattern('(?i)abc|\\p{L}+')).toBe('(?i:abc|\\p{L}+)');
+    expect(translatePattern('x(?:a(?i)b|c)d')).toBe('x(?:a(?i:b|c))d');
+    expect(translatePattern('(?i)a(?i)b')).toBe('(?i:a(?i:b))');
+  });
+  test('may hold what gives nothing back', () => {
+    expect(translatePattern('\\s++$|[a-z]?+x')).toBe('(?=(?<_0_1>\\s+))\\k<_0_1>$|(?=(?<_0_2>[a-z]?))\\k<_0_2>x');
+    expect(translatePattern('(?>a|(?>b)c)d')).toBe('(?=(?<_0_2>(?:a|(?=(?<_0_1>(?:b)))\\k<_0_1>c)))\\k<_0_2>d');
+  });
+  test('are otherwise left as they are', () => {
+    for (const pattern of ["(?i:'s|'t)|[(?i)]|\\(?i\\)|(?=a)(?<!b)(?<n>d)\\k<n>", '[^\\]a]', '[]a(]|[[:alpha:]&&[^(a]]+?', 'a{1,3}+|b*?|\\p{Lu}{2,}', '(a)\\1']) expect(translatePattern(pattern)).toBe(pattern);
+    expect(translatePattern('(a)|b')).toBe('(?:a)|b');
+  });
+  test('split a text as in Python, in every way that is followed', async () => {
+    const { texts, vocabulary, merges, cases } = JSON.parse(await readFile(new URL('./fixtures/splits.json', import.meta.url), 'utf8')) as Splits;
+    for (const { pattern, behavior, invert, ids } of cases) {
+      const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false };
+      const split = { type: 'Split', pattern: { Regex: pattern }, behavior, invert };
+      await using model = await chatDirectory(families.smollm2, {
+        changes: { 'tokenizer.json': { added_tokens: [], pre_tokenizer: { type: 'Sequence', pretokenizers: [split, byteLevel] }, model: { type: 'BPE', vocab: Object.fromEntries(vocabulary.map((token, id) => [token, id])), merges } } },
+      });
+      const tokenizer = await loadTokenizer(model.path);
+      expect({ pattern, behavior, invert, ids: texts.map((text) => plain(tokenizer, text)) }).toEqual({ pattern, behavior, invert, ids });
+    }
   });
   const withPattern = (Regex: string) => chatDirectory(families.smollm2, { changes: { 'tokenizer.json': { pre_tokenizer: { type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false } } } });
   test('that nobody here can follow are refused when the tokenizer is loaded', async () => {
-    for (const pattern of ['(?m)a', '(?x: a )', '(?-i:a)', '(?<=a', '\\p{Nonsense}', '(?P<x>a)']) {
+    for (const pattern of ['(?m)a', '(?x: a )', '(?-i:a)', '(?<=a', '\\p{Nonsense}', '(?P<x>a)', '\\R', '(a)\\1++']) {
       await using model = await withPattern(pattern);
       await expect(loadTokenizer(model.path)).rejects.toThrow(/^the tokenizer in \S+ cannot be used: /);
     }

@@ -6,11 +6,11 @@ import type { Tokenizer } from '../types.ts';
 import { loadChatTemplate } from './chat-template.ts';
 import { findEndTokens } from './end-tokens.ts';
 import { type Json, requireJson } from './files.ts';
-import { explosiveTexts, mapPatterns, mayExplode, scopeInlineFlags } from './patterns.ts';
+import { explosiveTexts, followPatterns, mayExplode } from './patterns.ts';
 import { type Splitter, splitAtWholeWords } from './whole-words.ts';
 
 /** A short text is taken apart in less than a millisecond, a million letters in seconds; a pattern that needs longer will not end. */
-const limitMs = (letters: number): number => 2000 + letters / 50;
+const limitMs = (letters: number): number => 2000 + Math.ceil(letters / 50);
 
 /**
  * Loads `tokenizer.json` and `tokenizer_config.json` of a model directory, and its chat template.
@@ -45,8 +45,9 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer> {
 
 async function openLibrary(root: string, json: Json, config: Json): Promise<Library> {
   const { Tokenizer: Library } = await import('@huggingface/tokenizers');
+  const { normalizer, pre_tokenizer, decoder } = json;
   try {
-    const library = new Library(mapPatterns(json, scopeInlineFlags) as Json, config);
+    const library = new Library({ ...json, ...(followPatterns({ normalizer, pre_tokenizer, decoder }) as Json) }, config);
     const added = [...library.get_added_tokens_decoder().values()];
     const wholeWords = new Set(added.filter(({ single_word }) => single_word).map(({ content }) => content));
     if (wholeWords.size > 0) {

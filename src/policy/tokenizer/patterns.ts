@@ -1,61 +1,54 @@
-/**
- * @file The regular expressions of a tokenizer.json, which are Oniguruma's and are run by JavaScript's. The library translates most of the
- * syntax; what it leaves out is translated here, and what nobody translates is refused by the name of its place.
- */
-import { type Json } from './files.ts';
+/** @file The regular expressions of a tokenizer.json, as the library is to have them: in JavaScript's words, and split at in the ways that it knows. */
+import type { Json } from './files.ts';
+import { HELD, translatePattern } from './oniguruma.ts';
 
-/** `(?i)`, and others of its kind, which count to the end of the group that they stand in. */
-const INLINE_FLAGS = /^\(\?([a-zA-Z]*(?:-[a-zA-Z]+)?)\)/;
-/** An option that neither the library nor JavaScript knows, or that JavaScript understands in another way. */
-const GROUP_FLAGS = /^\(\?(?!i:)([a-zA-Z]*-?[a-zA-Z]+):/;
-
-/** As Oniguruma reads it: `ab(?i)c|def` is `ab(?i:c|def)`. @throws SyntaxError for options that JavaScript does not have. */
-export function scopeInlineFlags(pattern: string): string {
-  let result = '';
-  /** Groups that are open, each with those that were opened inside it for a flag's sake. */
-  const opened = [0];
-  for (let at = 0, inClass = 0; at < pattern.length; ) {
-    const letter = pattern[at]!, rest = pattern.slice(at);
-    const flags = inClass > 0 ? null : INLINE_FLAGS.exec(rest);
-    const other = inClass > 0 ? null : GROUP_FLAGS.exec(rest);
-    if (other || (flags && flags[1] !== 'i')) throw new SyntaxError(`the option (?${(other ?? flags)![1]}) is not known here`);
-    if (flags) {
-      result += '(?i:';
-      opened[opened.length - 1]! += 1;
-      at += flags[0].length;
-      continue;
-    }
-    if (letter === '\\') {
-      result += pattern.slice(at, at + 2);
-      at += 2;
-      continue;
-    }
-    if (letter === '[') inClass += 1;
-    else if (letter === ']' && inClass > 0) inClass -= 1;
-    else if (letter === '(' && inClass === 0) opened.push(0);
-    else if (letter === ')' && inClass === 0 && opened.length > 1) result += ')'.repeat(opened.pop()!);
-    result += letter;
-    at += 1;
-  }
-  return result + ')'.repeat(opened[0]!);
+/** @throws Error for what nobody here can follow. */
+export function followPatterns(part: unknown): unknown {
+  if (Array.isArray(part)) return part.map(followPatterns);
+  if (typeof part !== 'object' || part === null) return part;
+  const { type, pattern, ...others } = part as Json;
+  const source = (pattern as Json | undefined)?.['Regex'];
+  const inner = Object.fromEntries(Object.entries(others).map(([key, value]) => [key, followPatterns(value)]));
+  const followed = typeof source === 'string' ? { Regex: translatePattern(source) } : pattern;
+  const whole = { ...(type === undefined ? {} : { type }), ...(pattern === undefined ? {} : { pattern: followed }), ...inner };
+  return type === 'Split' ? splitAs(whole as unknown as Split) : whole;
 }
 
-/** A copy of a part of tokenizer.json in which every `{ Regex: … }` is replaced. */
-export function mapPatterns(part: unknown, change: (pattern: string) => string): unknown {
-  if (Array.isArray(part)) return part.map((item) => mapPatterns(item, change));
-  if (typeof part !== 'object' || part === null) return part;
-  return Object.fromEntries(Object.entries(part as Json).map(([key, value]) => [key, key === 'Regex' && typeof value === 'string' ? change(value) : mapPatterns(value, change)]));
+interface Split {
+  type: 'Split';
+  pattern: { Regex?: string; String?: string };
+  behavior: string;
+  invert?: boolean;
+}
+
+/** The library knows matches that stand alone and matches that alone are kept; the other ways of splitting are the first, at another pattern. */
+function splitAs(split: Split): Split {
+  const { pattern, behavior, invert = false } = split;
+  const match = `(?:${pattern.Regex ?? pattern.String!.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')})`;
+  const other = `(?:(?!${match})[\\s\\S])+`;
+  // A name may be given once in a pattern.
+  const again = (times: number): string => match.replaceAll(HELD, `<_${times}_`);
+  const at = (Regex: string): Split => ({ ...split, pattern: { Regex }, behavior: 'Isolated', invert: false });
+  switch (behavior.toLowerCase()) {
+    case 'isolated':
+      return { ...split, invert: false };
+    case 'removed':
+      // Between what is removed, the library would leave what was captured.
+      if (invert || !/\(\?<[A-Za-z_]|\\[1-9]/.test(match)) return split;
+      break;
+    case 'contiguous':
+      return at(`${match}+`);
+    case 'mergedwithprevious':
+    case 'mergedwithnext':
+      if (invert) break;
+      return at(behavior.toLowerCase() === 'mergedwithprevious' ? `${other}${again(1)}?|${again(2)}` : `${again(1)}${other}|${again(2)}`);
+  }
+  throw new Error(`a Split that is ${behavior}${invert ? ' and inverted' : ''} is not known here, with the pattern ${match}`);
 }
 
 /** Every regular expression of a part of tokenizer.json. */
-export function patternsOf(part: unknown): string[] {
-  const found: string[] = [];
-  mapPatterns(part, (pattern) => {
-    found.push(pattern);
-    return pattern;
-  });
-  return found;
-}
+const patternsOf = (part: unknown): string[] =>
+  typeof part !== 'object' || part === null ? [] : Object.entries(part).flatMap(([key, value]) => (key === 'Regex' && typeof value === 'string' ? [value] : patternsOf(value)));
 
 /** A pattern that repeats nothing takes as long as its text is; any other may take longer than a life. */
 export const mayExplode = (part: unknown): boolean => patternsOf(part).some((pattern) => /[*+]|\{\d*,?\d*\}/.test(pattern.replaceAll(/\\[*+{}]/g, '')));
