@@ -2,6 +2,7 @@ import type { AgentSettings } from '../config/types.ts';
 import type { RolloutError } from '../events.ts';
 import type { Tokenizer } from '../policy/types.ts';
 import type { ChatMessage, Task } from '../tasks/types.ts';
+import { begunOnce } from './beginning.ts';
 
 /** A task as the model gets it: text for people and graders, ids for the model. */
 export type Prepared =
@@ -97,13 +98,6 @@ function completionPrompt(task: Task, { settings, tokenizer }: AgentOptions): Pr
   while (ids.length > 1 && tokenizer.endTokenIds.includes(ids.at(-1) ?? -1) && !endsByItself(text, tokenizer)) ids.pop();
   if (ids.length === 0) throw new Unsuited('its prompt is empty: there is no token to start from');
   return { text, ids };
-}
-
-/** A text that was written down by a template begins with the token that the tokenizer puts before every text: no model has read it twice. */
-function begunOnce(ids: number[], tokenizer: Tokenizer): number[] {
-  const [first, second] = ids;
-  const isDoubled = first !== undefined && first === second && tokenizer.decode([first]) === '' && tokenizer.encode('', { addSpecialTokens: true })[0] === first;
-  return isDoubled ? ids.slice(1) : ids;
 }
 
 const endsByItself = (text: string, tokenizer: Tokenizer): boolean =>

@@ -7,6 +7,7 @@
  * the model thought there.
  */
 import type { Rendered, TemplateMessage, TemplateOptions, Tokenizer } from '../policy/types.ts';
+import { begunOnce } from './beginning.ts';
 
 /** Ids that nobody drew: they are read, and not trained on. The text may begin with what the model has drawn of it. */
 export type Appended = { ok: true; text: string; ids: number[] } | { ok: false; message: string };
@@ -30,14 +31,18 @@ export interface ConversationOptions {
 /** How the answer is put in which the mark stands: some templates take results of tools only behind a call. */
 type Stand = 'text' | 'call';
 
+/** Nine letters and digits, as templates want them that count. */
+const FIRST_CALL = 'call00001';
+
 /** Proves that the template can be appended to, by a conversation of its own; or says what it writes instead. */
 export function conversationTemplate(tokenizer: Tokenizer, { tools, args = {} }: ConversationOptions = {}): { ok: true; template: ConversationTemplate } | { ok: false; message: string } {
   const { applyChatTemplate } = tokenizer;
   if (!applyChatTemplate) return { ok: false, message: 'the model has no chat template' };
-  const write = (messages: readonly TemplateMessage[], end: NonNullable<TemplateOptions['end']>) => applyChatTemplate(messages, { args, tools, end });
-  const proofs = { user: prove(write, { role: 'user', content: 'zweitens' }, ['text']), tool: tools ? prove(write, { role: 'tool', content: 'zweitens', name: 'f', tool_call_id: 'call00001' }, ['text', 'call']) : null };
-  for (const proof of Object.values(proofs)) if (proof && !proof.ok) return proof;
-  const stand: Stand = proofs.tool?.ok ? proofs.tool.stand : 'text';
+  const write: Write = (messages, end) => applyChatTemplate(messages, { args, tools, end });
+  const behindAnswers = prove(write, { role: 'user', content: 'zweitens' }, ['text']);
+  if (!behindAnswers.ok) return behindAnswers;
+  const behindCalls = tools ? prove(write, { role: 'tool', content: 'zweitens', name: 'f', tool_call_id: FIRST_CALL }, ['text', 'call']) : behindAnswers;
+  if (!behindCalls.ok) return behindCalls;
 
   const encode = (text: string) => tokenizer.encode(text, { addSpecialTokens: false });
   const end = tokenizer.answerEnds.chat;
@@ -46,10 +51,10 @@ export function conversationTemplate(tokenizer: Tokenizer, { tools, args = {} }:
     template: {
       open(messages) {
         const written = write(messages, messages.at(-1)?.role === 'assistant' ? 'continued' : 'open');
-        return written.ok ? { ...written, ids: encode(written.text) } : written;
+        return written.ok ? { ...written, ids: begunOnce(encode(written.text), tokenizer) } : written;
       },
       append(opening, { endedByToken }, messages) {
-        const isBehindCall = stand === 'call' && messages[0]?.role === 'tool';
+        const isBehindCall = behindCalls.stand === 'call' && messages[0]?.role === 'tool';
         const written = writeBehind(write, { opening, messages, stand: isBehindCall ? 'call' : 'text' });
         if (!written.ok) return written;
         const behind = encode(written.text);
@@ -86,7 +91,7 @@ function withAnswer(beginning: readonly TemplateMessage[], mark: string, { stand
   if (last?.role === 'assistant') return [...beginning.slice(0, -1), { ...last, content: `${last.content ?? ''}${mark}` }];
   if (stand === 'text') return [...beginning, { role: 'assistant', content: mark }];
   const results = messages.filter(({ role }) => role === 'tool');
-  const calls = results.map(({ name = 'f', tool_call_id: id = 'call00001' }, index) => ({ id, type: 'function', function: { name: index === results.length - 1 ? mark : name, arguments: {} } }));
+  const calls = results.map(({ name = 'f', tool_call_id: id = FIRST_CALL }, index) => ({ id, type: 'function', function: { name: index === results.length - 1 ? mark : name, arguments: {} } }));
   return [...beginning, { role: 'assistant', content: '', tool_calls: calls }];
 }
 

@@ -265,7 +265,7 @@ export interface Taskset {
  */
 export interface Agent {
   /**
-   * completion: the prompt is the text that the model continues. chat: the prompt becomes messages in the chat template of the tokenizer.
+   * completion: the prompt is the text that the model continues. chat: the prompt becomes messages in the chat template of the tokenizer. If the last of them is the assistant's, the answer goes on with it.
    */
   kind?: 'completion' | 'chat';
   /**
@@ -295,7 +295,7 @@ export interface Agent {
    */
   top_k?: number;
   /**
-   * Sampling ends once the answer contains one of these, besides the stop tokens of the model.
+   * Sampling ends once the answer contains one of these, besides the stop tokens of the model: those of generation_config.json, of the tokenizer and of the chat template.
    *
    * @maxItems 16
    */
