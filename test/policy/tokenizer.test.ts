@@ -37,6 +37,10 @@ describe('an answer ends', () => {
     expect(special).not.toContain(eos);
     expect((await loadTokenizer(model.path)).endTokenIds).toEqual([model.idOf(eos), 0]);
   });
+  test('as special_tokens_map.json says where tokenizer_config.json names none', async () => {
+    await using model = await chatDirectory(families.qwen3, { changes: { 'tokenizer_config.json': { eos_token: undefined }, 'special_tokens_map.json': JSON.stringify({ eos_token: { content: '<|im_end|>' } }), 'generation_config.json': '{}' } });
+    expect((await loadTokenizer(model.path)).endTokenIds).toEqual([model.idOf('<|im_end|>')]);
+  });
   test('as the tokenizer says where the template writes text alone, or cannot be used', async () => {
     for (const chat_template of ["{% for m in messages %}{{ m.role + ': ' + m.content + '\\n' }}{% endfor %}", '{% if %}', '{{ raise_exception("no") }}']) {
       await using model = await chatDirectory(families.smollm2, { changes: { 'tokenizer_config.json': { chat_template } } });

@@ -1,11 +1,11 @@
 /** @file The model's own tokenizer, by the library of transformers.js, with its traps disarmed. */
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Tokenizer as Library } from '@huggingface/tokenizers';
 import { within } from '../../util/within.ts';
 import type { Tokenizer } from '../types.ts';
 import { loadChatTemplate } from './chat-template.ts';
 import { findEndTokens } from './end-tokens.ts';
-import { type Json, requireJson } from './files.ts';
+import { type Json, readJson, requireJson } from './files.ts';
 import { explosiveTexts, followPatterns, mayExplode } from './patterns.ts';
 import { type Splitter, splitAtWholeWords } from './whole-words.ts';
 
@@ -22,7 +22,7 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer> {
   const [json, config] = [await requireJson(root, 'tokenizer.json'), await requireJson(root, 'tokenizer_config.json')];
   const library = await openLibrary(root, json, config);
   const idOf = (token: string | undefined) => (token === undefined ? undefined : library.token_to_id(token));
-  const special = specialTokens(config);
+  const special = specialTokens({ ...(await readJson(join(root, 'special_tokens_map.json'))), ...config });
   const [unknown, bos, eos, pad] = [special['unk_token'], special['bos_token'], special['eos_token'], special['pad_token']].map(idOf);
 
   const limited = limiter(root, library, json);
