@@ -15,7 +15,7 @@ const tools = [{ type: 'function', function: { name: 'add', description: 'Adds.'
 const args = { date_string: '26 Jul 2024' };
 
 type Options = Parameters<typeof conversationTemplate>[1];
-type Turn = { answer: string; cut?: boolean; then: readonly TemplateMessage[] };
+type Turn = { answer: string; cut?: boolean; next: readonly TemplateMessage[] };
 
 const plain = (tokenizer: Tokenizer, text: string) => tokenizer.encode(text, { addSpecialTokens: false });
 
@@ -30,9 +30,9 @@ function record(tokenizer: Tokenizer, { opening, turns, options, before = '' }: 
   const template = templateOf(tokenizer, options);
   const opened = template.open(opening);
   if (!opened.ok) throw new Error(opened.message);
-  return turns.reduce((ids, { answer, cut = false, then }) => {
+  return turns.reduce((ids, { answer, cut = false, next }) => {
     const drawn = [...plain(tokenizer, before + answer), ...(cut ? [] : tokenizer.answerEnds.chat)];
-    const appended = template.append(opening, { endedByToken: !cut }, then);
+    const appended = template.append(opening, { endedByToken: !cut }, next);
     if (!appended.ok) throw new Error(appended.message);
     return [...ids, ...drawn, ...appended.ids];
   }, opened.ids);
@@ -45,12 +45,12 @@ async function whole(model: ChatDirectory, messages: readonly TemplateMessage[],
   return tokenizer.encode(text, { add_special_tokens: false });
 }
 
-const answered = (turns: readonly Turn[]): TemplateMessage[] => turns.flatMap(({ answer, then }) => [{ role: 'assistant', content: answer }, ...then]);
+const answered = (turns: readonly Turn[]): TemplateMessage[] => turns.flatMap(({ answer, next }) => [{ role: 'assistant', content: answer }, ...next]);
 
 const TURNS: Turn[] = [
-  { answer: 'It is 4.', then: [user('And 3 + 3?\n\nPlease: "now"')] },
-  { answer: 'qwertz', cut: true, then: [user('Größe ≥ 7')] },
-  { answer: '<b>7</b>', then: [user('ok')] },
+  { answer: 'It is 4.', next: [user('And 3 + 3?\n\nPlease: "now"')] },
+  { answer: 'qwertz', cut: true, next: [user('Größe ≥ 7')] },
+  { answer: '<b>7</b>', next: [user('ok')] },
 ];
 /** What a model that was trained with the template draws before each answer. */
 const BEFORE: Partial<Record<string, string>> = { mistral: ' ', llama2: ' ' };
@@ -73,8 +73,8 @@ describe('a conversation is what its template writes of the whole', () => {
     await using model = await chatDirectory(family);
     const tokenizer = await loadTokenizer(model.path);
     const turns: Turn[] = [
-      { answer: '<tool_call>{"name": "add"}</tool_call>', then: [result('4'), result('5', 'call00002')] },
-      { answer: 'again', cut: true, then: [result('six')] },
+      { answer: '<tool_call>{"name": "add"}</tool_call>', next: [result('4'), result('5', 'call00002')] },
+      { answer: 'again', cut: true, next: [result('six')] },
     ];
     const opening = [user('2 + 2?')];
     expect(record(tokenizer, { opening, turns, options: { tools, args } })).toEqual(await whole(model, [...opening, ...answered(turns)], { tools, ...args }));
@@ -83,7 +83,7 @@ describe('a conversation is what its template writes of the whole', () => {
     await using model = await chatDirectory(families.mistral);
     const tokenizer = await loadTokenizer(model.path);
     const call = { name: 'add', arguments: { a: 2 } };
-    const turns: Turn[] = [{ answer: `[TOOL_CALLS] [${JSON.stringify(call).replaceAll(/([:,])/g, '$1 ')}]`, then: [result('4')] }, { answer: ' It is 4.', then: [user('And 3 + 3?')] }];
+    const turns: Turn[] = [{ answer: `[TOOL_CALLS] [${JSON.stringify(call).replaceAll(/([:,])/g, '$1 ')}]`, next: [result('4')] }, { answer: ' It is 4.', next: [user('And 3 + 3?')] }];
     const messages = [user('2 + 2?'), { role: 'assistant', tool_calls: [{ id: 'call00001', type: 'function', function: call }] }, result('4'), { role: 'assistant', content: 'It is 4.' }];
     const ids = record(tokenizer, { opening: [user('2 + 2?')], turns: turns.slice(0, 1), options: { tools } });
     expect(ids).toEqual(await whole(model, messages.slice(0, 3), { tools }));
@@ -117,7 +117,7 @@ describe('what is appended', () => {
   });
   test('is the same whatever the model thought before, which stays in the record', async () => {
     await using at = await open(families.qwen3);
-    const turns = [{ answer: '<think>\nhm\n</think>\n\n4', then: [user('b')] }];
+    const turns = [{ answer: '<think>\nhm\n</think>\n\n4', next: [user('b')] }];
     const [ids, theirs] = [record(at.tokenizer, { opening: [user('a')], turns }), await whole(at.model, [user('a'), ...answered(turns)])];
     expect(at.tokenizer.decode(ids)).toContain('hm');
     expect(at.tokenizer.decode(theirs)).not.toContain('hm');
