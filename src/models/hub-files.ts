@@ -13,7 +13,7 @@ export interface HubFile {
   hash: { kind: 'sha256' | 'git'; hex: string } | null;
 }
 
-const small = /^(?:config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens)\.json$|^chat_template\.jinja$/;
+const small = /^(?:config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|chat_template)\.json$|^chat_template\.jinja$/;
 /** These are read whole, and no tokenizer is that large. */
 const maxSmallBytes = 256 * 2 ** 20;
 
