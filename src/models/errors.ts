@@ -42,3 +42,6 @@ export function fileError(error: unknown, path: string): Error {
       return new ModelError('invalid', `${path}: ${error instanceof Error ? error.message : String(error)}`, { fix: 'Check the file and its disk.', cause: error });
   }
 }
+
+export const lfsPointerError = (path: string): ModelError =>
+  new ModelError('invalid', `${path} is a Git LFS pointer: the file itself was never fetched`, { fix: 'Run git lfs pull in that folder, or download the file.' });

@@ -1,6 +1,7 @@
 /** @file Looking at what is there: JSON files, directories, with errors that name the path. */
 import { access, readdir, readFile } from 'node:fs/promises';
-import { errorCode, fileError, ModelError } from './errors.ts';
+import { isLfsPointer } from '../util/lfs-pointer.ts';
+import { errorCode, fileError, lfsPointerError, ModelError } from './errors.ts';
 
 export async function readJsonObject(path: string): Promise<Record<string, unknown>> {
   let text: string;
@@ -9,6 +10,7 @@ export async function readJsonObject(path: string): Promise<Record<string, unkno
   } catch (error) {
     throw fileError(error, path);
   }
+  if (isLfsPointer(Buffer.from(text))) throw lfsPointerError(path);
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -7,6 +7,7 @@ import { exportCheckpoint } from './export/index.ts';
 import { exists, subdirectories } from './files.ts';
 import type { HubOptions } from './hub.ts';
 import { importSafetensors } from './import-safetensors.ts';
+import { requireFiniteWeights } from './onnx-base.ts';
 import { randomBase } from './random-model.ts';
 import type { ModelSource } from './sources.ts';
 import type { StoredModel } from './stored-model.ts';
@@ -72,7 +73,10 @@ async function directoryOfBase(text: string, source: BaseSource, options: BaseOp
   const directory = await directoryOfSource(source, options);
   if (source.kind === 'hub' && dryRun) return directory;
   const { format } = await requireTrainable(directory, text);
-  if (format === 'onnx') return directory;
+  if (format === 'onnx') {
+    if (!dryRun && source.kind !== 'builtin') requireFiniteWeights(directory);
+    return directory;
+  }
   const name = source.kind === 'hub' ? source.repository.replace('/', '--') : basename(directory);
   const converted = join(bases, `${name}-${(await fingerprint(directory)).slice(0, 12)}`);
   if (!dryRun && !(await exists(converted))) await importSafetensors({ source: directory, target: converted, ...(signal === undefined ? {} : { signal }) });

@@ -3,6 +3,7 @@ import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { writeJsonDurably } from './durable.ts';
 import { ModelError } from './errors.ts';
 import { exists, readJsonObject } from './files.ts';
+import { changedFile, measureBase, type BaseFiles } from './onnx-base.ts';
 import type { ModelRecord } from './types.ts';
 
 /** Bases inside the project are stored relative to it, and the package's own by name: both may move. */
@@ -17,19 +18,27 @@ const formatVersion = 1;
 
 export const recordPath = (directory: string): string => join(directory, 'model.json');
 
-/** Throws unless the file describes `slug` and its base is there. */
+/** Throws unless the file describes `slug` and its base is there, as it was. */
 export async function readRecord(directory: string, { slug, ...places }: { slug: string } & BasePlaces): Promise<ModelRecord> {
   const path = recordPath(directory);
   const stored = await readJsonObject(path);
-  const { version, ...record } = stored as unknown as ModelRecord & { version: number };
+  const { version, baseFiles, ...record } = stored as unknown as ModelRecord & { version: number; baseFiles?: BaseFiles };
   if (version !== formatVersion || record.slug !== slug || typeof record.baseDirectory !== 'string') {
     throw new ModelError('invalid', `${path} does not describe model "${slug}" in a form that this version of rlrun reads`, { fix: 'Restore the file, or use the version of rlrun that wrote it.' });
   }
-  return { ...record, baseDirectory: await locateBase(record, places) };
+  const baseDirectory = await locateBase(record, places);
+  const changed = baseFiles === undefined ? null : await changedFile(baseDirectory, baseFiles);
+  if (changed !== null) {
+    throw new ModelError('conflict', `the base of model "${slug}" is not what it was forked from: ${join(baseDirectory, changed)} has changed`, {
+      fix: 'Put the old file back, or fork the base anew under another name: checkpoints fit the graph and the tokenizer that they were made with.',
+    });
+  }
+  return { ...record, baseDirectory };
 }
 
-export function writeRecord(directory: string, record: ModelRecord, places: BasePlaces): Promise<void> {
-  return writeJsonDurably(recordPath(directory), { version: formatVersion, ...record, baseDirectory: storedBase(record.baseDirectory, places) });
+export async function writeRecord(directory: string, record: ModelRecord, places: BasePlaces): Promise<void> {
+  const { baseDirectory } = record;
+  await writeJsonDurably(recordPath(directory), { version: formatVersion, ...record, baseDirectory: storedBase(baseDirectory, places), baseFiles: await measureBase(baseDirectory) });
 }
 
 async function locateBase({ slug, base, baseDirectory }: ModelRecord, { root, builtins }: BasePlaces): Promise<string> {

@@ -10,6 +10,7 @@ import {
 } from 'onnx-buf';
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { isLfsPointer } from '../util/lfs-pointer.ts';
 import { dimFromName } from './dims.ts';
 import { OnnxError, usesOf, type Attribute, type Dim, type Model, type Node, type Tensor, type ValueInfo } from './ir.ts';
 import { dataTypeOf } from './proto.ts';
@@ -44,6 +45,7 @@ function readFile(path: string): Uint8Array {
 export function readModel(source: string | Uint8Array, { directory = '.' }: { directory?: string } = {}): Model {
   const where = typeof source === 'string' ? source : 'model';
   const bytes = typeof source === 'string' ? readFile(source) : source;
+  if (isLfsPointer(bytes)) throw new OnnxError(`${where} is a Git LFS pointer, and the model itself was never fetched: run git lfs pull`);
   let proto: ModelProto;
   try {
     proto = fromBinary(ModelProtoSchema, bytes);

@@ -68,12 +68,13 @@ export function parseDecoderConfig(json: unknown, where: string): DecoderConfig 
   const architecture = architectures[modelType];
   const hiddenSize = size('hidden_size');
   const heads = size('num_attention_heads');
-  const keyValueHeads = size('num_key_value_heads', architecture.keyValueHeads ?? heads);
+  // Said to be none, it is the number of heads; not said, it is the architecture's.
+  const keyValueHeads = size('num_key_value_heads', config.num_key_value_heads === null ? heads : (architecture.keyValueHeads ?? heads));
   const layers = size('num_hidden_layers');
   if (heads % keyValueHeads !== 0) throw invalid(where, `num_attention_heads ${heads} is not a multiple of num_key_value_heads ${keyValueHeads}`);
   const headSize = size('head_dim', architecture.headSize ?? Math.floor(hiddenSize / heads));
   if (headSize % 2 !== 0) throw invalid(where, `head_dim ${headSize} is odd; rotary positions need pairs`);
-  if (config.hidden_act !== undefined && config.hidden_act !== 'silu') throw invalid(where, `hidden_act ${JSON.stringify(config.hidden_act)} is not supported, only "silu"`);
+  if ((config.hidden_act ?? 'silu') !== 'silu') throw invalid(where, `hidden_act ${JSON.stringify(config.hidden_act)} is not supported, only "silu"`);
 
   const contextLength = size('max_position_embeddings', architecture.context);
   const attentionBias = config.attention_bias === true;

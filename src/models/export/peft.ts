@@ -1,6 +1,6 @@
 /** @file LoRA adapters as PEFT reads them. */
 import { floatValues, type Tensor } from '../../onnx/index.ts';
-import { transpose } from '../import-safetensors.ts';
+import { transpose } from '../transpose.ts';
 import type { StoredTensor } from '../safetensors.ts';
 import type { ModelRecord } from '../types.ts';
 
