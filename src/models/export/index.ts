@@ -108,8 +108,14 @@ async function bake({ model, checkpoint }: ExportOptions): Promise<Model> {
   return bakeCheckpoint(model.record, checkpoint === null ? null : await model.verifiedDirectory(checkpoint));
 }
 
-async function describe({ model: { record } }: ExportOptions): Promise<{ config: Record<string, unknown>; companions: Record<string, unknown> }> {
-  return { config: await readJsonObject(join(record.baseDirectory, 'config.json')), companions: await readTokenizerFiles(record.baseDirectory) };
+async function describe({ model: { record }, checkpoint }: ExportOptions): Promise<{ config: Record<string, unknown>; companions: Record<string, unknown> }> {
+  const config = await readJsonObject(join(record.baseDirectory, 'config.json'));
+  // An adapter on a head that was the embedding makes it a head of its own.
+  const hasOwnHead = checkpoint !== null && record.train.method === 'lora' && adaptsHead(record.train.targets);
+  return { config: hasOwnHead ? { ...config, tie_word_embeddings: false } : config, companions: await readTokenizerFiles(record.baseDirectory) };
 }
+
+/** `all-linear` is every layer but the head. */
+const adaptsHead = (targets: readonly string[]): boolean => targets.some((target) => target === 'lm_head' || target.endsWith('.lm_head'));
 
 const unfit = (message: string, fix: string): ModelError => new ModelError('usage', message, { fix });

@@ -213,6 +213,27 @@ describe('LoRA', () => {
     return model;
   }
 
+  test.each([['llama-tied', true], ['llama3-biases', false]] as const)('an adapter on the head is merged into a head: %s (tied: %s)', async (name, tied) => {
+    const model = await forkDecoder(project, name, { train: { ...train, targets: ['lm_head'] } });
+    const config = JSON.parse(await readFile(join(model.record.baseDirectory, 'config.json'), 'utf8')) as { hidden_size: number; vocab_size: number; tie_word_embeddings: boolean };
+    expect(config.tie_word_embeddings).toBe(tied);
+    const tensor = (shape: readonly [number, number], seed: number): StoredTensor => ({ dtype: 'F32', shape, data: Float32Array.from({ length: shape[0] * shape[1] }, (_, at) => 0.3 * normal([seed], at)) });
+    const adapters = new Map([['lm_head.lora_A', tensor([config.hidden_size, 3], 1)], ['lm_head.lora_B', tensor([3, config.vocab_size], 2)]]);
+    await model.commit(draft(1, null), { promote: true, write: (directory) => writeSafetensors(join(directory, 'weights.safetensors'), adapters) });
+    const expected = await expectedOf(`decoders/${name}`);
+    const graph = await AutoModelForCausalLM.from_pretrained(await exported(model));
+    const logits = await logitsOf(graph, expected);
+    expect(largestDifference(logits, expected.logits)).toBeGreaterThan(0.1);
+    await graph.dispose();
+
+    const weights = await exported(model, { format: 'safetensors', directory: join(project.directory, 'weights') });
+    expect(JSON.parse(await readFile(join(weights, 'config.json'), 'utf8'))).toMatchObject({ tie_word_embeddings: false });
+    await project.store.fork({ source: './weights', slug: 'again' });
+    const again = await AutoModelForCausalLM.from_pretrained((await project.store.model('again')).record.baseDirectory);
+    expect(largestDifference(await logitsOf(again, expected), logits)).toBeLessThan(2e-5);
+    await again.dispose();
+  });
+
   test('merged into the weights, it computes and decodes as PEFT does', async () => {
     const expected = await expectedOf('peft');
     const model = await AutoModelForCausalLM.from_pretrained(await exported(await adapted()));
