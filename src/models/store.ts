@@ -108,7 +108,8 @@ class Store implements ModelStore {
     const start = origin.checkpoint !== null && !sameTraining(asked, origin.train) ? await bakedOrigin(origin, origin.checkpoint, options) : origin;
     const record: ModelRecord = {
       slug,
-      base: origin.base,
+      base: start.base,
+      ...(start.baseRevision === undefined ? {} : { baseRevision: start.baseRevision }),
       createdAt: this.#injected.now().toISOString(),
       baseDirectory: start.baseDirectory,
       train: asked,
