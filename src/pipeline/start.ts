@@ -4,6 +4,7 @@ import { createAgent } from '../agents/index.ts';
 import type { ResolvedPipeline, StageSettings } from '../config/types.ts';
 import { type Emit, type JobEvent, liveEvents } from '../events.ts';
 import type { Engine, Tokenizer } from '../policy/types.ts';
+import { type Conceal, concealed, concealingFiles } from './conceal.ts';
 import type { ControlPanel } from './controls.ts';
 import { type JobFiles, type JobMeta, openJobFiles } from './job-files.ts';
 import { type JobResult, runJob, totalSteps } from './job.ts';
@@ -19,6 +20,10 @@ export interface StartOptions {
   /** `.rlrun` */
   root: string;
   pipeline: ResolvedPipeline;
+  /** The same as it may be written down, without secrets. */
+  shown: ResolvedPipeline;
+  /** Keeps secrets out of messages; null where there are none. */
+  conceal: Conceal | null;
   /** The pipeline file, byte for byte. */
   source: string;
   materials: Materials;
@@ -47,20 +52,21 @@ export interface StartedJob {
 
 /** Runs a job to its end. */
 export async function startJob(options: StartOptions): Promise<StartedJob> {
-  const { root, pipeline, materials, engine, model, clock, panel, resume } = options;
+  const { root, pipeline, materials, engine, model, clock, panel, resume, conceal } = options;
   const began = clock();
   const id = resume?.id ?? (await claimJobId(root, pipeline.name, began));
   const directory = join(jobsDirectory(root), id);
-  const files = openJobFiles(directory, { create: true });
+  const opened = openJobFiles(directory, { create: true });
+  const files = conceal === null ? opened : concealingFiles(opened, conceal);
   const meta = resume ? { ...(await files.readMeta()), pid: options.surroundings.pid } : await describeJob({ id, began }, options);
   await files.writeMeta({ ...meta, status: 'running', reason: null, endedAt: null, before: null, after: null });
   if (!resume) {
     await files.writeText('pipeline.yaml', options.source);
-    await files.writeText('resolved.json', `${JSON.stringify(pipeline, null, 2)}\n`);
+    await files.writeText('resolved.json', `${JSON.stringify(options.shown, null, 2)}\n`);
   }
   await markLatest(root, id);
 
-  const emit = emitter(files, options.listen, clock);
+  const emit = emitter(files, { listen: options.listen, clock, conceal });
   options.onEmit?.(emit);
   const session = new Session({
     ...{ jobId: id, pipeline, files, model, engine, tokenizer: options.tokenizer, panel, emit, clock },
@@ -117,10 +123,10 @@ async function describeJob({ id, began }: { id: string; began: number }, options
 }
 
 /** Sends events to the job's file and to whoever listens; a listener that fails is not heard from again. */
-function emitter(files: JobFiles, listen: (event: JobEvent) => void, clock: Clock): Emit {
+function emitter(files: JobFiles, { listen, clock, conceal }: Pick<StartOptions, 'listen' | 'clock' | 'conceal'>): Emit {
   let isListening = true;
   return (type, data) => {
-    const event = { type, time: Math.round(clock()), ...data } as unknown as JobEvent;
+    const event = { type, time: Math.round(clock()), ...(conceal === null ? data : concealed(data, conceal)) } as unknown as JobEvent;
     if (!liveEvents.has(type)) files.appendEvent(event);
     if (!isListening) return;
     try {
