@@ -24,6 +24,7 @@ export interface Gate {
 export function createGate(): Gate {
   const mark = Array.from({ length: 4 }, () => randomInt(1000, 10_000)).join(';');
   const own = new RegExp(`(\\u001b\\[${mark};[\\d;]*m)`);
+  // eslint-disable-next-line no-control-regex
   const sequence = /\u001b\[([\d;]*)m/g;
   let conceal = (text: string): string => text;
   /** Splitting keeps what is painted here at the odd places. */

@@ -61,7 +61,7 @@ export async function bakedOrigin(origin: Origin, { model, id }: StartingCheckpo
 /** A base; `text` is how the user wrote it. */
 export async function originInBase(text: string, source: BaseSource, options: BaseOptions): Promise<Origin> {
   const base = baseName(text, source);
-  if (source.kind === 'config') return { base, baseDirectory: await randomBase(source.path, { into: options.bases, dryRun: options.dryRun }), train: fullTraining, checkpoint: null };
+  if (source.kind === 'config') return { base, baseDirectory: await randomBase(source.path, { into: options.bases, dryRun: options.dryRun, signal: options.signal }), train: fullTraining, checkpoint: null };
   const directory = await directoryOfSource(source, options);
   // A snapshot's directory is named after its commit.
   const revision = source.kind === 'hub' ? { baseRevision: basename(directory) } : {};

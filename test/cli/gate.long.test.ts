@@ -1,3 +1,4 @@
+/* oxlint-disable no-control-regex -- control characters are what is tested here */
 /** Whatever comes from a model, a file, a task or somebody's code is text on the terminal, and no command to it. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

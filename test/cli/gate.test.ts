@@ -24,6 +24,7 @@ describe('the gate', () => {
 
   test('knows its own paint from that of another process', () => {
     const forged = createGate().paint('red', 'completed', stream());
+    // eslint-disable-next-line no-control-regex
     expect(createGate().clean(forged)).not.toMatch(/\u001b/);
   });
 
