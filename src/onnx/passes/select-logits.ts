@@ -54,6 +54,7 @@ export function selectLogits(model: Model, { output = 'logits', input = 'logit_p
   const chosen: Value = b.within('logits', () => b.gather(b.reshape(from, typeof width === 'number' ? [-1, width] : rowsShape(b, from)), positions));
   /** Values on the path → the same at the chosen positions. */
   const rowsOf = new Map([[hidden, chosen.name]]);
+  const last = path.findLast(({ node }) => !isLayout(node))!.node;
   for (const { node, row } of path) {
     const [made] = node.outputs as [string];
     if (isLayout(node)) {
@@ -64,7 +65,7 @@ export function selectLogits(model: Model, { output = 'logits', input = 'logit_p
       ...node,
       name: taken.has(node.name) ? `${node.name}/logits` : node.name,
       inputs: node.inputs.map((name) => rowsOf.get(name) ?? name),
-      outputs: [node === path.at(-1)!.node ? output : taken.has(made) ? `${made}/logits` : made],
+      outputs: [node === last ? output : taken.has(made) ? `${made}/logits` : made],
     }) as [Value];
     rowsOf.set(made, rows.name);
   }
