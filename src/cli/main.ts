@@ -21,7 +21,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     const parsed = await parse(withRun(argv, io), {
       version: packageVersion(),
       out: (text) => io.print(text),
-      err: (text) => void io.stderr.write(text),
+      err: (text) => io.tell(text),
       columns: Math.min(100, io.stdout.columns ?? 100),
     });
     if (parsed.kind === 'told') return parsed.code;
@@ -55,11 +55,11 @@ function tell(error: unknown, io: Io, argv: readonly string[]) {
   const exit = exitOf(error);
   if (exit === null) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    io.stderr.write(`${io.paint('red', 'error')}: this is a bug in rlrun\n${text}\n`);
+    io.tell(`${io.paint('red', 'error')}: this is a bug in rlrun\n${text}`);
     return 'failure' as const;
   }
   const { message, fix } = wordsOf(error as Error);
   if (argv.includes('--json')) io.json({ type: 'error', exit: exitCodes[exit].code, message, fix: fix ?? null });
-  io.stderr.write(`${io.paint('red', 'error')}: ${message}\n${fix ? `  ${fix}\n` : ''}`);
+  io.tell(`${io.paint('red', 'error')}: ${message}${fix ? `\n  ${fix}` : ''}`);
   return exit;
 }

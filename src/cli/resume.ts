@@ -1,5 +1,5 @@
 /** Going on with a job that was interrupted: which one, and by what command. */
-import { diffPipelines } from '../config/index.ts';
+import { type Secrets, HIDDEN, concealer, concealSet, diffPipelines } from '../config/index.ts';
 import { type StoredJob, readResolved, scanJobs } from '../pipeline/index.ts';
 import { quoted } from '../util/words.ts';
 import { CommandError } from './exit-codes.ts';
@@ -9,8 +9,8 @@ import type { Prepared } from './workbench.ts';
  * The last job of this pipeline, if it can be resumed: it was interrupted, and nothing that it is made of has changed since. `file` is the
  * pipeline's as the user wrote it, in the command `argv`.
  */
-export async function interruptedJob({ pipeline, materials }: Pick<Prepared, 'pipeline' | 'materials'>, { root, file, argv }: { root: string; file: string; argv: readonly string[] }): Promise<StoredJob> {
-  const begin = command(argv.filter((word) => word !== '--resume'));
+export async function interruptedJob({ pipeline, shown, secrets, materials }: Pick<Prepared, 'pipeline' | 'shown' | 'secrets' | 'materials'>, { root, file, argv }: { root: string; file: string; argv: readonly string[] }): Promise<StoredJob> {
+  const begin = command(toldArgv(argv, secrets).filter((word) => word !== '--resume'));
   const { jobs, problems } = await scanJobs(root);
   const last = jobs.find((job) => job.file === pipeline.file && job.model === pipeline.model.name);
   // Ids of one pipeline sort by time. An older job must not be taken for the last one because nobody can read that.
@@ -22,8 +22,10 @@ export async function interruptedJob({ pipeline, materials }: Pick<Prepared, 'pi
   const differing = (['config', 'taskset', 'reward'] as const).filter((part) => last.hashes[part] !== materials.hashes[part]);
   if (differing.length > 0) {
     const before = await readResolved(last.directory).catch(() => null);
-    const changes = (before === null ? [] : diffPipelines(before, pipeline)).map(({ path, before: old, after }) => `${path} ${old ?? '–'} → ${after ?? '–'}`);
-    const what = changes.length > 0 ? changes.join(', ') : `its ${differing.map((part) => (part === 'config' ? 'loss' : part)).join(' and ')}`;
+    const changes = (before === null ? [] : diffPipelines(before, shown)).map(({ path, before: old, after }) => `${path} ${old ?? '–'} → ${after ?? '–'}`);
+    // All of a job's hashes change with a secret, and the pipeline as it was written down does not show it.
+    const hidden = differing.length === 3 && secrets.size > 0 ? `the value of ${[...new Set(secrets.values())].map((each) => (each === HIDDEN ? 'a secret that --set gives' : each)).join(' or ')}` : null;
+    const what = changes.length > 0 ? changes.join(', ') : (hidden ?? `its ${differing.map((part) => (part === 'config' ? 'loss' : part)).join(' and ')}`);
     throw new CommandError('conflict', `The pipeline has changed since job ${last.id} began: ${what}.`, `Take the change back, or begin a new job, which goes on from the head: ${begin}`);
   }
   return last;
@@ -36,5 +38,8 @@ const isOfPipeline = (id: string, name: string): boolean => id.startsWith(`${nam
 export function resumeCommand(argv: readonly string[]): string {
   return command([...argv.filter((word) => word !== '--resume' && word !== '--watch' && word !== '-w'), '--resume']);
 }
+
+/** The command line without secrets: it is printed, kept and handed on. */
+export const toldArgv = (argv: readonly string[], secrets: Secrets): string[] => argv.map((word) => concealer(secrets)(concealSet(word)));
 
 const command = (argv: readonly string[]): string => ['rlrun', ...argv.map(quoted)].join(' ');

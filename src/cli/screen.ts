@@ -67,7 +67,7 @@ function fullScreen({ io }: Pick<Invocation, 'io'>, { controls }: ScreenOptions,
     async open(pipeline: () => string) {
       if (show) return;
       const { detectTheme, startDashboard } = await import('../tui/index.ts');
-      const { stdout, stdin, env } = io;
+      const { screen: stdout, stdin, env } = io;
       const dashboard = await startDashboard({
         events(listener) {
           show = listener;

@@ -40,7 +40,7 @@ export function runSession(workbench: Workbench, { watching, resume, emit, befor
       const head = change === 'reward' && last && value.pipeline.watch.onReward === 'rollback' ? last.start.checkpoint : undefined;
       if (change) emit('watch-decision', { action: 'rerun', from: head ?? null, reason: change === 'none' ? 'with what ran before, from the head' : reasonToRerun(head) });
       try {
-        const resumed = resume && !before ? await interruptedJob(value, { root: workbench.root, file: workbench.invocation.args[0]!, argv: workbench.invocation.io.argv }) : null;
+        const resumed = resume && !before ? await interruptedJob({ ...value, materials: workbench.sealed(value) }, { root: workbench.root, file: workbench.invocation.args[0]!, argv: workbench.invocation.io.argv }) : null;
         outcome = await workbench.run(value, { resume: resumed, parentJob: last?.id ?? null, ...(head === undefined ? {} : { head }) });
         if (outcome.kind !== 'ran') return false;
         last = await findJob(workbench.root, outcome.id);
@@ -76,7 +76,7 @@ const compare = (before: Version<Prepared>, after: Version<Prepared>) => changeO
 
 /** What differs between two versions: the settings, or the code behind them. A change of rewards alone can be judged on old rollouts. */
 function changeOf(before: Prepared, after: Prepared): { kind: EventData['watch-changed']['kind']; changes: Change[] } {
-  const changes = diffPipelines(before.pipeline, after.pipeline);
+  const changes = diffPipelines(before.shown, after.shown);
   const [old, now] = [before.materials.hashes, after.materials.hashes];
   const isReward = ({ path }: Change) => /(^|\s)reward\b/.test(path);
   if (changes.length > 0 || old.config !== now.config) return { kind: changes.length > 0 && changes.every(isReward) ? 'reward' : 'config', changes };

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ResolvedPipeline, describeLocation, formatDiagnostics, loadPipeline, printResolved, settingPlace } from '../config/index.ts';
+import { type ResolvedPipeline, type Secrets, concealer, describeLocation, formatDiagnostics, loadPipeline, printResolved, settingPlace } from '../config/index.ts';
 import type { Emit, JobEvent } from '../events.ts';
 import {
   type ControlPanel,
@@ -24,13 +24,17 @@ import type { Invocation } from './commands.ts';
 import { exitOfDiagnostics, readMaterials, setsOf, tellDiagnostics } from './commands/load.ts';
 import { CommandError, type Exit } from './exit-codes.ts';
 import { foldersToKeep, rootOf } from './paths.ts';
-import { resumeCommand } from './resume.ts';
+import { resumeCommand, toldArgv } from './resume.ts';
+import { sealOf } from './seal.ts';
 import { storeOf } from './store.ts';
 import { surroundings } from './surroundings.ts';
 
 /** A pipeline that is ready to run. */
 export interface Prepared {
   pipeline: ResolvedPipeline;
+  /** The same without secrets, and what they are. */
+  shown: ResolvedPipeline;
+  secrets: Secrets;
   materials: Materials;
   /** The file, byte for byte. */
   source: string;
@@ -85,7 +89,8 @@ export class Workbench implements AsyncDisposable {
     const isSilent = this.options.isSilent?.() ?? false;
     if (!isSilent) tellDiagnostics(loaded, { flags, io });
     if (!loaded.ok) return { ok: false, files: loaded.files, message: formatDiagnostics(loaded.diagnostics), exit: exitOfDiagnostics(loaded) };
-    const { pipeline } = loaded;
+    const { pipeline, shown, secrets } = loaded;
+    io.conceal(concealer(secrets));
     if (!this.opened) await warmUpEngine();
     const read = await readMaterials(loaded, {
       io,
@@ -105,7 +110,7 @@ export class Workbench implements AsyncDisposable {
         hash: [config, taskset, reward].join('-'),
         files: [...new Set([...loaded.files, ...Object.values(materials.files).flat()])],
         value: {
-          ...{ pipeline, materials, source: await readRegularFile(pipeline.file) },
+          ...{ pipeline, shown, secrets, materials, source: await readRegularFile(pipeline.file) },
           describe: () => printResolved(loaded.origins),
           placeOf: (stage, key) => describeLocation(settingPlace(loaded.origins, { stage, key })),
         },
@@ -131,25 +136,35 @@ export class Workbench implements AsyncDisposable {
 
   /** Runs one job to its end. `head`: where it begins, if not at the head. */
   async run(prepared: Prepared, { resume, parentJob, head }: { resume: StoredJob | null; parentJob: string | null; head?: string | null }): Promise<Outcome> {
-    const { pipeline, materials, source } = prepared;
+    const { pipeline, shown, secrets, source } = prepared;
     const { flags, io } = this.invocation;
-    await this.keepOnly(materials);
-    const around = surroundings(io.argv, io.cwd);
+    await this.keepOnly(prepared.materials);
+    const materials = this.sealed(prepared);
+    const argv = toldArgv(io.argv, secrets);
+    const around = surroundings(argv, io.cwd);
     const { model, engine, tokenizer } = await this.open(prepared);
     for (const [index, { kind }] of pipeline.stages.entries()) if (kind === 'sft' || kind === 'grpo') this.refuseIfNoPromptFits(prepared, index, 'train');
     await using _ = await model.lock(`a job of ${pipeline.name}`);
     if (flags.from !== undefined && !resume && !parentJob) await model.setHead(flags.from === 'base' ? null : (await model.find(flags.from)).id);
     if (head !== undefined) await model.setHead(head);
     const started = await startJob({
-      ...{ root: this.root, pipeline, source, materials, model, engine, tokenizer, resume, parentJob },
+      ...{ root: this.root, pipeline, shown, source, materials, model, engine, tokenizer, resume, parentJob },
       ...this.options,
+      conceal: secrets.size === 0 ? null : concealer(secrets),
       exportModel: (settings) => exportHead(model, settings, { keep: foldersToKeep(io, pipeline.file) }),
       onEmit: (emit) => (this.voice = emit),
       clock: () => performance.timeOrigin + performance.now(),
       surroundings: await around,
-      resumeCommand: resumeCommand(io.argv),
+      resumeCommand: resumeCommand(argv),
     });
     return { kind: 'ran', ...started };
+  }
+
+  /** The materials with hashes that may be written down. */
+  sealed({ materials, secrets }: Pick<Prepared, 'materials' | 'secrets'>): Materials {
+    const seal = sealOf(this.root, secrets);
+    const { config, taskset, reward } = materials.hashes;
+    return seal === null ? materials : { ...materials, hashes: { config: seal(config), taskset: seal(taskset), reward: seal(reward) } };
   }
 
   /** A stage whose prompts are all too long for the model that is open would lose every rollout: nothing is begun then. */

@@ -8,4 +8,5 @@ export { lossPresets, type Preset } from './loss-presets.ts';
 export type * from './types.ts';
 export { diffPipelines, hashPipeline, listSettings } from './compare.ts';
 export { describeOrigin, printResolved } from './resolved.ts';
+export { HIDDEN, concealer, concealSet, type Secrets } from './secrets.ts';
 export { keyPlaces } from './schema.ts';

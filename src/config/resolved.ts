@@ -3,7 +3,7 @@ import { stringify } from 'yaml';
 import { positionOf, type Location } from './source.ts';
 import { numberText } from './values.ts';
 import type { ResolvedDocument } from './resolve.ts';
-import { child, textAt, toPlain, withEntry, withoutEntry, type ConfigNode, type Entry, type MapNode, type Origin } from './tree.ts';
+import { child, textAt, toPlain, toShown, withEntry, withoutEntry, type ConfigNode, type Entry, type MapNode, type Origin } from './tree.ts';
 
 /** Which settings a stage of this kind has in a pipeline file. */
 const stageKeys: Readonly<Record<string, readonly string[]>> = {
@@ -127,8 +127,8 @@ function isShort(node: ConfigNode): boolean {
 }
 
 function flowText(node: ConfigNode): string {
-  if (node.type === 'scalar') return scalarText(node.value);
-  return stringify(toPlain(node), { collectionStyle: 'flow', lineWidth: 0, flowCollectionPadding: false }).trimEnd();
+  if (node.type === 'scalar') return scalarText(node.secret?.shown ?? node.value);
+  return stringify(toShown(node), { collectionStyle: 'flow', lineWidth: 0, flowCollectionPadding: false }).trimEnd();
 }
 
 /** One line of YAML, whatever the text holds. */

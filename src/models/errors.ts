@@ -36,3 +36,6 @@ export function fileError(error: unknown, path: string): Error {
   const { kind, what, fix } = wordsOfSystemError(code) ?? { kind: 'invalid', what: `cannot be used: ${(error as Error).message}`, fix: 'Check the file and its disk.' };
   return new ModelError(kind, `${path} ${what}`, { fix: fix.replace('MODEL', modelIn(path)), cause: error });
 }
+
+export const lfsPointerError = (path: string): ModelError =>
+  new ModelError('invalid', `${path} is a Git LFS pointer: the file itself was never fetched`, { fix: 'Run git lfs pull in that folder, or download the file.' });

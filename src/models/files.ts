@@ -1,7 +1,8 @@
 /** @file Looking at what is there: JSON files, directories, with errors that name the path. */
 import { access, readdir } from 'node:fs/promises';
+import { isLfsPointer } from '../util/lfs-pointer.ts';
 import { readRegularFile } from '../util/regular-file.ts';
-import { errorCode, fileError, ModelError } from './errors.ts';
+import { errorCode, fileError, lfsPointerError, ModelError } from './errors.ts';
 
 /** The largest of them are tokenizers, of some forty megabytes. */
 const MAX_JSON_BYTES = 400e6;
@@ -13,6 +14,7 @@ export async function readJsonObject(path: string): Promise<Record<string, unkno
   } catch (error) {
     throw fileError(error, path);
   }
+  if (isLfsPointer(Buffer.from(text))) throw lfsPointerError(path);
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -111,7 +111,8 @@ class Store implements ModelStore {
     if (!dryRun) await this.#options.judgeBase?.(start.baseDirectory);
     const record: ModelRecord = {
       slug,
-      base: origin.base,
+      base: start.base,
+      ...(start.baseRevision === undefined ? {} : { baseRevision: start.baseRevision }),
       createdAt: this.#injected.now().toISOString(),
       baseDirectory: start.baseDirectory,
       train: asked,

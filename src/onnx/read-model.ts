@@ -11,6 +11,7 @@ import {
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { checkRegularFile } from '../util/regular-file.ts';
+import { isLfsPointer } from '../util/lfs-pointer.ts';
 import { dimFromName } from './dims.ts';
 import { OnnxError, usesOf, type Attribute, type Dim, type Model, type Node, type Tensor, type ValueInfo } from './ir.ts';
 import { dataTypeOf } from './proto.ts';
@@ -47,6 +48,7 @@ function readFile(path: string): Uint8Array {
 export function readModel(source: string | Uint8Array, { directory = '.' }: { directory?: string } = {}): Model {
   const where = typeof source === 'string' ? source : 'model';
   const bytes = typeof source === 'string' ? readFile(source) : source;
+  if (isLfsPointer(bytes)) throw new OnnxError(`${where} is a Git LFS pointer, and the model itself was never fetched: run git lfs pull`);
   let proto: ModelProto;
   try {
     proto = fromBinary(ModelProtoSchema, bytes);

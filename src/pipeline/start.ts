@@ -6,6 +6,7 @@ import { type Emit, type JobEvent, liveEvents } from '../events.ts';
 import type { Checkpoint } from '../models/types.ts';
 import type { Engine, Tokenizer } from '../policy/types.ts';
 import { storedJson } from '../util/stored-json.ts';
+import { type Conceal, concealed, concealingFiles } from './conceal.ts';
 import type { ControlPanel } from './controls.ts';
 import { type JobFiles, openJobFiles } from './job-files.ts';
 import type { JobMeta } from './job-meta.ts';
@@ -22,6 +23,10 @@ export interface StartOptions {
   /** `.rlrun` */
   root: string;
   pipeline: ResolvedPipeline;
+  /** The same as it may be written down, without secrets. */
+  shown: ResolvedPipeline;
+  /** Keeps secrets out of messages; null where there are none. */
+  conceal: Conceal | null;
   /** The pipeline file, byte for byte. */
   source: string;
   materials: Materials;
@@ -50,7 +55,7 @@ export interface StartedJob {
 
 /** Runs a job to its end. */
 export async function startJob(options: StartOptions): Promise<StartedJob> {
-  const { root, pipeline, materials, engine, model, clock, panel, resume } = options;
+  const { root, pipeline, materials, engine, model, clock, panel, resume, conceal } = options;
   const began = clock();
   const head = resume ? null : await model.head();
   // A job that could not begin would leave a directory behind, and a command that cannot resume it.
@@ -62,16 +67,17 @@ export async function startJob(options: StartOptions): Promise<StartedJob> {
     const { ModelError } = await import('../models/index.ts');
     throw new ModelError('conflict', `job ${id} runs in another process`, { fix: 'Wait until it is done or stop it.' });
   }
-  const files = openJobFiles(directory, { create: true });
+  const opened = openJobFiles(directory, { create: true });
+  const files = conceal === null ? opened : concealingFiles(opened, conceal);
   const meta = resume ? { ...(await files.readMeta()), pid: options.surroundings.pid } : describeJob({ id, began, head }, options);
   await files.writeMeta({ ...meta, status: 'running', reason: null, endedAt: null, before: null, after: null });
   if (!resume) {
     await files.writeText('pipeline.yaml', options.source);
-    await files.writeText('resolved.json', storedJson(pipeline));
+    await files.writeText('resolved.json', storedJson(options.shown));
   }
   await markLatest(root, id);
 
-  const emit = emitter(files, options.listen, clock);
+  const emit = emitter(files, { listen: options.listen, clock, conceal });
   options.onEmit?.(emit);
   const session = new Session({
     ...{ jobId: id, pipeline, files, model, engine, tokenizer: options.tokenizer, panel, emit, clock },
@@ -128,10 +134,10 @@ function describeJob({ id, began, head }: { id: string; began: number; head: Che
 }
 
 /** Sends events to the job's file and to whoever listens; a listener that fails is not heard from again. */
-function emitter(files: JobFiles, listen: (event: JobEvent) => void, clock: Clock): Emit {
+function emitter(files: JobFiles, { listen, clock, conceal }: Pick<StartOptions, 'listen' | 'clock' | 'conceal'>): Emit {
   let isListening = true;
   return (type, data) => {
-    const event = { type, time: Math.round(clock()), ...data } as unknown as JobEvent;
+    const event = { type, time: Math.round(clock()), ...(conceal === null ? data : concealed(data, conceal)) } as unknown as JobEvent;
     if (!liveEvents.has(type)) files.appendEvent(event);
     if (!isListening) return;
     try {

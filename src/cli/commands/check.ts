@@ -17,9 +17,9 @@ export const check: Handler = async (invocation) => {
   const { args: [file = ''], flags, io } = invocation;
   const read = await readPipeline(invocation);
   if (!read.ok) return read.exit;
-  const { pipeline, origins } = read.loaded;
+  const { pipeline, shown, origins } = read.loaded;
   if (flags.resolved) {
-    if (flags.json) io.json({ type: 'resolved', pipeline });
+    if (flags.json) io.json({ type: 'resolved', pipeline: shown });
     else io.print(printResolved(origins, { style: (text) => io.paint('dim', text, 'stdout') }));
   }
   const loaded = await readMaterials(read.loaded, { io, signal: io.signal });
@@ -42,8 +42,8 @@ export const check: Handler = async (invocation) => {
       io.say(`${name}: rewards ${wrong === 0 ? describe(proofs) : io.paint('red', `fail on ${count(wrong, 'task')} of ${proofs.length}`)}`);
     }
     const messages = faultMessages(proofs, tasks);
-    for (const message of messages.slice(0, FAULTS_SHOWN)) io.stderr.write(`${io.paint('red', 'error')}: ${message}\n`);
-    if (messages.length > FAULTS_SHOWN) io.stderr.write(`… and ${messages.length - FAULTS_SHOWN} more\n`);
+    for (const message of messages.slice(0, FAULTS_SHOWN)) io.tell(`${io.paint('red', 'error')}: ${message}`);
+    if (messages.length > FAULTS_SHOWN) io.tell(`… and ${messages.length - FAULTS_SHOWN} more`);
   }
   return isSound ? 'ok' : 'usage';
 };

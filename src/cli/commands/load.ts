@@ -1,5 +1,5 @@
 /** Reading a pipeline for a command: its problems are printed, and decide the exit code. */
-import { type LoadResult, type Style, diagnoseLoadError, formatDiagnostics, loadPipeline, positionOf } from '../../config/index.ts';
+import { type LoadResult, type Style, concealer, diagnoseLoadError, formatDiagnostics, loadPipeline, positionOf } from '../../config/index.ts';
 import { type Materials, type MaterialsOptions, loadMaterials, refusedExport } from '../../pipeline/index.ts';
 import type { Invocation } from '../commands.ts';
 import type { Exit } from '../exit-codes.ts';
@@ -28,6 +28,7 @@ export type Read = { ok: true; loaded: LoadResult & { ok: true } } | { ok: false
 /** Loads a pipeline and prints every diagnostic. */
 export async function readPipeline({ args: [file = ''], flags, io }: Invocation): Promise<Read> {
   const loaded = await loadPipeline({ file, sets: setsOf(flags), env: io.env, directory: io.cwd });
+  if (loaded.ok) io.conceal(concealer(loaded.secrets));
   tellDiagnostics(loaded, { flags, io });
   return loaded.ok ? { ok: true, loaded } : { ok: false, exit: exitOfDiagnostics(loaded) };
 }
@@ -56,5 +57,5 @@ export function tellDiagnostics({ ok, diagnostics }: Pick<LoadResult, 'ok' | 'di
   }
   if (ok && flags.quiet) return;
   const text = formatDiagnostics(diagnostics, { style: (style, part) => io.paint(styles[style], part), width: io.stderr.columns ?? 120 });
-  io.stderr.write(`${text}\n`);
+  io.tell(text);
 }

@@ -52,7 +52,7 @@ function exitOfOutcome(outcome: Outcome, { io, signalled }: { io: Invocation['io
   if (status === 'stopped') return signalled ?? 'ok';
   const known = exitOf(error);
   const { fix } = (error ?? {}) as { fix?: string | null };
-  if (known !== null && fix) io.stderr.write(`  ${fix}\n`);
-  if (known === null && error instanceof Error) io.stderr.write(`${io.paint('dim', error.stack ?? error.message)}\n`);
+  if (known !== null && fix) io.tell(`  ${fix}`);
+  if (known === null && error instanceof Error) io.tell(io.paint('dim', error.stack ?? error.message));
   return known ?? 'failure';
 }

@@ -1,5 +1,4 @@
 /** `rlrun sample MODEL PROMPT`: what a model answers, as it is drawn. */
-import { stripVTControlCharacters } from 'node:util';
 import { createAgent } from '../../agents/index.ts';
 import { openWeights } from '../../pipeline/index.ts';
 import type { Handler } from '../commands.ts';
@@ -33,9 +32,9 @@ export const sample: Handler = async ({ args: [slug = '', prompt = ''], flags, i
   let written = '';
   const stream = (token: number) => {
     drawn.push(token);
-    const text = stripVTControlCharacters(tokenizer.decode(drawn));
+    const text = tokenizer.decode(drawn);
     if (text.endsWith('\uFFFD') || !text.startsWith(written)) return;
-    io.stdout.write(text.slice(written.length));
+    io.stream(text.slice(written.length));
     written = text;
   };
   const request = {
@@ -50,7 +49,7 @@ export const sample: Handler = async ({ args: [slug = '', prompt = ''], flags, i
   for await (const { outputTokenIds, outputLogprobs, stopReason } of engine.sampler.sample([request], options)) {
     const completion = tokenizer.decode(outputTokenIds);
     if (flags.json) io.json({ type: 'sample', model: slug, checkpoint: checkpoint?.name ?? null, prompt, completion, stopReason, promptTokenIds, outputTokenIds, outputLogprobs });
-    else io.stdout.write('\n');
+    else io.stream('\n');
   }
   return 'ok';
 };

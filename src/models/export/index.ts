@@ -1,6 +1,6 @@
 /** @file A checkpoint as a directory that other tools load. */
 import { mkdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { Model } from '../../onnx/index.ts';
 import { ModelError } from '../errors.ts';
 import { exists, readJsonObject } from '../files.ts';
@@ -9,6 +9,7 @@ import { createDirectory, writeJsonFiles } from '../model-directory.ts';
 import { writeOnnxFile } from '../onnx-file.ts';
 import { writeSafetensors } from '../safetensors.ts';
 import type { StoredModel } from '../stored-model.ts';
+import { namedBase } from './adapter-base.ts';
 import { bakeCheckpoint, readWeights } from './bake.ts';
 import { toHalf } from './half.ts';
 import { huggingFaceTensors } from './hugging-face.ts';
@@ -16,6 +17,7 @@ import { removeExport, writeListing } from './listing.ts';
 import { peftConfig, peftTensors } from './peft.ts';
 import { placeExport } from './place.ts';
 import { quantizeWeights } from './quantize.ts';
+import { withMarksSaid } from './tokenizer-marks.ts';
 
 export type ExportFormat = 'transformers.js' | 'safetensors' | 'peft';
 export type ExportDtype = 'fp32' | 'fp16' | 'q8' | 'q4';
@@ -91,35 +93,57 @@ const writers: Readonly<Record<ExportFormat, Writer>> = {
   async safetensors(options) {
     const { dtype } = options;
     if (dtype === 'q8' || dtype === 'q4') throw unfit(`Hugging Face weights are fp32 or fp16, not ${dtype}`, 'Choose dtype fp32 or fp16, or the format transformers.js.');
-    const { config, companions } = await describe(options);
-    const tensors = huggingFaceTensors(await bake(options), config, { half: dtype === 'fp16' });
-    const torchDtype = dtype === 'fp16' ? 'float16' : 'float32';
-    const { 'transformers.js_config': _, ...rest } = config;
-    return async (temporary) => {
-      await writeSafetensors(join(temporary, 'model.safetensors'), tensors, { metadata: { format: 'pt' } });
-      await writeJsonFiles(temporary, { ...companions, 'config.json': { ...rest, dtype: torchDtype, torch_dtype: torchDtype } });
-    };
+    return huggingFaceWriter(await bake(options), { ...(await describe(options)), dtype });
   },
 
-  async peft({ model, checkpoint, dtype }) {
-    const { train, base, slug } = model.record;
+  async peft(options) {
+    const { model: { record, slug }, checkpoint, dtype, directory } = options;
+    const { train } = record;
     if (train.method !== 'lora') throw unfit(`model "${slug}" is trained in full and has no adapter`, 'Choose the format transformers.js or safetensors.');
     if (checkpoint === null) throw unfit(`model "${slug}" has no checkpoint yet, so no adapter`, 'Train it first.');
     if (dtype !== 'fp32') throw unfit(`adapters are written in fp32, not ${dtype}`, 'Choose dtype fp32.');
-    const adapters = await readWeights(await model.verifiedDirectory(checkpoint));
+    const adapters = await readWeights(await options.model.verifiedDirectory(checkpoint));
+    const named = await namedBase(record);
+    const forked = { ...options, checkpoint: null };
+    const { config, companions } = await describe(forked);
+    const writeBase = named === null ? huggingFaceWriter(await bake(forked), { config, companions, dtype }) : null;
+    const { 'generation_config.json': _, ...tokenizer } = companions;
     return async (temporary) => {
       await writeSafetensors(join(temporary, 'adapter_model.safetensors'), peftTensors(adapters), { metadata: { format: 'pt' } });
-      await writeJsonFiles(temporary, { 'adapter_config.json': peftConfig(adapters, train, base) });
+      await writeJsonFiles(temporary, { ...tokenizer, 'adapter_config.json': peftConfig(adapters, train, named ?? { name: resolve(directory, besideAdapter), revision: null }) });
+      if (writeBase === null) return;
+      await mkdir(join(temporary, besideAdapter));
+      await writeBase(join(temporary, besideAdapter));
     };
   },
 };
+
+/** Where the base of an adapter lies when no name leads to it. */
+const besideAdapter = 'base';
+
+/** A directory that transformers loads. */
+function huggingFaceWriter(model: Model, { config, companions, dtype }: { config: Record<string, unknown>; companions: Record<string, unknown>; dtype: 'fp32' | 'fp16' }): (directory: string) => Promise<void> {
+  const tensors = huggingFaceTensors(model, config, { half: dtype === 'fp16' });
+  const torchDtype = dtype === 'fp16' ? 'float16' : 'float32';
+  const { 'transformers.js_config': _, ...rest } = config;
+  return async (directory) => {
+    await writeSafetensors(join(directory, 'model.safetensors'), tensors, { metadata: { format: 'pt' } });
+    await writeJsonFiles(directory, { ...companions, 'config.json': { ...rest, dtype: torchDtype, torch_dtype: torchDtype } });
+  };
+}
 
 async function bake({ model, checkpoint }: ExportOptions): Promise<Model> {
   return bakeCheckpoint(model.record, checkpoint === null ? null : await model.verifiedDirectory(checkpoint));
 }
 
-async function describe({ model: { record } }: ExportOptions): Promise<{ config: Record<string, unknown>; companions: Record<string, unknown> }> {
-  return { config: await readJsonObject(join(record.baseDirectory, 'config.json')), companions: await readTokenizerFiles(record.baseDirectory) };
+async function describe({ model: { record }, checkpoint }: ExportOptions): Promise<{ config: Record<string, unknown>; companions: Record<string, unknown> }> {
+  const config = await readJsonObject(join(record.baseDirectory, 'config.json'));
+  // An adapter on a head that was the embedding makes it a head of its own.
+  const hasOwnHead = checkpoint !== null && record.train.method === 'lora' && adaptsHead(record.train.targets);
+  return { config: hasOwnHead ? { ...config, tie_word_embeddings: false } : config, companions: withMarksSaid(await readTokenizerFiles(record.baseDirectory)) };
 }
+
+/** `all-linear` is every layer but the head. */
+const adaptsHead = (targets: readonly string[]): boolean => targets.some((target) => target === 'lm_head' || target.endsWith('.lm_head'));
 
 const unfit = (message: string, fix: string): ModelError => new ModelError('usage', message, { fix });

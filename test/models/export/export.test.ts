@@ -215,6 +215,27 @@ describe('LoRA', () => {
     return model;
   }
 
+  test.each([['llama-tied', true], ['llama3-biases', false]] as const)('an adapter on the head is merged into a head: %s (tied: %s)', async (name, tied) => {
+    const model = await forkDecoder(project, name, { train: { ...train, targets: ['lm_head'] } });
+    const config = JSON.parse(await readFile(join(model.record.baseDirectory, 'config.json'), 'utf8')) as { hidden_size: number; vocab_size: number; tie_word_embeddings: boolean };
+    expect(config.tie_word_embeddings).toBe(tied);
+    const tensor = (shape: readonly [number, number], seed: number): StoredTensor => ({ dtype: 'F32', shape, data: Float32Array.from({ length: shape[0] * shape[1] }, (_, at) => 0.3 * normal([seed], at)) });
+    const adapters = new Map([['lm_head.lora_A', tensor([config.hidden_size, 3], 1)], ['lm_head.lora_B', tensor([3, config.vocab_size], 2)]]);
+    await model.commit(draft(1, null), { promote: true, write: (directory) => writeSafetensors(join(directory, 'weights.safetensors'), adapters) });
+    const expected = await expectedOf(`decoders/${name}`);
+    const graph = await AutoModelForCausalLM.from_pretrained(await exported(model));
+    const logits = await logitsOf(graph, expected);
+    expect(largestDifference(logits, expected.logits)).toBeGreaterThan(0.1);
+    await graph.dispose();
+
+    const weights = await exported(model, { format: 'safetensors', directory: join(project.directory, 'weights') });
+    expect(JSON.parse(await readFile(join(weights, 'config.json'), 'utf8'))).toMatchObject({ tie_word_embeddings: false });
+    await project.store.fork({ source: './weights', slug: 'again' });
+    const again = await AutoModelForCausalLM.from_pretrained((await project.store.model('again')).record.baseDirectory);
+    expect(largestDifference(await logitsOf(again, expected), logits)).toBeLessThan(2e-5);
+    await again.dispose();
+  });
+
   test('merged into the weights, it computes and decodes as PEFT does', async () => {
     const expected = await expectedOf('peft');
     const model = await AutoModelForCausalLM.from_pretrained(await exported(await adapted()));
@@ -235,6 +256,50 @@ describe('LoRA', () => {
     expect(base).toBe(join(project.directory, 'llama-tied'));
     expect(saved).toMatchObject({ ...rest, target_modules: expect.arrayContaining(rest.target_modules) });
     expect(rest.target_modules).toEqual(['down_proj', 'q_proj', 'v_proj']);
+  });
+
+  describe('names a base that holds the weights it was trained on', () => {
+    const nameOf = async (directory: string): Promise<string> => (JSON.parse(await readFile(join(directory, 'adapter_config.json'), 'utf8')) as { base_model_name_or_path: string }).base_model_name_or_path;
+    const trainAdapter = async (model: StoredModel): Promise<void> => {
+      const [name, [rows, columns]] = ['model.layers.0.self_attn.q_proj', readModel(join(model.record.baseDirectory, 'onnx', 'model.onnx')).initializers.get('model.layers.0.self_attn.q_proj.weight')!.dims as [number, number]];
+      const tensor = (shape: [number, number]): StoredTensor => ({ dtype: 'F32', shape, data: Float32Array.from({ length: shape[0] * shape[1] }, (_, at) => normal([5], at)) });
+      await model.commit(draft(1, null), { promote: true, write: (directory) => writeSafetensors(join(directory, 'weights.safetensors'), new Map([[`${name}.lora_A`, tensor([rows, 3])], [`${name}.lora_B`, tensor([3, columns])]])) });
+    };
+
+    test('a checkpoint of another model is written beside the adapter', async () => {
+      const weights = await trainAll(await forkDecoder(project, 'llama-tied'));
+      await project.store.fork({ source: 'llama-tied', slug: 'adapter', train });
+      const model = await project.store.model('adapter');
+      expect(model.record.base).toBe('llama-tied@step-000001');
+      await trainAdapter(model);
+      const directory = await exported(model, { format: 'peft' });
+      expect(await nameOf(directory)).toBe(join(directory, 'base'));
+      const base = await readSafetensors(join(directory, 'base', 'model.safetensors'));
+      expect(base.tensors.get('model.norm.weight')!.data).toEqual(weights.get('model.norm.weight'));
+      expect((await readdir(join(directory, 'base'))).sort()).toEqual((await readdir(await exported(model, { format: 'safetensors', directory: join(project.directory, 'whole') }))).sort());
+      // A fork of the fork stands on the same weights.
+      await project.store.fork({ source: 'adapter', slug: 'again' });
+      expect((await project.store.model('again')).record.base).toBe('llama-tied@step-000001');
+    });
+
+    test('a built-in base is written beside the adapter', async () => {
+      await project.store.fork({ source: 'builtin:tiny', slug: 'tiny', train: { ...train, targets: ['q_proj'] } });
+      const model = await project.store.model('tiny');
+      await trainAdapter(model);
+      const directory = await exported(model, { format: 'peft' });
+      expect(await nameOf(directory)).toBe(join(directory, 'base'));
+      expect(existsSync(join(directory, 'base', 'model.safetensors'))).toBe(true);
+      expect((await AutoTokenizer.from_pretrained(directory)).encode('1+2')).toHaveLength(4);
+    });
+
+    test('a directory whose weights are others by now is not named', async () => {
+      const model = await adapted();
+      const path = join(project.directory, 'llama-tied', 'model.safetensors');
+      const { tensors } = await readSafetensors(path);
+      await writeSafetensors(path, new Map([...tensors].map(([name, { shape }]) => [name, { dtype: 'F32', shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) }])));
+      const directory = await exported(model, { format: 'peft' });
+      expect(await nameOf(directory)).toBe(join(directory, 'base'));
+    });
   });
 
   test('a fork that trains all weights starts from the merged ones', async () => {
