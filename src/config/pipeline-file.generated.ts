@@ -617,6 +617,10 @@ export interface Runtime {
    */
   cwd?: string;
   /**
+   * Names of secrets of rlrun's own (HF_TOKEN, HUGGING_FACE_HUB_TOKEN) that user code is to have as well. All other variables it has anyway.
+   */
+  env?: string[];
+  /**
    * Rollouts whose task code or graders run side by side.
    */
   concurrency?: number;

@@ -1,5 +1,6 @@
 /** @file The local engine, seen from the main thread: everything it does happens in its worker. */
 import { Worker } from 'node:worker_threads';
+import { userEnvironment } from '../util/user-environment.ts';
 import { workerUrl } from '../util/worker-url.ts';
 import type { CallName, Calls, Opening, Reply, Request } from './protocol.ts';
 import type { Engine, EngineInfo, EngineOptions, LossMetrics, RefusedUpdate, Sample, SampleOptions, SampleRequest, Sampler, Trainer } from './types.ts';
@@ -24,7 +25,7 @@ function takeWorker(): Worker {
   return worker.removeAllListeners('error').removeAllListeners('exit');
 }
 
-const startWorker = (): Worker => new Worker(workerUrl('engine.worker', import.meta.url), { env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' } });
+const startWorker = (): Worker => new Worker(workerUrl('engine.worker', import.meta.url), { env: { ...userEnvironment(), ORT_DISABLE_TELEMETRY: '1' } });
 
 /**
  * Opens a model directory for sampling and training.

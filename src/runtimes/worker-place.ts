@@ -6,6 +6,7 @@ import type { Failure, OpenPlace } from './types.ts';
 export interface WorkerOptions {
   /** The worker's file; it calls `serve`. */
   entry: URL;
+  env: NodeJS.ProcessEnv;
   memoryMb: number;
   /** What the code in it prints. */
   onOutput?: (text: string) => void;
@@ -14,10 +15,10 @@ export interface WorkerOptions {
 const MEMORY_CHECK_MS = 100;
 
 /** The `local` runtime: a worker thread of this process, with a heap of its own. */
-export function workerPlace({ entry, memoryMb, onOutput }: WorkerOptions): OpenPlace {
+export function workerPlace({ entry, env, memoryMb, onOutput }: WorkerOptions): OpenPlace {
   return ({ onReply, onEnd }) => {
     standSomewhere();
-    const worker = new Worker(entry, { execArgv: [], stdout: true, stderr: true, resourceLimits: { maxOldGenerationSizeMb: memoryMb } });
+    const worker = new Worker(entry, { env, execArgv: [], stdout: true, stderr: true, resourceLimits: { maxOldGenerationSizeMb: memoryMb } });
     const outOfMemory: Failure = { type: 'memory', message: `used more than ${memoryMb} MB of memory and was stopped` };
     let gone = false;
     let busy = false;

@@ -22,7 +22,7 @@ export interface LoadTasksetOptions {
 
 type Sides = Record<'train' | 'eval', Task[]>;
 
-const PATIENT: RuntimeSettings = { kind: 'local', command: [], cwd: '.', concurrency: 2, setupTimeoutMs: 60_000, scoreTimeoutMs: 60_000, rolloutTimeoutMs: 120_000, memoryMb: 1024 };
+const PATIENT: RuntimeSettings = { kind: 'local', command: [], cwd: '.', env: [], concurrency: 2, setupTimeoutMs: 60_000, scoreTimeoutMs: 60_000, rolloutTimeoutMs: 120_000, memoryMb: 1024 };
 
 /**
  * Loads a taskset: a built-in generator, rows of a JSON, JSON Lines or YAML file, or a TypeScript module. Train and eval are

@@ -9,7 +9,7 @@ import { openEnvironment, PROGRAM } from '../../src/runtimes/index.ts';
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'rlrun-environment-')));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const patient = 20_000;
-const base: RuntimeSettings = { kind: 'subprocess', command: [], cwd: folder, concurrency: 2, setupTimeoutMs: patient, scoreTimeoutMs: patient, rolloutTimeoutMs: 2 * patient, memoryMb: 256 };
+const base: RuntimeSettings = { kind: 'subprocess', command: [], cwd: folder, env: [], concurrency: 2, setupTimeoutMs: patient, scoreTimeoutMs: patient, rolloutTimeoutMs: 2 * patient, memoryMb: 256 };
 
 /** A program that answers well until a completion names an attack; `grade` is the body of what it does then. */
 async function program(attack: string, more: Partial<RuntimeSettings> = {}) {
