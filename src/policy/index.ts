@@ -1,4 +1,5 @@
 export type * from './types.ts';
 export { openEngine, warmUp } from './engine.ts';
 export { loadTokenizer } from './tokenizer.ts';
+export { tryLoss } from './losses/try-loss.ts';
 export { lossTerms, type LossContext, type LossFunction, type LossTensors } from './losses/terms.ts';
