@@ -9,6 +9,9 @@ export const oneLine = (text: string): string =>
     .replaceAll('\t', ' ')
     .replaceAll(/\p{Cc}/gu, '');
 
+/** Each line of what somebody else printed, made harmless. */
+export const linesOf = (text: string): string[] => text.trimEnd().split(/\r?\n/).map(oneLine);
+
 export function clip(text: string, width: number): string {
   if (stringWidth(text) <= width) return text;
   let kept = '';

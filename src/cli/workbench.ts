@@ -19,6 +19,7 @@ import {
   startJob,
   warmUpEngine,
 } from '../pipeline/index.ts';
+import { jobPrints } from '../runtimes/index.ts';
 import type { Invocation } from './commands.ts';
 import { exitOfDiagnostics, readMaterials, setsOf, tellDiagnostics } from './commands/load.ts';
 import { CommandError, type Exit } from './exit-codes.ts';
@@ -75,6 +76,9 @@ export class Workbench implements AsyncDisposable {
     else this.options.listen({ type, time: Date.now(), ...data } as unknown as JobEvent);
   };
 
+  /** What user code prints. */
+  private readonly prints = jobPrints((text) => this.emit('log', { level: 'debug', message: text }));
+
   /** Reads the pipeline and everything that it names; tells what is wrong. */
   async load(): Promise<LoadWithExit> {
     const { args: [file = ''], flags, io } = this.invocation;
@@ -86,7 +90,7 @@ export class Workbench implements AsyncDisposable {
     if (!this.opened) await warmUpEngine();
     const read = await readMaterials(loaded, {
       directory: io.cwd,
-      onOutput: (text) => this.emit('log', { level: 'debug', message: text }),
+      onOutput: this.prints.add,
       signal: this.options.panel.signal,
     });
     if (!read.ok) {
@@ -130,6 +134,7 @@ export class Workbench implements AsyncDisposable {
     const { pipeline, materials, source } = prepared;
     const { flags, io } = this.invocation;
     await this.keepOnly(materials);
+    this.prints.reset();
     const around = surroundings(io.argv, io.cwd);
     const { model, engine, tokenizer } = await this.open(prepared);
     for (const [index, { kind }] of pipeline.stages.entries()) if (kind === 'sft' || kind === 'grpo') this.refuseIfNoPromptFits(prepared, index, 'train');

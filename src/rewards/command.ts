@@ -1,6 +1,8 @@
-import { type Failure, invalid, keepTail, readVerdict, seconds, startChild, type Verdict, watchMemory } from '../runtimes/index.ts';
+import { callPrints, type Failure, invalid, keepTail, loadChild, readVerdict, seconds, type Verdict, watchMemory } from '../runtimes/index.ts';
 import type { SettingsOf } from './graders.ts';
 import type { ScoreRequest } from './types.ts';
+
+const { startChild } = await loadChild();
 
 const MAX_OUTPUT_BYTES = 1_048_576;
 
@@ -42,12 +44,14 @@ export async function askCommand({ command, cwd, score }: SettingsOf<'command'>,
     else stop('protocol', `printed more than ${MAX_OUTPUT_BYTES} bytes and was stopped`);
   });
   const errors = keepTail();
+  const prints = callPrints(onOutput);
   child.stderr.on('data', (chunk: Buffer) => {
     errors.add(chunk);
-    onOutput?.(chunk.toString('utf8'));
+    prints.add(chunk.toString('utf8'));
   });
   child.stdin!.end(`${JSON.stringify({ completion, task, info: { completionTokens, truncated } })}\n`);
   const result = await Promise.race([child.ended, gone.promise]);
+  prints.answered();
   clearTimeout(timer);
   signal?.removeEventListener('abort', cancel);
   signal?.throwIfAborted();

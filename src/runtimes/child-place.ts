@@ -1,6 +1,7 @@
 import { startChild } from './child.ts';
 import { lineReader } from './lines.ts';
 import { keepTail, watchMemory } from './processes.ts';
+import { callPrints, type OnOutput } from './prints.ts';
 import type { Failure, OpenPlace, ReplyMessage } from './types.ts';
 
 export interface ChildOptions {
@@ -13,7 +14,7 @@ export interface ChildOptions {
   memoryMb: number;
   /** Memory of the interpreter itself, which the limit does not count. */
   ownMemoryMb?: number;
-  onOutput?: (text: string) => void;
+  onOutput?: OnOutput;
 }
 
 /** A reply has to fit in one line of this size; what a program prints besides is cut there too. */
@@ -24,6 +25,7 @@ export function childPlace({ command, cwd, env, replies, memoryMb, ownMemoryMb =
   return ({ onReply, onEnd }) => {
     const child = startChild({ command, cwd, env, hasChannel: replies === 3 });
     const errors = keepTail();
+    const prints = callPrints(onOutput);
     let gone = false;
     const end = (reason: Failure) => {
       memory[Symbol.dispose]();
@@ -40,17 +42,19 @@ export function childPlace({ command, cwd, env, replies, memoryMb, ownMemoryMb =
       onLine(line) {
         if (gone) return;
         const reply = parseReply(line);
-        if (reply === undefined) onOutput?.(`${line}\n`);
-        else onReply(reply);
+        if (reply === undefined) return prints.add(`${line}\n`);
+        prints.answered();
+        onReply(reply);
       },
     });
     (child.channel ?? child.stdout).on('data', readReplies);
-    if (child.channel) child.stdout.on('data', (chunk: Buffer) => onOutput?.(chunk.toString('utf8')));
+    if (child.channel) child.stdout.on('data', (chunk: Buffer) => prints.add(chunk.toString('utf8')));
     child.stderr.on('data', (chunk: Buffer) => {
       errors.add(chunk);
-      onOutput?.(chunk.toString('utf8'));
+      prints.add(chunk.toString('utf8'));
     });
     void child.ended.then((result) => {
+      prints.answered();
       const because = errors.all() === '' ? '' : `; it said: ${errors.brief()}`;
       if (result.fault !== null) end({ type: 'exit', message: `could not be started: ${result.fault}` });
       else if (/heap out of memory/.test(errors.all())) end(outOfMemory);

@@ -1,9 +1,12 @@
+export { callPrints, jobPrints } from './prints.ts';
 export { type Environment, isPrompt, openEnvironment, PROGRAM } from './environment.ts';
 export { Pool, seconds } from './pool.ts';
-export { startChild } from './child.ts';
 export { isProgram, keepTail, programFiles, watchMemory } from './processes.ts';
 export { PlaceError } from './serve.ts';
 export { type Failure, failure, type OpenPlace, type Outcome } from './types.ts';
 export { openUserCode, type UserCode } from './user-code.ts';
 export { defaultExportProblem, serveUserModules } from './user-modules.ts';
 export { describe, invalid, MAX_REWARD, readVerdict, type Verdict } from './verdict.ts';
+
+/** Loaded when a program is to be started: most pipelines start none. */
+export const loadChild = (): Promise<typeof import('./child.ts')> => import('./child.ts');

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isMainThread, Worker } from 'node:worker_threads';
+import { callPrints, type OnOutput } from './prints.ts';
 import type { Failure, OpenPlace } from './types.ts';
 
 export interface WorkerOptions {
@@ -9,7 +10,7 @@ export interface WorkerOptions {
   env: NodeJS.ProcessEnv;
   memoryMb: number;
   /** What the code in it prints. */
-  onOutput?: (text: string) => void;
+  onOutput?: OnOutput;
 }
 
 const MEMORY_CHECK_MS = 100;
@@ -20,6 +21,7 @@ export function workerPlace({ entry, env, memoryMb, onOutput }: WorkerOptions): 
     standSomewhere();
     const worker = new Worker(entry, { env, execArgv: [], stdout: true, stderr: true, resourceLimits: { maxOldGenerationSizeMb: memoryMb } });
     const outOfMemory: Failure = { type: 'memory', message: `used more than ${memoryMb} MB of memory and was stopped` };
+    const prints = callPrints(onOutput);
     let gone = false;
     let busy = false;
     // `resourceLimits` counts the JavaScript heap only; buffers live outside of it.
@@ -41,6 +43,7 @@ export function workerPlace({ entry, env, memoryMb, onOutput }: WorkerOptions): 
     };
     worker.on('message', (message) => {
       busy = false;
+      prints.answered();
       if (!gone) onReply(message);
     });
     worker.on('messageerror', (error) => end({ type: 'protocol', message: `gave a value that cannot leave its worker: ${error.message}` }));
@@ -48,10 +51,7 @@ export function workerPlace({ entry, env, memoryMb, onOutput }: WorkerOptions): 
       end(error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? outOfMemory : { type: 'exception', message: error.message.slice(0, 2000) }),
     );
     worker.on('exit', (code) => end({ type: 'exit', message: `ended its worker with exit code ${code}` }));
-    for (const stream of [worker.stdout, worker.stderr]) {
-      if (onOutput) stream.setEncoding('utf8').on('data', onOutput);
-      else stream.resume();
-    }
+    for (const stream of [worker.stdout, worker.stderr]) stream.setEncoding('utf8').on('data', prints.add);
     worker.unref();
     return {
       send(message) {

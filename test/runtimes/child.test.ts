@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
-import { startChild } from '../../src/runtimes/index.ts';
+import { startChild } from '../../src/runtimes/child.ts';
 
 const strays = new Set<number>();
 afterEach(() => {
@@ -71,7 +71,7 @@ test('killing it ends descendants that left its group as well', { skip: process.
 });
 
 test('children end with a parent that is killed', { skip: process.platform === 'win32' }, async () => {
-  const module = fileURLToPath(new URL('../../src/runtimes/index.ts', import.meta.url));
+  const module = fileURLToPath(new URL('../../src/runtimes/child.ts', import.meta.url));
   const script = `
     import { startChild } from ${JSON.stringify(module)};
     const child = startChild({ command: [process.execPath, '-e', 'for (;;);'], cwd: process.cwd(), env: process.env });
