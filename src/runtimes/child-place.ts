@@ -61,7 +61,7 @@ export function childPlace({ command, cwd, env, replies, memoryMb, ownMemoryMb =
       else end({ type: 'exit', message: `ended ${result.signal ? `by ${result.signal}` : `with exit code ${result.exitCode}`}${because}` });
     });
     return {
-      send: (message) => void (child.channel ?? child.stdin!).write(`${JSON.stringify(message)}\n`),
+      send: (messages) => void (child.channel ?? child.stdin!).write(messages.map((message) => `${JSON.stringify(message)}\n`).join('')),
       async kill() {
         memory[Symbol.dispose]();
         gone = true;

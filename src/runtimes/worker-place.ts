@@ -23,10 +23,14 @@ export function workerPlace({ entry, env, memoryMb, onOutput }: WorkerOptions): 
     const outOfMemory: Failure = { type: 'memory', message: `used more than ${memoryMb} MB of memory and was stopped` };
     const prints = callPrints(onOutput);
     let gone = false;
-    let busy = false;
+    /** Calls that are not answered yet. */
+    let open = 0;
+    /** Was it at work since its memory was looked at? */
+    let wasBusy = false;
     // `resourceLimits` counts the JavaScript heap only; buffers live outside of it.
     const memoryCheck = setInterval(() => {
-      if (!busy || gone) return;
+      if (!wasBusy || gone) return;
+      wasBusy = open > 0;
       void worker.getHeapStatistics().then(
         ({ used_heap_size, external_memory }) => {
           if (used_heap_size + external_memory > memoryMb * 2 ** 20) end(outOfMemory);
@@ -41,10 +45,12 @@ export function workerPlace({ entry, env, memoryMb, onOutput }: WorkerOptions): 
       onEnd(reason);
       void worker.terminate();
     };
-    worker.on('message', (message) => {
-      busy = false;
+    worker.on('message', (replies: unknown) => {
       prints.answered();
-      if (!gone) onReply(message);
+      for (const reply of Array.isArray(replies) ? (replies as unknown[]) : [replies]) {
+        open--;
+        if (!gone) onReply(parseReply(reply));
+      }
     });
     worker.on('messageerror', (error) => end({ type: 'protocol', message: `gave a value that cannot leave its worker: ${error.message}` }));
     worker.on('error', (error: Error & { code?: string }) =>
@@ -54,9 +60,10 @@ export function workerPlace({ entry, env, memoryMb, onOutput }: WorkerOptions): 
     for (const stream of [worker.stdout, worker.stderr]) stream.setEncoding('utf8').on('data', prints.add);
     worker.unref();
     return {
-      send(message) {
-        busy = true;
-        worker.postMessage(message);
+      send(messages) {
+        open += messages.length;
+        wasBusy = true;
+        worker.postMessage(messages);
       },
       async kill() {
         gone = true;
@@ -65,6 +72,15 @@ export function workerPlace({ entry, env, memoryMb, onOutput }: WorkerOptions): 
       },
     };
   };
+}
+
+/** User code can reach the port as well, and may have sent anything. */
+function parseReply(reply: unknown): unknown {
+  try {
+    return typeof reply === 'string' ? JSON.parse(reply) : reply;
+  } catch {
+    return reply;
+  }
 }
 
 /** No worker starts in a folder that is gone, and user code may have removed this process's own: step up to one that exists. */
