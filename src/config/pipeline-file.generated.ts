@@ -603,9 +603,9 @@ export interface RewardAll {
  */
 export interface Runtime {
   /**
-   * local: TypeScript runs in worker threads. subprocess: it runs in child processes, and with command a program of yours, in any language, gives prompts and grades answers over JSON lines.
+   * subprocess: TypeScript runs in child processes, which are held to every limit, and with command a program of yours, in any language, gives prompts and grades answers over JSON lines. local: TypeScript runs in worker threads of rlrun, for code that you trust.
    */
-  kind?: 'local' | 'subprocess';
+  kind?: 'subprocess' | 'local';
   /**
    * An environment program and its arguments, as a list. Only for kind: subprocess. Default: none.
    *
@@ -637,7 +637,7 @@ export interface Runtime {
    */
   score_timeout?: string;
   /**
-   * Memory that one worker or subprocess may use, in megabytes.
+   * Memory that one subprocess (with all that it started) or worker may use, in megabytes.
    */
   memory_mb?: number;
 }

@@ -53,26 +53,34 @@ export interface MemoryWatch {
   onExceeded: () => void;
 }
 
-/** Looks every 100 ms at the memory of a process and its descendants (resident set). Without a way to look, there is no limit. */
+/** Looks every 100 ms at the memory of a process, and every second at that of its descendants too (resident set). Without a way to look, there is no limit. */
 export function watchMemory({ pid, limitMb, onExceeded }: MemoryWatch): Disposable {
   if (pid === undefined || process.platform === 'win32') return { [Symbol.dispose]() {} };
   const check = (residentMb: number) => {
     if (residentMb > limitMb) onExceeded();
   };
-  const look = process.platform === 'linux' ? () => check(residentMbLinux(pid)) : () => residentMbByPs(pid, check);
+  let round = 0;
+  // The way to the descendants leads through every thread: it costs thirty times as much as a look at the process alone.
+  const lookLinux = () => check([pid, ...(++round % 10 === 0 ? descendants(pid) : [])].reduce((total, each) => total + residentMbLinux(each), 0));
+  const look = process.platform === 'linux' ? lookLinux : () => residentMbByPs(pid, check);
   const timer = setInterval(look, process.platform === 'linux' ? POLL_MS : 5 * POLL_MS).unref();
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
-const residentMbLinux = (pid: number): number => [pid, ...descendants(pid)].reduce((total, each) => total + residentOf(each), 0);
-
-function residentOf(pid: number): number {
+function residentMbLinux(pid: number): number {
   try {
-    return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0) / 1024;
+    pageBytes ??= 2 ** Math.round(Math.log2(process.memoryUsage.rss() / residentPages(process.pid)));
+    return (residentPages(pid) * pageBytes) / 2 ** 20;
   } catch {
     return 0;
   }
 }
+
+/** Node does not tell; from two views of the same memory it follows. */
+let pageBytes: number | undefined;
+
+/** The second number of `statm`; reading `status` takes six times as long. */
+const residentPages = (pid: number): number => Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]);
 
 /** The children of each of its threads, and theirs, as Linux knows them. */
 function descendants(pid: number): number[] {

@@ -28,7 +28,17 @@ export class PlaceError extends Error {
   }
 }
 
+/** A worker's own `process.exit` ends the worker alone; a signal would end the whole job. */
+function keepProcessAlive(): void {
+  const kill = process.kill.bind(process);
+  process.kill = (pid, signal) => {
+    if (Math.abs(pid) === process.pid || pid === 0) throw new PlaceError('exit', 'tried to end the process that it shares with the job');
+    return kill(pid, signal);
+  };
+}
+
 export function serve(methods: Methods): void {
+  if (parentPort) keepProcessAlive();
   const { send, listen } = parentPort ? threadChannel(parentPort) : childChannel();
   const calls = new AsyncLocalStorage<number>();
   const waiting: CallMessage[] = [];

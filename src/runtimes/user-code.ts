@@ -38,7 +38,8 @@ export type OpenedUserCode = { ok: true; code: UserCode } | { ok: false; failure
 export async function openUserCode({ entry, paths, runtime, onOutput, signal }: UserCodeOptions): Promise<OpenedUserCode> {
   let sources: Sources | null = null;
   const pool = new Pool({
-    open: await javaScriptPlace(entry, runtime, onOutput),
+    // A pattern or a schema can loop or hoard, but it cannot do anything else.
+    open: await javaScriptPlace(entry, paths.length === 0 ? { ...runtime, kind: 'local' } : runtime, onOutput),
     size: runtime.concurrency,
     setupTimeoutMs: runtime.setupTimeoutMs,
     welcome: {
