@@ -77,7 +77,7 @@ export async function openEngine(options: EngineOptions, { signal }: { signal?: 
 }
 
 /** How long a worker that is to stop may take to notice: it looks between the runs of a graph. */
-const PATIENCE_MS = 2000;
+const PATIENCE_MS = 1000;
 
 /** It is not a bug of ours alone: a loss of the user's runs in the worker too, and may end it. */
 const gone = (how: string): Error =>

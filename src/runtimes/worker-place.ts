@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isMainThread, Worker } from 'node:worker_threads';
 import { callPrints, type OnOutput } from './prints.ts';
+import { atMost } from '../util/at-most.ts';
 import type { Failure, OpenPlace } from './types.ts';
 
 export interface WorkerOptions {
@@ -14,6 +15,8 @@ export interface WorkerOptions {
 }
 
 const MEMORY_CHECK_MS = 100;
+/** A worker that waits inside the system, for a program that it started for one, is ended only when that returns. */
+const KILL_MS = 2000;
 
 /** The `local` runtime: a worker thread of this process, with a heap of its own. */
 export function workerPlace({ entry, env, memoryMb, onOutput }: WorkerOptions): OpenPlace {
@@ -68,7 +71,7 @@ export function workerPlace({ entry, env, memoryMb, onOutput }: WorkerOptions): 
       async kill() {
         gone = true;
         clearInterval(memoryCheck);
-        await worker.terminate();
+        await atMost(KILL_MS, worker.terminate());
       },
     };
   };

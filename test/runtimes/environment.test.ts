@@ -59,6 +59,8 @@ describe('each attack costs its own rollout', () => {
     ['answers another call', 'reply({ id: 99, result: 1 });', 'protocol', /answered call 99/],
     ['answers without an id', 'reply({ reward: 1 });', 'protocol', /something that is no reply: \{"reward":1\}/],
     ['reports an error', 'reply({ id, error: { message: "the compiler is missing" } });', 'exception', /^the compiler is missing$/],
+    ['writes NaN', 'process.stdout.write(`{"id": ${id}, "result": {"reward": NaN}}\\n`);', 'protocol', /^answered with a line that is no JSON \(JSON has no NaN\): \{"id"/],
+    ['writes what is no JSON', "process.stdout.write(`{'id': ${id}, 'result': 1}\\n`);", 'protocol', /^answered with a line that is no JSON/],
     ['gives NaN', 'reply({ id, result: NaN });', 'invalid_reward', /gave null; a reward is a number/],
     ['gives 1e308', 'reply({ id, result: 1e308 });', 'invalid_reward', /must lie between/],
     ['gives a text', 'reply({ id, result: { reward: "1" } });', 'invalid_reward', /gave the text "1" as `reward`/],
