@@ -77,7 +77,8 @@ export function startChild({ command, cwd, env, hasChannel = false }: StartOptio
   return {
     ...{ pid, stdin, stdout, stderr, channel, ended },
     async kill() {
-      if (isRunning) isWindows ? result.kill('SIGKILL') : killTree(pid!);
+      if (isRunning && isWindows) result.kill('SIGKILL');
+      else if (isRunning) killTree(pid!);
       await atMost(KILL_MS, ended);
       letGo();
     },
