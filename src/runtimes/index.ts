@@ -1,7 +1,8 @@
 export { callPrints, jobPrints } from './prints.ts';
 export { type Environment, isPrompt, openEnvironment, PROGRAM } from './environment.ts';
-export { Pool, seconds } from './pool.ts';
+export { Pool } from './pool.ts';
 export { isProgram, keepTail, programFiles, watchMemory } from './processes.ts';
+export { seconds } from './seat.ts';
 export { PlaceError } from './serve.ts';
 export { type Failure, failure, type OpenPlace, type Outcome } from './types.ts';
 export { openUserCode, type UserCode } from './user-code.ts';
