@@ -184,7 +184,7 @@ export class Pool implements AsyncDisposable {
       // A place can die in its first moments because of what a neighbour does (removes the folder they stand in): one more try.
       const diedYoung = !outcome.ok && seat.ended && outcome.failure.type !== 'timeout' && attempt === 1;
       if (fault) await seat.end(fault);
-      if (!diedYoung) return seat;
+      if (!diedYoung || this.#closed) return seat;
     }
   }
 

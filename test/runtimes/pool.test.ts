@@ -203,3 +203,13 @@ test('a call that breaks its place is blamed at once, and those behind it are as
     expect(await calls[index]).toEqual({ ok: true, value: index });
   }
 });
+
+test('a pool that is closed while it opens a place opens no other', async () => {
+  const { open, places } = fakes();
+  const pool = new Pool({ open, size: 1, setupTimeoutMs: 60_000, welcome: { method: 'open', params: () => null, check: () => null } });
+  const call = pool.call('a', null, limits);
+  await settled();
+  await pool[Symbol.asyncDispose]();
+  expect(await call).toMatchObject({ ok: false, failure: { message: 'was closed' } });
+  expect(places.map(({ killed }) => killed)).toEqual([true]);
+});
