@@ -4,9 +4,11 @@ import { formatBytes, formatDuration } from '../plot/index.ts';
 import { withinGroups } from '../util/statistics.ts';
 import { count, formatScore, listed } from '../util/words.ts';
 import type { Style } from './io.ts';
-import { oneLine } from './text.ts';
+import { linesOf, oneLine } from './text.ts';
 
 export interface PlainOptions {
+  /** Tell what is only for the search for a fault too, such as what a reward prints. */
+  verbose?: boolean;
   write: (line: string) => void;
   paint: (style: Style, text: string) => string;
   /** Checkpoints have ids for programs and names for people. */
@@ -95,7 +97,7 @@ const lines: { readonly [K in EventType]: Line<K> } = {
   },
   exported: ({ directory, format }, _, { shorten }) => `exported as ${format} to ${shorten(directory)}`,
   warning: ({ step, message, fix }, _, { paint }) => [`${paint('yellow', 'warning')}${step === null ? '' : ` at step ${step}`}: ${oneLine(message)}`, `  ${oneLine(fix)}`],
-  log: ({ level, message }) => (level === 'info' ? oneLine(message) : null),
+  log: ({ level, message }, _, { paint, verbose }) => (level === 'info' ? oneLine(message) : verbose ? linesOf(message).map((line) => paint('dim', `  ${line}`)) : null),
   'job-paused': ({ step }) => `paused after step ${step}`,
   'job-continued': () => 'goes on',
   'stop-requested': ({ mode }, state) => {

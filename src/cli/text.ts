@@ -6,6 +6,9 @@ import { withoutControls } from '../util/controls.ts';
 /** One line without control characters: a completion must not move the cursor. */
 export const oneLine = (text: string): string => withoutControls(stripVTControlCharacters(text).replaceAll(/\r?\n/g, '⏎').replaceAll('\t', ' '));
 
+/** Each line of what somebody else printed, made harmless. */
+export const linesOf = (text: string): string[] => text.trimEnd().split(/\r?\n/).map(oneLine);
+
 export function clip(text: string, width: number): string {
   if (stringWidth(text) <= width) return text;
   let kept = '';

@@ -19,6 +19,7 @@ import {
   startJob,
   warmUpEngine,
 } from '../pipeline/index.ts';
+import { jobPrints } from '../runtimes/index.ts';
 import { readRegularFile } from '../util/regular-file.ts';
 import type { Invocation } from './commands.ts';
 import { exitOfDiagnostics, readMaterials, setsOf, tellDiagnostics } from './commands/load.ts';
@@ -82,6 +83,9 @@ export class Workbench implements AsyncDisposable {
     else this.options.listen({ type, time: Date.now(), ...data } as unknown as JobEvent);
   };
 
+  /** What user code prints. */
+  private readonly prints = jobPrints((text) => this.emit('log', { level: 'debug', message: text }));
+
   /** Reads the pipeline and everything that it names; tells what is wrong. */
   async load(): Promise<LoadWithExit> {
     const { args: [file = ''], flags, io } = this.invocation;
@@ -94,7 +98,7 @@ export class Workbench implements AsyncDisposable {
     if (!this.opened) await warmUpEngine();
     const read = await readMaterials(loaded, {
       io,
-      onOutput: (text) => this.emit('log', { level: 'debug', message: text }),
+      onOutput: this.prints.add,
       signal: this.options.panel.signal,
     });
     if (!read.ok) {
@@ -139,6 +143,7 @@ export class Workbench implements AsyncDisposable {
     const { pipeline, shown, secrets, source } = prepared;
     const { flags, io } = this.invocation;
     await this.keepOnly(prepared.materials);
+    this.prints.reset();
     const materials = this.sealed(prepared);
     const argv = toldArgv(io.argv, secrets);
     const around = surroundings(argv, io.cwd);

@@ -609,9 +609,9 @@ export interface RewardAll {
  */
 export interface Runtime {
   /**
-   * local: TypeScript runs in worker threads. subprocess: it runs in child processes, and with command a program of yours, in any language, gives prompts and grades answers over JSON lines.
+   * subprocess: TypeScript runs in child processes, which are held to every limit, and with command a program of yours, in any language, gives prompts and grades answers over JSON lines. local: TypeScript runs in worker threads of rlrun, for code that you trust.
    */
-  kind?: 'local' | 'subprocess';
+  kind?: 'subprocess' | 'local';
   /**
    * An environment program and its arguments, as a list. Only for kind: subprocess. Default: none.
    *
@@ -622,6 +622,10 @@ export interface Runtime {
    * Where user code runs, relative to this file. Default: the folder of this file.
    */
   cwd?: string;
+  /**
+   * Names of secrets of rlrun's own (HF_TOKEN, HUGGING_FACE_HUB_TOKEN) that user code is to have as well. All other variables it has anyway.
+   */
+  env?: string[];
   /**
    * Rollouts whose task code or graders run side by side.
    */
@@ -639,7 +643,7 @@ export interface Runtime {
    */
   score_timeout?: string;
   /**
-   * Memory that one worker or subprocess may use, in megabytes.
+   * Memory that one subprocess (with all that it started) or worker may use, in megabytes.
    */
   memory_mb?: number;
 }

@@ -60,9 +60,9 @@ function toAgent(agent: Filled<Agent>): AgentSettings {
 }
 
 function toRuntime(runtime: Filled<Runtime>): RuntimeSettings {
-  const { kind, command, cwd, concurrency } = runtime;
+  const { kind, command, cwd, env, concurrency } = runtime;
   return {
-    kind, command, cwd, concurrency,
+    kind, command, cwd, env, concurrency,
     setupTimeoutMs: parseDuration(runtime.setup_timeout),
     scoreTimeoutMs: parseDuration(runtime.score_timeout),
     rolloutTimeoutMs: parseDuration(runtime.timeout),

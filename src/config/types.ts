@@ -59,6 +59,8 @@ export interface RuntimeSettings {
   /** subprocess only: the program that speaks JSON lines. */
   readonly command: readonly string[];
   readonly cwd: string;
+  /** Secrets of rlrun's own that user code gets as well, by name. */
+  readonly env: readonly string[];
   readonly concurrency: number;
   /** setup ≤ rollout, score ≤ rollout: three ordered limits. */
   readonly setupTimeoutMs: number;

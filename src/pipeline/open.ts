@@ -52,7 +52,7 @@ export async function openModel({ store, pipeline, losses, signal }: OpenModelOp
   const method = train.method === 'full' ? train : { ...train, targets: [...train.targets] };
   const { created } = await store.fork({ source: fork, slug: name, train: method, ifNotExists: true, ...(signal ? { signal } : {}) });
   const model = await store.model(name);
-  const { engine, tokenizer } = await openWeights({ ...engineOptions(pipeline, model), sources: losses.sources });
+  const { engine, tokenizer } = await openWeights({ ...engineOptions(pipeline, model), sources: losses.sources }, { signal });
   const chatting = pipeline.stages.find(({ agent }) => agent.kind === 'chat');
   if (chatting && !tokenizer.applyChatTemplate) {
     await engine.close();
@@ -63,9 +63,9 @@ export async function openModel({ store, pipeline, losses, signal }: OpenModelOp
 }
 
 /** The engine and the tokenizer of a model directory. Throws a `ModelError` when one of its files cannot be used. */
-export async function openWeights(options: EngineOptions): Promise<Pick<OpenedModel, 'engine' | 'tokenizer'>> {
+export async function openWeights(options: EngineOptions, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<Pick<OpenedModel, 'engine' | 'tokenizer'>> {
   const { loadTokenizer, openEngine } = await import('../policy/index.ts');
-  const [engine, tokenizer] = await Promise.allSettled([openEngine(options), loadTokenizer(options.modelDirectory)]);
+  const [engine, tokenizer] = await Promise.allSettled([openEngine(options, { signal }), loadTokenizer(options.modelDirectory)]);
   if (engine.status === 'fulfilled' && tokenizer.status === 'fulfilled') return { engine: engine.value, tokenizer: tokenizer.value };
   // An engine without a tokenizer would keep the process alive.
   if (engine.status === 'fulfilled') await engine.value.close();

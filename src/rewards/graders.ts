@@ -1,6 +1,7 @@
 import type { RewardSettings } from '../config/types.ts';
 import { invalid, isProgram, type Verdict } from '../runtimes/index.ts';
 import { type GeneratorName, generators } from '../tasks/index.ts';
+import { userEnvironment } from '../util/user-environment.ts';
 import { keyInside, type Loaded, loadFailure } from '../util/load-error.ts';
 import type { GraderTools } from './tools.ts';
 import { isClose, lastNumber } from './numbers.ts';
@@ -88,14 +89,14 @@ export const graderRules: { [K in RewardKind]: (settings: SettingsOf<K>, tools: 
     });
   },
 
-  async command(settings, { runtime, limit }) {
+  async command(settings, { runtime, onOutput, limit }) {
     if (settings.command.length === 0) return loadFailure('The command is empty.', 'Write the program and its arguments, such as [python3, reward.py].', { key: 'command' });
     if (!isProgram(settings.command[0]!, settings.cwd)) {
       return loadFailure(`There is no program ${settings.command[0]!}.`, `It is looked for in ${/[\\/]/.test(settings.command[0]!) ? settings.cwd : 'the folders of PATH'}.`, { key: 'command.0' });
     }
     const { askCommand } = await import('./command.ts');
-    const timeoutMs = Math.min(settings.timeoutMs, runtime.scoreTimeoutMs);
-    return ready((request, signal) => limit(() => askCommand(settings, request, { timeoutMs, memoryMb: runtime.memoryMb, signal })));
+    const [timeoutMs, env] = [Math.min(settings.timeoutMs, runtime.scoreTimeoutMs), userEnvironment(runtime.env)];
+    return ready((request, signal) => limit(() => askCommand(settings, request, { timeoutMs, memoryMb: runtime.memoryMb, env, onOutput, signal })));
   },
 
   async module({ path, args }, { inWorker }) {

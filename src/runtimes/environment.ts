@@ -7,6 +7,7 @@ import { programFiles } from './processes.ts';
 import { type Failure, failure, type Outcome } from './types.ts';
 import { openUserCode } from './user-code.ts';
 import { readVerdict, type Verdict } from './verdict.ts';
+import { userEnvironment } from '../util/user-environment.ts';
 import { workerUrl } from '../util/worker-url.ts';
 
 /** Which task of an environment is meant: a template's name and what it is called with. */
@@ -39,12 +40,12 @@ export type OpenedEnvironment = { ok: true; environment: Environment } | { ok: f
 export async function openEnvironment(options: EnvironmentOptions): Promise<OpenedEnvironment> {
   const { source, runtime, onOutput } = options;
   if (source === PROGRAM) {
-    const { command, cwd, memoryMb, concurrency, setupTimeoutMs } = runtime;
+    const { command, cwd, env, memoryMb, concurrency, setupTimeoutMs } = runtime;
     if (runtime.kind !== 'subprocess' || command.length === 0) {
       return { ok: false, files: [], failure: { type: 'exception', message: 'there is no program to ask: write runtime: { kind: subprocess, command: [...] }' } };
     }
     const { childPlace } = await import('./child-place.ts');
-    const open = childPlace({ command, cwd, replies: 'stdout', memoryMb, ...(onOutput ? { onOutput } : {}) });
+    const open = childPlace({ command, cwd, env: userEnvironment(env), replies: 'stdout', memoryMb, ...(onOutput ? { onOutput } : {}) });
     const files = programFiles(command, cwd);
     const hash = files.reduce((sum, file) => sum.update(readFileSync(file)).update('\0'), createHash('sha256')).digest('hex');
     return { ok: true, environment: environmentOver(new Pool({ open, size: concurrency, setupTimeoutMs }), options, { files, hash }) };

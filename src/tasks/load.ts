@@ -22,7 +22,7 @@ export interface LoadTasksetOptions {
 
 type Sides = Record<'train' | 'eval', Task[]>;
 
-const PATIENT: RuntimeSettings = { kind: 'local', command: [], cwd: '.', concurrency: 2, setupTimeoutMs: 60_000, scoreTimeoutMs: 60_000, rolloutTimeoutMs: 120_000, memoryMb: 1024 };
+const PATIENT: RuntimeSettings = { kind: 'local', command: [], cwd: '.', env: [], concurrency: 2, setupTimeoutMs: 60_000, scoreTimeoutMs: 60_000, rolloutTimeoutMs: 120_000, memoryMb: 1024 };
 
 /**
  * Loads a taskset: a built-in generator, rows of a JSON, JSON Lines or YAML file, or a TypeScript module. Train and eval are
@@ -62,7 +62,7 @@ type ReadModule = { ok: true; rows: SourceRow[]; templates: string[]; files: rea
 async function runModule({ settings: { source, args, split, seed }, runtime = PATIENT, onOutput, signal }: LoadTasksetOptions): Promise<ReadModule> {
   const failed = ({ message, at }: Failure, files: readonly string[]) =>
     loadFailure(`${source}: ${message}.`, 'Export a list of { prompt, answer } by default, or a generator of them.', { key: 'source', at: at ?? null, files });
-  const opened = await openUserCode({ entry: workerUrl('rows.worker', import.meta.url), paths: [source], runtime: { ...runtime, kind: 'local' }, onOutput, signal });
+  const opened = await openUserCode({ entry: workerUrl('rows.worker', import.meta.url), paths: [source], runtime, onOutput, signal });
   if (!opened.ok) return failed(opened.failure, opened.files);
   await using code = opened.code;
   const call: RowsCall = { path: source, args, seed, ...split };
@@ -144,7 +144,7 @@ async function askForPrompts(sides: Record<'train' | 'eval', RowTask[]>, { setti
   const sources = new Set([...sides.train, ...sides.eval].flatMap(({ task }) => (task.prompt === null ? [task.template!.source] : [])));
   try {
     for (const source of sources) {
-      const opened = await openEnvironment({ source, runtime: source === PROGRAM ? runtime : { ...runtime, kind: 'local' }, onOutput, signal });
+      const opened = await openEnvironment({ source, runtime, onOutput, signal });
       if (!opened.ok) return loadFailure(`${source === PROGRAM ? settings.source : source}: ${opened.failure.message}.`, 'Its rows name templates that something has to run.', { key: 'source', at: opened.failure.at ?? null, files: opened.files });
       environments.set(source, opened.environment);
     }

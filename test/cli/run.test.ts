@@ -363,7 +363,7 @@ describe('a loss of the user', () => {
       };`);
     const { stderr, exitCode } = await folder.run('tiny.yaml');
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: expect.stringMatching(/\nstep [56]\/6 {2}reward.*\n/) });
-    expect(await folder.run('tiny.yaml')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('loss.ts: the loss cannot be built: this is the edited loss') });
+    expect(await folder.run('tiny.yaml')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('loss.ts: the loss cannot be built: this is the edited loss') });
   });
 
   test('counts as it is now: an edit begins a new job, with the edited loss, and forbids to resume', async () => {

@@ -246,7 +246,7 @@ export function stage(changes: Deep<StageSettings> = {}): StageSettings {
     taskset: { source: 'fake', args: {}, split: { train: 24, eval: 8 }, seed: 0 },
     agent: { kind: 'completion', system: null, templateArgs: {}, maxTokens: 2, temperature: 1, topP: 1, topK: 0, stop: [] },
     reward: [{ name: 'match', weight: 1, kind: 'exact_match' }],
-    runtime: { kind: 'local', command: [], cwd: '.', concurrency: 4, setupTimeoutMs: 1000, scoreTimeoutMs: 1000, rolloutTimeoutMs: 2000, memoryMb: 64 },
+    runtime: { kind: 'local', command: [], cwd: '.', env: [], concurrency: 4, setupTimeoutMs: 1000, scoreTimeoutMs: 1000, rolloutTimeoutMs: 2000, memoryMb: 64 },
     train: {
       learningRate: 0.3,
       schedule: { kind: 'constant', warmup: 0, final: 1 },

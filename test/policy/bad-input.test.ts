@@ -194,7 +194,7 @@ describe('the engine on the main thread', () => {
     const path = join(scratch.path, 'deadly.ts');
     await writeFile(path, 'process.exit(7);');
     const [deadly, behind] = await Promise.allSettled([remote.trainer.forwardBackward({ sequences }, { kind: 'module', path, reduction: 'sum' }), remote.trainer.forward({ sequences })]);
-    const reason = { message: "the engine's worker ended unexpectedly (exit code 7); what was saved before is safe: open the engine again" };
+    const reason = { kind: 'invalid', message: "the engine's worker ended unexpectedly (exit code 7)" };
     expect(deadly).toMatchObject({ status: 'rejected', reason });
     expect(behind).toMatchObject({ status: 'rejected', reason });
     await expect(remote.trainer.update(adam())).rejects.toThrow('exit code 7');

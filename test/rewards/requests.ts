@@ -5,6 +5,7 @@ export const runtime: RuntimeSettings = {
   kind: 'local',
   command: [],
   cwd: process.cwd(),
+  env: [],
   concurrency: 2,
   setupTimeoutMs: 20_000,
   scoreTimeoutMs: 20_000,

@@ -181,7 +181,7 @@ describe('command', () => {
     const scorer = await close.open([node('console.log(1)', { cwd: gone })]);
     expect(rewardOf(await scorer.score(request('', null)))).toBe(1);
     rmSync(gone, { recursive: true });
-    expect(rewardOf(await scorer.score(request('', null)))).toBe(`reward program on task task-1: its working folder ${gone} is gone`);
+    expect(rewardOf(await scorer.score(request('', null)))).toBe(`reward program on task task-1: could not be started: its working folder ${gone} is gone`);
   });
 });
 

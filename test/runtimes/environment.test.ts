@@ -9,7 +9,7 @@ import { openEnvironment, PROGRAM } from '../../src/runtimes/index.ts';
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'rlrun-environment-')));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const patient = 20_000;
-const base: RuntimeSettings = { kind: 'subprocess', command: [], cwd: folder, concurrency: 2, setupTimeoutMs: patient, scoreTimeoutMs: patient, rolloutTimeoutMs: 2 * patient, memoryMb: 256 };
+const base: RuntimeSettings = { kind: 'subprocess', command: [], cwd: folder, env: [], concurrency: 2, setupTimeoutMs: patient, scoreTimeoutMs: patient, rolloutTimeoutMs: 2 * patient, memoryMb: 256 };
 
 /** A program that answers well until a completion names an attack; `grade` is the body of what it does then. */
 async function program(attack: string, more: Partial<RuntimeSettings> = {}) {
@@ -59,6 +59,8 @@ describe('each attack costs its own rollout', () => {
     ['answers another call', 'reply({ id: 99, result: 1 });', 'protocol', /answered call 99/],
     ['answers without an id', 'reply({ reward: 1 });', 'protocol', /something that is no reply: \{"reward":1\}/],
     ['reports an error', 'reply({ id, error: { message: "the compiler is missing" } });', 'exception', /^the compiler is missing$/],
+    ['writes NaN', 'process.stdout.write(`{"id": ${id}, "result": {"reward": NaN}}\\n`);', 'protocol', /^answered with a line that is no JSON \(JSON has no NaN\): \{"id"/],
+    ['writes what is no JSON', "process.stdout.write(`{'id': ${id}, 'result': 1}\\n`);", 'protocol', /^answered with a line that is no JSON/],
     ['gives NaN', 'reply({ id, result: NaN });', 'invalid_reward', /gave null; a reward is a number/],
     ['gives 1e308', 'reply({ id, result: 1e308 });', 'invalid_reward', /must lie between/],
     ['gives a text', 'reply({ id, result: { reward: "1" } });', 'invalid_reward', /gave the text "1" as `reward`/],

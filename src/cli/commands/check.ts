@@ -5,7 +5,7 @@ import { type RewardProof, proveReward } from '../../rewards/index.ts';
 import type { Task } from '../../tasks/index.ts';
 import type { Handler } from '../commands.ts';
 import { count } from '../../util/words.ts';
-import { clip, oneLine } from '../text.ts';
+import { clip, linesOf, oneLine } from '../text.ts';
 import { readMaterials, readPipeline, tellDiagnostics } from './load.ts';
 
 /** A reward that is wrong is wrong almost everywhere. */
@@ -22,7 +22,8 @@ export const check: Handler = async (invocation) => {
     if (flags.json) io.json({ type: 'resolved', pipeline: shown });
     else io.print(printResolved(origins, { style: (text) => io.paint('dim', text, 'stdout') }));
   }
-  const loaded = await readMaterials(read.loaded, { io, signal: io.signal });
+  const onOutput = (text: string) => linesOf(text).forEach((line) => io.say(io.paint('dim', `  ${line}`)));
+  const loaded = await readMaterials(read.loaded, { io, ...(flags.verbose ? { onOutput } : {}), signal: io.signal });
   if (!loaded.ok) {
     tellDiagnostics(loaded, invocation);
     return 'usage';

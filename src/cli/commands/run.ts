@@ -5,7 +5,7 @@ import type { Handler, Invocation } from '../commands.ts';
 import { type Exit, exitOf } from '../exit-codes.ts';
 import { type Screen, createScreen } from '../screen.ts';
 import { runSession } from '../session.ts';
-import { onSignals } from '../signals.ts';
+import { endForSure, onSignals } from '../signals.ts';
 import { type Outcome, Workbench } from '../workbench.ts';
 import { dryRun } from './dry-run.ts';
 
@@ -18,6 +18,7 @@ export const run: Handler = async (invocation) => {
   const abort = () => {
     panel.controls.stop();
     session.stop();
+    end.later();
   };
   // Leaving at the screen ends the session, and not only the job that runs.
   const atScreen: { exit: Exit | null } = { exit: null };
@@ -31,7 +32,8 @@ export const run: Handler = async (invocation) => {
   if (flags.dryRun) return await dryRun(workbench, invocation);
   const beforeRun = (pipeline: () => string) => screen.open(pipeline);
   const { session, outcome } = runSession(workbench, { watching: flags.watch ?? false, resume: flags.resume ?? false, emit, beforeRun });
-  using signals = onSignals({ io, stop: () => session.stop(), abort, canFinish: () => !workbench.isOpening });
+  using signals = onSignals({ io, stop: () => session.stop(), abort, kill: () => end.now(), canFinish: () => !workbench.isOpening });
+  const end = endForSure({ io, signal: () => (signals.exit === 'terminated' ? 'SIGTERM' : 'SIGINT'), before: () => void screen.close() });
   const signalled = (): Exit | null => signals.exit ?? atScreen.exit;
   try {
     return exitOfOutcome(await outcome, { io, signalled: signalled() });
