@@ -282,6 +282,19 @@ describe('rlrun PIPELINE --watch', () => {
 });
 
 describe('rlrun PIPELINE --watch, between runs', () => {
+  test('an edited reward judges the rollouts of the job that runs, not of the one before it', async () => {
+    await using folder = await workspace();
+    const text = await writeTinyProject(folder.cwd, { sft: 1, grpo: 1 });
+    const child = folder.start(['tiny.yaml', '--watch', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const events = listen(child.stdout!);
+    await events.next('job-finished');
+    await writeFile(join(folder.cwd, 'tiny.yaml'), text.replace('grpo, steps: 1', 'grpo, steps: 4000'));
+    await events.next('job-started');
+    for (let step = 0; step < 4; step = Number((await events.next('step-finished'))['step']));
+    await writeFile(join(folder.cwd, 'rewards', 'digits.ts'), 'export default (completion: string): number => completion.length / 3;\n');
+    expect(Number((await events.next('rescored'))['step'])).toBeGreaterThanOrEqual(4);
+  });
+
   test('a comment, or the way back to what has run, does nothing; a file that was deleted is waited for', async () => {
     await using folder = await workspace();
     await writeTinyProject(folder.cwd, { sft: 1, grpo: 1 });
