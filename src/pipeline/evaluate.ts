@@ -1,11 +1,12 @@
 /** How good is the model on tasks that it does not learn from? */
 import type { Agent } from '../agents/index.ts';
 import type { AgentSettings, EvalSettings } from '../config/types.ts';
-import type { Metrics, Rollout } from '../events.ts';
+import type { Rollout } from '../events.ts';
 import type { Sampler } from '../policy/types.ts';
 import type { Scorer } from '../rewards/types.ts';
 import type { Task } from '../tasks/types.ts';
 import { type Interval, mean, meanInterval, passAtK, wilsonInterval } from '../util/statistics.ts';
+import type { HeldOutMetrics } from './metric-sources.ts';
 import { type Attempt, rollOut, score } from './rollout.ts';
 import { STREAMS } from './schedule.ts';
 
@@ -25,7 +26,7 @@ export interface EvaluateOptions {
 }
 
 export interface Evaluation {
-  metrics: Metrics;
+  metrics: HeldOutMetrics;
   /** Of `eval/reward`. */
   interval: Interval;
   tasks: number;
@@ -56,7 +57,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const interval = meanInterval(rewards, { confidence, key: [seed, STREAMS.interval] });
   const passed = rewards.filter(isSuccess).length;
   const accuracyInterval = wilsonInterval(passed, rewards.length, confidence);
-  const measured: Metrics = rewards.length === 0 ? {} : {
+  const measured: HeldOutMetrics = rewards.length === 0 ? {} : {
     'eval/reward': mean(rewards),
     'eval/reward_low': interval[0],
     'eval/reward_high': interval[1],
@@ -73,7 +74,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
 const isSuccess = (reward: number): boolean => reward > SUCCESS_REWARD;
 
 /** pass@1, @2, @4 … up to the number of samples, each the mean over tasks of the unbiased estimate, with an interval over tasks. */
-function passMetrics(sampled: readonly Rollout[], { settings, confidence, seed }: EvaluateOptions): Metrics {
+function passMetrics(sampled: readonly Rollout[], { settings, confidence, seed }: EvaluateOptions): HeldOutMetrics {
   const counts = [...Map.groupBy(sampled, (rollout) => rollout.groupId).values()]
     .map((attempts) => attempts.flatMap((rollout) => rollout.reward ?? []))
     .filter((rewards) => rewards.length === settings.samples)
@@ -87,5 +88,5 @@ function passMetrics(sampled: readonly Rollout[], { settings, confidence, seed }
       const [low, high] = meanInterval(estimates, { confidence, key: [seed, STREAMS.interval, k] });
       return { [`eval/pass@${k}`]: mean(estimates), [`eval/pass@${k}_low`]: low, [`eval/pass@${k}_high`]: high };
     }),
-  ) as Metrics;
+  ) as HeldOutMetrics;
 }

@@ -1,16 +1,17 @@
 /** The "step" of a step: gradients from scored groups, then optimizer updates. */
-import type { EventData, Metrics } from '../events.ts';
-import type { AdamParams, Loss, TrainingBatch } from '../policy/types.ts';
+import type { EventData } from '../events.ts';
+import type { AdamParams, Loss, TrainerMetric, TrainingBatch } from '../policy/types.ts';
 import { sum } from '../util/statistics.ts';
 import { shareOut, trainingBatch } from './batch.ts';
 import type { Group } from './groups.ts';
 import type { Loop } from './loop.ts';
-import { finite, mergeMetrics } from './metrics.ts';
+import type { MetricsFrom, MetricsOf } from './metric-sources.ts';
+import { finite, mergeUpdates } from './metrics.ts';
 
 export type Learnt =
-  | { updated: true; metrics: Metrics; sequences: number; tokens: number }
+  | { updated: true; metrics: MetricsFrom<'update'>; sequences: number; tokens: number }
   /** The weights are what they were. */
-  | { updated: false; metrics: Metrics; reason: EventData['step-skipped']['reason']; message: string };
+  | { updated: false; metrics: MetricsFrom<'update'>; reason: EventData['step-skipped']['reason']; message: string };
 
 export interface LearnOptions {
   learningRate: number;
@@ -38,7 +39,7 @@ export async function learn(
 ): Promise<Learnt> {
   const { beta1, beta2, eps, weightDecay, maxGradNorm } = stage.train;
   const adam: AdamParams = { learningRate, beta1, beta2, eps, weightDecay, maxGradNorm };
-  const parts: { metrics: Metrics; tokens: number; sequences: number }[] = [];
+  const parts: { metrics: MetricsOf<TrainerMetric>; tokens: number; sequences: number }[] = [];
   const filled = batches.filter(({ sequences }) => sequences.length > 0);
   for (const batch of filled) {
     signal.throwIfAborted();
@@ -53,15 +54,14 @@ export async function learn(
     }
     parts.push({ metrics: { ...metrics, ...update.metrics }, tokens, sequences });
   }
-  const { metrics, dropped } = finite(mergeMetrics(parts));
+  const { metrics, dropped } = finite(mergeUpdates(parts));
   if (dropped.length > 0) {
     const message = `Not finite and left out of the metrics: ${dropped.join(', ')}.`;
     emit('warning', { step: null, code: 'non_finite_metric', message, fix: 'Lower train.learning_rate, or set train.max_grad_norm.' });
   }
-  const policyLoss = metrics['policy_loss'] ?? metrics['loss:sum'];
   return {
     updated: true,
-    metrics: policyLoss === undefined ? metrics : { ...metrics, policy_loss: policyLoss },
+    metrics,
     sequences: sum(parts.map((part) => part.sequences)),
     tokens: sum(parts.map((part) => part.tokens)),
   };

@@ -3,7 +3,7 @@
  * recovered knows what the interrupted one knew.
  */
 import { preparingOnce } from '../agents/index.ts';
-import type { Emit, Metrics, MetricsRow } from '../events.ts';
+import type { Emit, MetricsRow } from '../events.ts';
 import type { Engine, Tokenizer } from '../policy/types.ts';
 import type { ResolvedPipeline, StageSettings } from '../config/types.ts';
 import type { ControlPanel } from './controls.ts';
@@ -12,6 +12,7 @@ import { isMeasured } from './guards.ts';
 import { History, type Start, checkpointsOfJob, keptRows } from './history.ts';
 import type { JobFiles } from './job-files.ts';
 import type { Clock, Loop, ModelLine, StageMaterials } from './loop.ts';
+import type { HeldOutMetrics } from './metric-sources.ts';
 import type { StepResult } from './promote.ts';
 import { warnOfPrompts, warnOfUnknownText } from './prompts.ts';
 
@@ -158,7 +159,7 @@ export class Session {
   }
 
   /** Measures the weights as they are now on a stage's held-out tasks. */
-  async evaluate(index: number, { step, baseline = false }: { step: number; baseline?: boolean }): Promise<Metrics> {
+  async evaluate(index: number, { step, baseline = false }: { step: number; baseline?: boolean }): Promise<HeldOutMetrics> {
     const loop = this.loopOf(index);
     const { stage, taskset, engine, emit } = loop;
     emit('eval-started', { step, tasks: Math.min(stage.eval.tasks, taskset.eval.length) });
