@@ -89,7 +89,7 @@ export type StageGroup = number;
  */
 export type ConstantLength = number;
 /**
- * Weight of the entropy of the policy, which is maximised. 0 is off.
+ * Weight of the entropy of the policy, which is maximised (below 0: minimised), on every rollout of a group with verdicts, as with kl. 0 is off.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "EntropyBonus".
@@ -1020,7 +1020,7 @@ export interface CountdownArgs {
   prompt?: string;
 }
 /**
- * Keeps the policy near the model it started from. Costs a second forward pass. Default: off.
+ * Keeps the policy near the model it started from. Acts on every rollout of a group with verdicts, also where the group's rewards are all equal, so a step without spread still trains. Costs a second forward pass. Default: off.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "KlPenalty".

@@ -2,7 +2,7 @@
 import type { EventData } from '../events.ts';
 import type { AdamParams, Loss, TrainerMetric, TrainingBatch } from '../policy/types.ts';
 import { sum } from '../util/statistics.ts';
-import { shareOut, trainingBatch } from './batch.ts';
+import { isLearnable, shareOut, trainingBatch } from './batch.ts';
 import type { Group } from './groups.ts';
 import type { Loop } from './loop.ts';
 import type { MetricsFrom, MetricsOf } from './metric-sources.ts';
@@ -22,12 +22,13 @@ export interface LearnOptions {
   onUpdating: () => void;
 }
 
-/** Learns from the groups that have spread, in `train.updates` optimizer updates over equal shares of the batch. */
+/** Learns from the groups that the loss has something to say about, in `train.updates` optimizer updates over equal shares of the batch. */
 export async function learnFromGroups(groups: readonly Group[], options: LearnOptions, loop: Loop): Promise<Learnt> {
   const { train, agent } = loop.stage;
-  if (!groups.some((group) => group.spread === 'mixed')) return nothingToLearn(groups);
-  const batches = shareOut(groups, train.updates).map((share) => trainingBatch(share, agent.temperature));
-  return learn(batches, train.loss, options, loop);
+  const { loss } = train;
+  if (!groups.some((group) => isLearnable(group, loss))) return nothingToLearn(groups);
+  const batches = shareOut(groups, train.updates).map((share) => trainingBatch(share, { loss, temperature: agent.temperature }));
+  return learn(batches, loss, options, loop);
 }
 
 /** One optimizer update per batch. A refused update undoes the ones before it, so that a step happens whole or not at all. */

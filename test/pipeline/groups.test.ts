@@ -76,7 +76,7 @@ describe('groups', () => {
 
 describe('a training batch', () => {
   test('holds the mixed groups, and denominators of everything that was generated', () => {
-    const batch = trainingBatch(formGroups(rollouts([[1, 0], [1, 1]]), centred), 0.7);
+    const batch = trainingBatch(formGroups(rollouts([[1, 0], [1, 1]]), centred), { loss: {}, temperature: 0.7 });
     expect(batch).toMatchObject({ sequenceCount: 4, tokenCount: 8 });
     expect(batch.sequences).toEqual([
       { tokenIds: [9, 1, 2], actionMask: [0, 1, 1], samplingLogprobs: [0, -1, -2], advantages: [0, 0.5, 0.5], temperature: 0.7 },
