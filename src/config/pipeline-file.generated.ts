@@ -37,7 +37,7 @@ export type RewardName = string;
  */
 export type RewardWeight = number;
 /**
- * What a good answer is: a list of graders whose weighted sum is the reward. Subscores stay visible by name.
+ * What a good answer is: a list of graders whose weighted sum is the reward. Subscores stay visible by name. One grader that abstains (null) leaves the answer without a verdict: it gets no advantage, and the others of its group are compared without it. One that fails drops the group.
  *
  * @minItems 1
  * @maxItems 64
@@ -515,12 +515,12 @@ export interface RewardCommand {
    */
   cwd?: string;
   /**
-   * stdout: the last line printed is a number or {"score": …}. exit_code: 1 if the program exits with 0, 0 if with 1; anything else is a fault of the program.
+   * stdout: the last line printed is a number, null for no verdict, or {"score": …}. exit_code: 1 if the program exits with 0, 0 if with 1; anything else is a fault of the program.
    */
   score?: 'stdout' | 'exit_code';
 }
 /**
- * A TypeScript (or JavaScript) file whose default export scores an answer. It runs in a worker and is reloaded when it changes.
+ * A TypeScript (or JavaScript) file whose default export scores an answer: a number, or null for no verdict. It runs in a worker and is reloaded when it changes.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardModule".
@@ -556,7 +556,7 @@ export interface RewardTask {
   weight?: RewardWeight;
 }
 /**
- * The best of several graders (their maximum).
+ * The best of several graders (their maximum); those that abstain are passed over.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardAny".
@@ -576,7 +576,7 @@ export interface RewardAny {
   rewards: Reward[];
 }
 /**
- * The worst of several graders (their minimum).
+ * The worst of several graders (their minimum); it abstains if one of them does.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardAll".

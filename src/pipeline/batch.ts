@@ -44,7 +44,8 @@ export const isLearnable = (group: Pick<Group, 'spread'>, loss: Pick<Loss, 'kl' 
  */
 export function trainingBatch(groups: readonly Group[], { loss, temperature }: { loss: Pick<Loss, 'kl' | 'entropyBonus'>; temperature: number }): TrainingBatch {
   const generated: Rollout[] = groups.flatMap((group) => group.rollouts);
-  const learnable = groups.filter((group) => isLearnable(group, loss)).flatMap((group) => group.rollouts);
+  const everyone = hasRewardlessTerm(loss);
+  const learnable = groups.filter((group) => isLearnable(group, loss)).flatMap(({ rollouts }) => rollouts.filter(({ reward }) => everyone || reward !== null));
   return {
     sequences: learnable.flatMap((rollout) => mergeTurns(rollout.turns, rollout.advantage ?? 0, temperature)),
     sequenceCount: generated.length,

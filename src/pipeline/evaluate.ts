@@ -6,6 +6,7 @@ import type { Sampler } from '../policy/types.ts';
 import type { Scorer } from '../rewards/types.ts';
 import type { Task } from '../tasks/types.ts';
 import { type Interval, mean, meanInterval, passAtK, wilsonInterval } from '../util/statistics.ts';
+import { hasFailed, isAbstained } from './groups.ts';
 import type { HeldOutMetrics } from './metric-sources.ts';
 import { type Attempt, rollOut, score } from './rollout.ts';
 import { STREAMS } from './schedule.ts';
@@ -35,7 +36,8 @@ export interface Evaluation {
 
 /**
  * Answers each held-out task once greedily, and `samples` times at the agent's temperature. The random streams do not depend on the step, so
- * two evaluations differ by the weights alone. A task without a verdict is left out of the mean and shows in `eval/error_ratio`.
+ * two evaluations differ by the weights alone. A task without a verdict is left out of the mean and shows in `eval/error_ratio` or
+ * `eval/abstained_ratio`.
  */
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const { settings, agentSettings, seed, confidence } = options;
@@ -67,8 +69,8 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     'eval/clipped_ratio': greedy.filter((rollout) => rollout.stopReason === 'length').length / greedy.length,
     ...passMetrics(rollouts.filter((rollout) => !rollout.id.endsWith('-000')), options),
   };
-  const errorRatio = greedy.length === 0 ? 0 : 1 - rewards.length / greedy.length;
-  return { metrics: { ...measured, 'eval/error_ratio': errorRatio }, interval, tasks: tasks.length, rollouts };
+  const share = (which: (rollout: Rollout) => boolean) => (greedy.length === 0 ? 0 : greedy.filter(which).length / greedy.length);
+  return { metrics: { ...measured, 'eval/error_ratio': share(hasFailed), 'eval/abstained_ratio': share(isAbstained) }, interval, tasks: tasks.length, rollouts };
 }
 
 const isSuccess = (reward: number): boolean => reward > SUCCESS_REWARD;

@@ -3,7 +3,7 @@ import type { EventData } from '../events.ts';
 import type { AdamParams, Loss, TrainerMetric, TrainingBatch } from '../policy/types.ts';
 import { sum } from '../util/statistics.ts';
 import { isLearnable, shareOut, trainingBatch } from './batch.ts';
-import type { Group } from './groups.ts';
+import { type Group, silence } from './groups.ts';
 import type { Loop } from './loop.ts';
 import type { MetricsFrom, MetricsOf } from './metric-sources.ts';
 import { finite, mergeUpdates } from './metrics.ts';
@@ -72,8 +72,7 @@ function nothingToLearn(groups: readonly Group[]): Learnt {
   const count = (spread: Group['spread']) => groups.filter((group) => group.spread === spread).length;
   const [good, bad, dropped] = [count('all-good'), count('all-bad'), count('dropped')];
   if (dropped === groups.length) {
-    const example = groups.flatMap((group) => group.rollouts).find((rollout) => rollout.error)?.error;
-    const message = `every group has a rollout without a verdict${example ? `, for example: ${example.message}` : ''}`;
+    const message = `every group has a rollout without a verdict, for example: ${silence(groups.flatMap((group) => group.rollouts))}`;
     return { updated: false, reason: 'all_errored', message, metrics: {} };
   }
   const parts = [good && `${good} all good`, bad && `${bad} all bad`, dropped && `${dropped} dropped`].filter(Boolean);

@@ -2,7 +2,7 @@
 import type { Phase, PhaseTimes, Rollout, Subscore } from '../events.ts';
 import type { TrainerMetric } from '../policy/types.ts';
 import { mean, standardDeviation, sum } from '../util/statistics.ts';
-import { type Group, outputTokens } from './groups.ts';
+import { type Group, hasFailed, isAbstained, outputTokens } from './groups.ts';
 import type { MetricsFrom, MetricsOf } from './metric-sources.ts';
 
 /** Everything that the rollouts of a step say, before anything is learnt from them. */
@@ -23,10 +23,11 @@ export function rolloutMetrics(groups: readonly Group[]): MetricsFrom<'rollouts'
     'groups/all_bad': groupShare('all-bad'),
     'groups/mixed': groupShare('mixed'),
     'groups/dropped': share(groups.length - scored.length, groups.length),
-    'advantage/abs_mean': mean(scored.flatMap((group) => group.advantages!.map(Math.abs))),
+    'advantage/abs_mean': mean(scored.flatMap((group) => group.advantages!.flatMap((advantage) => (advantage === null ? [] : Math.abs(advantage))))),
     ...summary(lengths, { mean: 'completions/mean_length', min: 'completions/min_length', max: 'completions/max_length' }),
     'completions/clipped_ratio': share(rollouts.filter((rollout) => rollout.stopReason === 'length').length, rollouts.length),
-    'rollouts/error_ratio': share(rollouts.filter((rollout) => rollout.reward === null).length, rollouts.length),
+    'rollouts/error_ratio': share(rollouts.filter(hasFailed).length, rollouts.length),
+    'rollouts/abstained_ratio': share(rollouts.filter(isAbstained).length, rollouts.length),
     ...errorMetrics(rollouts),
     sampling_logprob_mean: mean(logprobs),
     num_tokens: sum(lengths),
@@ -42,14 +43,14 @@ function summary<N extends string>(values: readonly number[], names: SummaryName
   return { [names.mean]: mean(values), [names.min]: low, [names.max]: high, ...(names.std ? { [names.std]: standardDeviation(values) } : {}) } as MetricsOf<N>;
 }
 
-/** `rewards/<name>/mean` for every named part; parts of parts as `rewards/<name>/<part>/mean`. */
+/** `rewards/<name>/mean` over the verdicts of every named part; parts of parts as `rewards/<name>/<part>/mean`. */
 function subscoreMetrics(rollouts: readonly Rollout[]): MetricsOf<`rewards/${string}/mean`> {
   const values = new Map<string, number[]>();
   const collect = (subscores: readonly Subscore[], prefix: string) => {
     for (const { name, value, children } of subscores) {
       const path = `${prefix}/${name}`;
       values.set(path, values.get(path) ?? []);
-      values.get(path)!.push(value);
+      if (value !== null) values.get(path)!.push(value);
       if (children) collect(children, path);
     }
   };

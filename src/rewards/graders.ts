@@ -100,7 +100,7 @@ export const graderRules: { [K in RewardKind]: (settings: SettingsOf<K>, tools: 
 
   async module({ path, args }, { inWorker }) {
     const checked = await inWorker('check', { path });
-    if (!checked.ok) return loadFailure(`${path} cannot be loaded: ${checked.failure.message}.`, 'Mend the file; a reward is `export default (completion, task, info) => number`.', { key: 'path', at: checked.failure.at ?? null });
+    if (!checked.ok) return loadFailure(`${path} cannot be loaded: ${checked.failure.message}.`, 'Mend the file; a reward is `export default (completion, task, info) => number`, or null for no verdict.', { key: 'path', at: checked.failure.at ?? null });
     if (checked.value !== null) return loadFailure(`${path}: ${checked.value}.`, 'Write `export default (completion, task, info) => number`.', { key: 'path' });
     return ready(async (request, signal) => {
       const verdict = await inWorker('module', { path, args, request }, signal);
@@ -117,8 +117,9 @@ export const graderRules: { [K in RewardKind]: (settings: SettingsOf<K>, tools: 
       return environmentOf(source).then((environment) => (environment.ok ? environment.value.grade(judged, completion, signal) : environment));
     }),
 
-  any: ({ rewards }, tools) => best(rewards, tools, (value, other) => value > other),
-  all: ({ rewards }, tools) => best(rewards, tools, (value, other) => value < other),
+  // The best of what was said; the worst of all is not known while somebody is silent.
+  any: ({ rewards }, tools) => best(rewards, tools, (value, other) => value !== null && (other === null || value > other)),
+  all: ({ rewards }, tools) => best(rewards, tools, (value, other) => other !== null && (value === null || value < other)),
 };
 
 /** Loads one entry of a `reward:` list, of whatever kind. */
@@ -139,7 +140,7 @@ function searchFor(values: readonly string[] | null, key: string, found: (has: (
 }
 
 /** The child that wins (the first of equals) gives its value; all are kept, with weight 1 for the winner and 0 for the rest. */
-async function best(rewards: readonly RewardSettings[], tools: GraderTools, beats: (value: number, other: number) => boolean): Promise<LoadedGrader> {
+async function best(rewards: readonly RewardSettings[], tools: GraderTools, beats: (value: number | null, other: number | null) => boolean): Promise<LoadedGrader> {
   if (rewards.length === 0) return loadFailure('There is no reward to choose from.', 'Give at least one reward.', { key: 'rewards' });
   const children: { name: string; grade: Grader }[] = [];
   for (const [index, settings] of rewards.entries()) {
@@ -149,7 +150,7 @@ async function best(rewards: readonly RewardSettings[], tools: GraderTools, beat
   }
   const choose = (verdicts: readonly Verdict[]): Verdict => {
     let winner = 0;
-    const values: number[] = [];
+    const values: (number | null)[] = [];
     for (const [index, verdict] of verdicts.entries()) {
       if (!verdict.ok) return { ok: false, failure: { ...verdict.failure, message: `${children[index]!.name}: ${verdict.failure.message}` } };
       values.push(verdict.value);

@@ -9,9 +9,9 @@ export interface ScoreRequest {
   truncated: boolean;
 }
 
-/** The combined reward and its named, weighted parts. */
+/** The combined reward and its named, weighted parts. Null: one of the parts abstained. */
 export interface Score {
-  reward: number;
+  reward: number | null;
   subscores: Subscore[];
 }
 

@@ -32,9 +32,9 @@ async function draw(rewards: readonly (readonly (number | null)[])[]): Promise<R
   const rollouts: Rollout[] = [];
   for await (const { id, outputTokenIds, outputLogprobs } of engine.sampler.sample(requests)) {
     const index = requests.findIndex((other) => other.id === id);
-    const groupId = String(index >> 1);
+    const [groupId, reward] = [String(index >> 1), rewards[index >> 1]![index % 2]!];
     const turns = [{ promptTokenIds: [...requests[index]!.promptTokenIds], outputTokenIds, outputLogprobs }];
-    rollouts.push({ id, taskId: groupId, groupId, prompt: '', completion: '', turns, status: 'completed', stopReason: 'done', reward: rewards[index >> 1]![index % 2]!, subscores: [] });
+    rollouts.push({ id, taskId: groupId, groupId, prompt: '', completion: '', turns, status: reward === null ? 'error' : 'completed', stopReason: 'done', reward, subscores: [] });
   }
   return rollouts.sort((a, b) => (Number(a.id.slice(1)) < Number(b.id.slice(1)) ? -1 : 1));
 }

@@ -125,8 +125,15 @@ describe('what user code gives', () => {
   ])('%j is %d', (given, value) => {
     expect(readVerdict(given)).toEqual({ ok: true, value });
   });
-  test.each([[null], [undefined], ['1'], [NaN], [-Infinity], [1e7], [{}], [{ points: 1 }], [{ score: '1' }], [[1]], [{ reward: 1, info: 'x' }], [{ reward: 1, subscores: [{ value: 1 }] }]])('%j is no reward', (given) => {
+  test.each([[undefined], ['1'], [NaN], [-Infinity], [1e7], [{}], [{ points: 1 }], [{ score: '1' }], [[1]], [{ reward: 1, info: 'x' }], [{ reward: 1, subscores: [{ value: 1 }] }]])('%j is no reward', (given) => {
     expect(readVerdict(given)).toMatchObject({ ok: false, failure: { type: 'invalid_reward' } });
+  });
+  test('null is no verdict, alone or as the reward, and for a part', () => {
+    expect(readVerdict(null)).toEqual({ ok: true, value: null });
+    expect(readVerdict({ score: null, info: { why: 'unreadable' }, subscores: { form: null } })).toEqual({
+      ...{ ok: true, value: null, info: { why: 'unreadable' } },
+      children: [{ name: 'form', value: null, weight: 1 }],
+    });
   });
   test('info and subscores are kept', () => {
     expect(readVerdict({ reward: 1, info: { why: 'short' }, subscores: { form: 1, content: 0.5 } })).toEqual({
