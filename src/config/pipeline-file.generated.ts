@@ -296,7 +296,7 @@ export interface Agent {
   stop?: string[];
 }
 /**
- * 1 if the answer equals the gold answer of the task after normalisation (case, spaces, punctuation; sign and decimal point are kept), else 0.
+ * 1 if the answer is the gold answer of the task, else 0. No difference: case, the width of spaces, spaces around operators and after commas, one full stop at the end, a leading "the", separators of thousands, the 0 of 0.5, and which dash or quote is used. Everything else counts: signs, operators, brackets, marks, every other word and digit.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardExactMatch".
@@ -310,7 +310,7 @@ export interface RewardExactMatch {
   weight?: RewardWeight;
 }
 /**
- * 1 if the answer contains a text (in upper or lower case), else 0.
+ * 1 if the answer contains a text (in upper or lower case), else 0. A number only as a whole: 4 is not in 42, 0.4 or -4.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardContains".
@@ -394,7 +394,7 @@ export interface RewardRegex {
   full?: boolean;
 }
 /**
- * 1 if the last number in the answer equals the gold answer within a tolerance, else 0. Understands signs, separators and exponents.
+ * 1 if the number that the answer ends with is the gold answer within a tolerance, else 0. Understands signs, exponents, commas between thousands and a dot before the fraction. Digits that are part of something else (3/4, 2^10, 12:30, 5-7, 1,23, 10%, x1) are no number: an answer that ends so earns 0, and a gold answer has to be a number alone, or what follows ####.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardNumericMatch".
@@ -416,7 +416,7 @@ export interface RewardNumericMatch {
   relative_tolerance?: number;
 }
 /**
- * Harmonic mean of word precision and recall against the gold answer, from 0 to 1.
+ * Harmonic mean of word precision and recall against the gold answer, from 0 to 1. Signs and operators count as words; case, quotes, the marks of sentences, "the" and "an" do not.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardF1".
@@ -430,7 +430,7 @@ export interface RewardF1 {
   weight?: RewardWeight;
 }
 /**
- * One minus the edit distance to the gold answer as a share of the longer text, from 0 to 1.
+ * The characters in common blocks as a share of those in both texts, from 0 to 1 (Ratcliff and Obershelp; the ratio of Python's difflib without its junk heuristic).
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardSimilarity".

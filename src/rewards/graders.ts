@@ -3,11 +3,13 @@ import { invalid, isProgram, type Verdict } from '../runtimes/index.ts';
 import { type GeneratorName, generators } from '../tasks/index.ts';
 import { keyInside, type Loaded, loadFailure } from '../util/load-error.ts';
 import type { GraderTools } from './tools.ts';
-import { isClose, lastNumber } from './numbers.ts';
+import { goldNumber, isClose, lastNumber } from './numbers.ts';
+import { sameText } from './same-text.ts';
+import { holds } from './search.ts';
 import { similarity } from './similarity.ts';
 import type { ScoreRequest } from './types.ts';
 import { whenAll } from './when-all.ts';
-import { f1, sameText } from './words.ts';
+import { f1 } from './words.ts';
 
 /** A loaded grader. Built-ins of bounded cost answer at once; whatever runs a user's code answers later. */
 export type Grader = (request: ScoreRequest, signal?: AbortSignal) => Verdict | Promise<Verdict>;
@@ -53,8 +55,8 @@ export const graderRules: { [K in RewardKind]: (settings: SettingsOf<K>, tools: 
 
   numeric_match: (settings) =>
     againstAnswer((completion, answer) => {
-      const gold = lastNumber(answer);
-      if (gold === null) return invalid(`the task's answer ${JSON.stringify(answer.slice(0, 40))} holds no number`);
+      const gold = goldNumber(answer);
+      if (gold === null) return invalid(`the task's answer ${JSON.stringify(answer.slice(0, 40))} is not a number and nothing else; write the number alone, or compare with exact_match`);
       const given = lastNumber(completion);
       return value(given !== null && isClose(given, gold, settings));
     }),
@@ -127,11 +129,10 @@ export function loadGrader<K extends RewardKind>(settings: SettingsOf<K>, tools:
   return graderRules[settings.kind as K](settings, tools);
 }
 
-/** Case-blind search. An empty needle is refused: it is found everywhere. */
+/** An empty needle is refused: it is found everywhere. */
 function searchFor(values: readonly string[] | null, key: string, found: (has: (text: string) => boolean, values: readonly string[]) => boolean): LoadedGrader {
   const search = (completion: string, texts: readonly string[]): Verdict => {
-    const lower = completion.toLowerCase();
-    return value(found((text) => lower.includes(text.toLowerCase()), texts));
+    return value(found((text) => holds(completion, text), texts));
   };
   if (values === null) return againstAnswer((completion, answer) => (answer === '' ? invalid('the task has an empty `answer`, which every text contains') : search(completion, [answer])));
   if (values.length === 0) return loadFailure('There is nothing to search for.', "Give at least one text, or leave the key out to search for the task's answer.", { key });
