@@ -12,7 +12,11 @@ import { whenAll } from './when-all.ts';
 import { f1 } from './words.ts';
 
 /** A loaded grader. Built-ins of bounded cost answer at once; whatever runs a user's code answers later. */
-export type Grader = (request: ScoreRequest, signal?: AbortSignal) => Verdict | Promise<Verdict>;
+export interface Grader {
+  (request: ScoreRequest, signal?: AbortSignal): Verdict | Promise<Verdict>;
+  /** What is wrong with a gold answer, whatever it is compared with: looked for in every task before any model is run. */
+  readonly refuses?: (answer: string) => string | null;
+}
 export type LoadedGrader = Loaded<'grader', Grader>;
 
 export type RewardKind = RewardSettings['kind'];
@@ -25,9 +29,14 @@ const INLINE_COMPARISONS = 250_000;
 const value = (number: number | boolean): Verdict => ({ ok: true, value: Number(number) });
 const ready = (grader: Grader): LoadedGrader => ({ ok: true, grader });
 
-/** Most built-ins compare the completion with the task's gold answer; without one they cannot say anything. */
-const againstAnswer = (grade: (completion: string, answer: string, signal?: AbortSignal) => Verdict | Promise<Verdict>): LoadedGrader =>
-  ready(({ task, completion }, signal) => (task.answer === null ? invalid('the task has no `answer` to compare with') : grade(completion, task.answer, signal)));
+/** Most built-ins compare the completion with the task's gold answer; without one, or with one that they refuse, they cannot say anything. */
+function againstAnswer(grade: (completion: string, answer: string, signal?: AbortSignal) => Verdict | Promise<Verdict>, refuses: Grader['refuses'] = () => null): LoadedGrader {
+  const grader: Grader = ({ task: { answer }, completion }, signal) => {
+    const fault = answer === null ? 'the task has no `answer` to compare with' : refuses(answer);
+    return fault === null ? grade(completion, answer!, signal) : invalid(fault);
+  };
+  return ready(Object.assign(grader, { refuses }));
+}
 
 /** How each kind of reward becomes a grader. */
 export const graderRules: { [K in RewardKind]: (settings: SettingsOf<K>, tools: GraderTools) => LoadedGrader | Promise<LoadedGrader> } = {
@@ -54,12 +63,13 @@ export const graderRules: { [K in RewardKind]: (settings: SettingsOf<K>, tools: 
   },
 
   numeric_match: (settings) =>
-    againstAnswer((completion, answer) => {
-      const gold = goldNumber(answer);
-      if (gold === null) return invalid(`the task's answer ${JSON.stringify(answer.slice(0, 40))} is not a number and nothing else; write the number alone, or compare with exact_match`);
-      const given = lastNumber(completion);
-      return value(given !== null && isClose(given, gold, settings));
-    }),
+    againstAnswer(
+      (completion, answer) => {
+        const given = lastNumber(completion);
+        return value(given !== null && isClose(given, goldNumber(answer)!, settings));
+      },
+      (answer) => (goldNumber(answer) === null ? `the task's answer ${JSON.stringify(answer.slice(0, 40))} is not a number and nothing else; write the number alone, or compare with exact_match` : null),
+    ),
 
   f1: () => againstAnswer((completion, answer) => value(f1(completion, answer))),
 
@@ -134,7 +144,7 @@ function searchFor(values: readonly string[] | null, key: string, found: (has: (
   const search = (completion: string, texts: readonly string[]): Verdict => {
     return value(found((text) => holds(completion, text), texts));
   };
-  if (values === null) return againstAnswer((completion, answer) => (answer === '' ? invalid('the task has an empty `answer`, which every text contains') : search(completion, [answer])));
+  if (values === null) return againstAnswer((completion, answer) => search(completion, [answer]), (answer) => (answer === '' ? 'the task has an empty `answer`, which every text contains' : null));
   if (values.length === 0) return loadFailure('There is nothing to search for.', "Give at least one text, or leave the key out to search for the task's answer.", { key });
   if (values.includes('')) return loadFailure('An empty text is contained in every completion.', 'Give a text of at least one character.', { key });
   return ready(({ completion }) => search(completion, values));
@@ -163,5 +173,15 @@ async function best(rewards: readonly RewardSettings[], tools: GraderTools, beat
       children: children.map(({ name }, index) => ({ name, value: values[index]!, weight: index === winner ? 1 : 0 })),
     };
   };
-  return ready((request, signal) => whenAll(children.map(({ grade }) => grade(request, signal)), choose));
+  const grader: Grader = (request, signal) => whenAll(children.map(({ grade }) => grade(request, signal)), choose);
+  return ready(Object.assign(grader, { refuses: (answer: string) => firstRefusal(children, answer) }));
+}
+
+/** What the first grader that refuses a gold answer says of it. */
+export function firstRefusal(graders: readonly { name: string; grade: Grader }[], answer: string): string | null {
+  for (const { name, grade } of graders) {
+    const fault = grade.refuses?.(answer) ?? null;
+    if (fault !== null) return `${name}: ${fault}`;
+  }
+  return null;
 }

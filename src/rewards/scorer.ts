@@ -2,7 +2,7 @@ import type { RewardSettings, RuntimeSettings } from '../config/types.ts';
 import type { Subscore } from '../events.ts';
 import { MAX_REWARD } from '../runtimes/index.ts';
 import { keyInside, type Loaded, loadFailure } from '../util/load-error.ts';
-import { type Grader, loadGrader } from './graders.ts';
+import { firstRefusal, type Grader, loadGrader } from './graders.ts';
 import { openTools } from './tools.ts';
 import { whenAll } from './when-all.ts';
 import type { ScoreOutcome, Scorer, ScoreRequest } from './types.ts';
@@ -45,6 +45,10 @@ export async function createScorer({ settings, runtime, onOutput, signal }: Scor
   }
   const scorer: Scorer = {
     ...tools.provenance(),
+    refuses: ({ id, answer }) => {
+      const fault = answer === null ? null : firstRefusal(graders, answer);
+      return fault === null ? null : `task ${id}: ${fault}`;
+    },
     score: (request, abort) => combine({ graders, positive }, request, abort),
     [Symbol.asyncDispose]: () => tools[Symbol.asyncDispose](),
   };

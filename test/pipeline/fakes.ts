@@ -49,6 +49,7 @@ export function letterScorer(judge: (completion: string, task: Task) => number |
   return {
     hash: 'exact',
     files: [],
+    refuses: () => null,
     async score({ task, completion }) {
       try {
         const reward = judge(completion, task);

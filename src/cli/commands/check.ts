@@ -32,7 +32,9 @@ export const check: Handler = async (invocation) => {
   if (!flags.json && !flags.resolved) io.say(`${file} is valid: ${count(pipeline.stages.length, 'stage')}, model ${pipeline.model.name} from ${pipeline.model.fork}`);
   let isSound = true;
   for (const { taskset, scorer, name } of differentStages(pipeline, materials)) {
-    const tasks = [...taskset.train.slice(0, TASKS_PROVED), ...taskset.eval.slice(0, 1)];
+    // An answer may be wrong in a single task, far behind the first ones.
+    const refused = [...taskset.train.slice(TASKS_PROVED), ...taskset.eval.slice(1)].filter((task) => scorer.refuses(task) !== null);
+    const tasks = [...taskset.train.slice(0, TASKS_PROVED), ...taskset.eval.slice(0, 1), ...refused.slice(0, FAULTS_SHOWN)];
     const proofs = await proveReward({ scorer, tasks, signal: io.signal });
     const wrong = proofs.filter(({ faults }) => faults.some(isWrong)).length;
     // A run with rewards that say nothing at all would end at its first measurement.
