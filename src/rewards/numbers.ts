@@ -52,6 +52,9 @@ const IS_PART = {
     /[\p{L}\p{N})\]}][*×÷·⋅/\\]+$/u,
     /[\p{L}\p{N})\]}!][^\S\n]+[*×÷·⋅/]+[^\S\n]+$/u,
     /\d[^\S\n]+x[^\S\n]+$/i,
+    // The same in words and in LaTeX.
+    /\b(?:minus|negative|plus|times|mod|divided by|root of|(?:less|fewer|more|greater|higher|lower) than|at (?:least|most)|not)[^\S\n]+$/i,
+    /\\(?:times|cdot|div|pm|mp|leq?|geq?|lt|gt|neq?|approx|sim|bmod|mid)[^\S\n]*$/,
     // An argument or a factor: f(5), 2(5), \frac{3}{4}, \sqrt{2}; a box or plain type around the answer is no function.
     /[\p{Lu}\p{Ll}\d]\($/u,
     /\}\{$|\\(?!(?:boxed|fbox|text|textbf|mathbf|mathrm|mathit)\{)[a-z]+(?:\[[^\]]*\])?\{$/i,
@@ -61,11 +64,12 @@ const IS_PART = {
   ],
   after: [
     // A name, a unit that may as well be a factor, a power: 5k, 3x, 2π, 1st, 10⁶, 3½.
-    /^[\p{Lu}\p{Ll}\p{Lt}\p{No}_]/u,
+    /^[\p{Lu}\p{Ll}\p{Lt}\p{M}\p{No}_]/u,
     // Other groups of digits are told by what stands before the last of them; a bound, a factorial, a power that is no degree.
     /^[!√(]|^\+|^\^(?!\{?\\circ)/,
     /^[^\S\n]*\\?[%‰]/,
-    /^[^\S\n]*-?(?:per ?cent|hundred|thousand|million|billion|trillion|dozen)\b/i,
+    /^[^\S\n]*-?(?:per ?cent|hundred|thousand|million|billion|trillion|dozen|k|mn|bn)\b/i,
+    /^[^\S\n]*(?:(?:squared|cubed|factorial|times|plus|minus|mod|divided by)\b|\\(?:times|cdot|div|pm|pi|sqrt|d?frac|infty)(?![a-z]))/i,
     // A term of something: 5-x, 5*x, 5/day, 5 + x, 5 - x.
     /^[-*×÷·⋅/]+[\p{L}\p{N}(]/u,
     /^[^\S\n]+[+*×÷·⋅/][^\S\n]+[\p{L}(]/u,

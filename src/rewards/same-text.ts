@@ -14,7 +14,7 @@ export function comparable(text: string): string {
   return withPlainNumbers(plain)
     .replace(/(?<=[\p{L}\p{N}\p{M})\]}"'%])[.。]$/u, '')
     .replace(/^the (?=\p{L})(?!the\b)/u, '')
-    .replace(new RegExp(`(?<=${OPERAND}) ?([*/=<>^×÷·≤≥≠≈]+|[!<>=]=) ?(?=-?${NEXT})`, 'gu'), '$1')
+    .replace(new RegExp(`(?<=${OPERAND}) ?(->|[!<>=]=|[*/=<>^×÷·≤≥≠≈→&|]+) ?(?=-?${NEXT})`, 'gu'), '$1')
     // With a space on one side alone it is a sign: `12 -5` is two numbers, `12 - 5` is a difference.
     .replace(new RegExp(`(?<=${OPERAND}) ([+-]) (?=${NEXT})`, 'gu'), '$1')
     .replace(/ ?([,;]) /g, '$1')
