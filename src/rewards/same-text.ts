@@ -3,6 +3,9 @@ import { plainCharacters } from './plain-characters.ts';
 /** What operators stand between. */
 const OPERAND = String.raw`[\p{L}\p{N}\p{M})\]}]`;
 const NEXT = String.raw`[\p{L}\p{N}.(\[{√$]`;
+const OPERATOR = new RegExp(`(?<=${OPERAND}) ?(->|[!<>=]=|[*/=<>^×÷·≤≥≠≈→&|]+) ?(?=-?${NEXT})`, 'gu');
+/** With a space on one side alone it is a sign: `12 -5` is two numbers, `12 - 5` is a difference. */
+const PLUS_OR_MINUS = new RegExp(`(?<=${OPERAND}) ([+-]) (?=${NEXT})`, 'gu');
 
 /**
  * What two texts are compared by. Left out is only how an answer is set down: case, the width of spaces, those around operators between two
@@ -14,9 +17,8 @@ export function comparable(text: string): string {
   return withPlainNumbers(plain)
     .replace(/(?<=[\p{L}\p{N}\p{M})\]}"'%])[.。]$/u, '')
     .replace(/^the (?=\p{L})(?!the\b)/u, '')
-    .replace(new RegExp(`(?<=${OPERAND}) ?(->|[!<>=]=|[*/=<>^×÷·≤≥≠≈→&|]+) ?(?=-?${NEXT})`, 'gu'), '$1')
-    // With a space on one side alone it is a sign: `12 -5` is two numbers, `12 - 5` is a difference.
-    .replace(new RegExp(`(?<=${OPERAND}) ([+-]) (?=${NEXT})`, 'gu'), '$1')
+    .replace(OPERATOR, '$1')
+    .replace(PLUS_OR_MINUS, '$1')
     .replace(/ ?([,;]) /g, '$1')
     .replace(/(?<=\d) (?=%)/g, '')
     .replace(/^\+(?=\d[\d.]*$)/, '');

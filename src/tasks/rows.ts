@@ -3,6 +3,7 @@ import { hash } from 'node:crypto';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { isPrompt, PROGRAM } from '../runtimes/index.ts';
 import { didYouMean } from '../util/did-you-mean.ts';
+import { halfPair, roundedNumber } from './lost-in-reading.ts';
 import { NumberLiteral, slugOf } from './slug.ts';
 import type { Task } from './types.ts';
 
@@ -108,25 +109,6 @@ function templateSource(env: unknown, { file, templates }: RowContext): string {
 export const isModule = (file: string): boolean => /\.[cm]?[jt]s$/.test(file);
 
 const digest = (content: unknown): string => hash('sha1', JSON.stringify(content), 'hex');
-
-/** Where a text holds half of a surrogate pair: neither a file nor a tokenizer can hold that. */
-function halfPair(parts: Readonly<Record<string, unknown>>): string | null {
-  const isWhole = (value: unknown): boolean =>
-    typeof value === 'string' ? value.isWellFormed() : typeof value !== 'object' || value === null || Object.entries(value).every(([key, member]) => key.isWellFormed() && isWhole(member));
-  return Object.keys(parts).find((key) => !isWhole(parts[key])) ?? null;
-}
-
-/** The place of a whole number that lost digits when it was read; of a number without its source, of one that may have. */
-function roundedNumber(value: unknown, place: string): string | null {
-  if (value instanceof NumberLiteral) return /^-?\d+$/.test(value.source) && BigInt(value.source) !== BigInt(Number(value.source)) ? place : null;
-  if (typeof value === 'number') return Number.isInteger(value) && !Number.isSafeInteger(value) ? place : null;
-  if (typeof value !== 'object' || value === null) return null;
-  for (const [key, member] of Object.entries(value)) {
-    const rounded = roundedNumber(member, `${place}.${key}`);
-    if (rounded !== null) return rounded;
-  }
-  return null;
-}
 
 /** A row without a name is named by what it says, so that its id survives a new order of the rows. */
 function anonymousId(file: string, ...content: unknown[]): string {
