@@ -12,10 +12,10 @@ export interface Turn {
   outputLogprobs: number[];
 }
 
-/** A named part of a reward. `value` is the grader's own number, `weight` its share in the reward. */
+/** A named part of a reward. `value` is the grader's own number, or null where it abstained; `weight` its share in the reward. */
 export interface Subscore {
   name: string;
-  value: number;
+  value: number | null;
   weight: number;
   children?: Subscore[];
   info?: Record<string, unknown>;
@@ -31,7 +31,10 @@ export interface RolloutError {
   message: string;
 }
 
-/** One attempt at one task. `reward` is null when there is no verdict (which is not the same as 0). */
+/**
+ * One attempt at one task. `reward` is null when there is no verdict (which is not the same as 0): something went wrong, as `status` and
+ * `error` say, or the rollout is completed and its reward abstained.
+ */
 export interface Rollout {
   id: string;
   taskId: string;
@@ -81,18 +84,21 @@ export interface PhaseTimes {
 }
 export type Phase = keyof PhaseTimes;
 
-/** What became of the rollouts of a step: generated → errored → truncated → no spread → trained. */
+/** What became of the rollouts of a step: each is errored, abstained on, dropped with its group, without spread, or trained. */
 export interface Accounting {
   generated: number;
-  /** Rollouts without a verdict. */
+  /** Rollouts that failed, or whose reward did. */
   errored: number;
-  /** Healthy rollouts dropped because another one of their group had no verdict. */
+  /** Rollouts whose reward abstained: the others of their group are compared without them. */
+  abstained: number;
+  /** Rollouts with a verdict dropped because another one of their group failed. */
   droppedWithGroup: number;
   /** Rollouts that hit the token limit (they are trained on all the same). */
   truncated: number;
   /** Rollouts in groups whose rewards were all equal, split into those at the top and those at the bottom. */
   noSpreadGood: number;
   noSpreadBad: number;
+  /** Rollouts with an advantage, and their tokens. A KL or an entropy term learns from those without spread as well. */
   trained: number;
   trainedTokens: number;
 }
@@ -184,7 +190,7 @@ export interface EventData {
     tokens: number;
     error: RolloutError | null;
   };
-  /** All rollouts of a group have a verdict, or the group is dropped (`advantages` null). */
+  /** The rollouts of a group are compared, or the group is dropped (`advantages` null): one of them failed, or all were abstained on. An advantage is null where its reward is. */
   'group-finished': {
     step: number;
     groupId: string;
@@ -192,7 +198,7 @@ export interface EventData {
     mean: number | null;
     std: number | null;
     spread: 'mixed' | 'all-good' | 'all-bad' | 'dropped';
-    advantages: number[] | null;
+    advantages: (number | null)[] | null;
   };
   /** The numbers of a step; its checkpoint follows. */
   'step-finished': { step: number; stage: string; metrics: Metrics; times: PhaseTimes; accounting: Accounting };

@@ -58,10 +58,15 @@ export function runSession(workbench: Workbench, { watching, resume, emit, befor
     keepGoing: () => panel.reset(),
     abort: () => panel.controls.stop(),
     compare,
-    async rescore(version) {
-      const { file, model } = version.value.pipeline;
-      const job = last ?? (await listJobs(workbench.root)).find((other) => other.file === file && other.model === model.name);
-      return job ? await showRescored(version.value, { directory: job.directory, signal: panel.signal, emit }) : true;
+    async rescore({ value }) {
+      // Not `last`, which is over: the job that runs has newer rollouts, once its first step is scored.
+      const { file, model } = value.pipeline;
+      const stored = (await listJobs(workbench.root)).filter((job) => job.file === file && job.model === model.name);
+      for (const directory of new Set([workbench.directory, last?.directory, stored[0]?.directory])) {
+        const answers = directory && (await lastRollouts({ directory }));
+        if (answers && answers.rollouts.length > 0) return await showRescored(value, answers, { signal: panel.signal, emit });
+      }
+      return true;
     },
   };
   const session = startSession(host, { watching });
@@ -85,11 +90,14 @@ function changeOf(before: Prepared, after: Prepared): { kind: EventData['watch-c
 }
 
 /** The last rollouts of a job under other rewards. False if none of them gets a verdict any more. */
-async function showRescored({ pipeline, materials }: Prepared, { directory, signal, emit }: { directory: string; signal: AbortSignal; emit: Emit }): Promise<boolean> {
-  const { step, rollouts } = await lastRollouts({ directory });
+async function showRescored(
+  { pipeline, materials }: Prepared,
+  { step, rollouts }: Awaited<ReturnType<typeof lastRollouts>>,
+  { signal, emit }: { signal: AbortSignal; emit: Emit },
+): Promise<boolean> {
   const index = pipeline.stages.findIndex(({ kind }) => kind === 'grpo');
   const [stage, loaded] = [pipeline.stages[index], materials.stages[index]];
-  if (rollouts.length === 0 || !stage || !loaded) return true;
+  if (!stage || !loaded) return true;
   const began = performance.now();
   const rescored = await rescore(rollouts, loaded.taskset.train, { scorer: loaded.scorer, train: stage.train, signal });
   emit('rescored', { step, file: materials.files.reward[0] ?? pipeline.file, rollouts: rescored, durationMs: Math.round(performance.now() - began) });

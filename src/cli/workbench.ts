@@ -64,7 +64,9 @@ export class Workbench implements AsyncDisposable {
   isOpening = false;
   /** Of the checkpoints of the model that is open, by id. */
   readonly names = new Map<string, string>();
-  /** The voice of the last job, if there is one: what it says is kept in the job's files. */
+  /** Of the job that runs, or ran last. */
+  directory: string | null = null;
+  /** The voice of that job: what it says is kept in the job's files. */
   private voice: Emit | null = null;
   private folder: string | null = null;
   private opened: (OpenedModel & { key: string }) | null = null;
@@ -157,7 +159,7 @@ export class Workbench implements AsyncDisposable {
       ...this.options,
       conceal: secrets.size === 0 ? null : concealer(secrets),
       exportModel: (settings) => exportHead(model, settings, { keep: foldersToKeep(io, pipeline.file) }),
-      onEmit: (emit) => (this.voice = emit),
+      onEmit: (emit, directory) => void ([this.voice, this.directory] = [emit, directory]),
       clock: () => performance.timeOrigin + performance.now(),
       surroundings: await around,
       resumeCommand: resumeCommand(argv),

@@ -37,7 +37,7 @@ export type RewardName = string;
  */
 export type RewardWeight = number;
 /**
- * What a good answer is: a list of graders whose weighted sum is the reward. Subscores stay visible by name.
+ * What a good answer is: a list of graders whose weighted sum is the reward. Subscores stay visible by name. One grader that abstains (null) leaves the answer without a verdict: it gets no advantage, and the others of its group are compared without it. One that fails drops the group.
  *
  * @minItems 1
  * @maxItems 64
@@ -89,7 +89,7 @@ export type StageGroup = number;
  */
 export type ConstantLength = number;
 /**
- * Weight of the entropy of the policy, which is maximised. 0 is off.
+ * Weight of the entropy of the policy, which is maximised (below 0: minimised), on every rollout of a group with verdicts, as with kl. 0 is off.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "EntropyBonus".
@@ -302,7 +302,7 @@ export interface Agent {
   stop?: string[];
 }
 /**
- * 1 if the answer equals the gold answer of the task after normalisation (case, spaces, punctuation; sign and decimal point are kept), else 0.
+ * 1 if the answer is the gold answer of the task, else 0. No difference: case, the width of spaces, spaces around operators and after commas, one full stop at the end, a leading "the", separators of thousands, the 0 of 0.5, and which dash or quote is used. Everything else counts: signs, operators, brackets, marks, every other word and digit.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardExactMatch".
@@ -316,7 +316,7 @@ export interface RewardExactMatch {
   weight?: RewardWeight;
 }
 /**
- * 1 if the answer contains a text (in upper or lower case), else 0.
+ * 1 if the answer contains a text (in upper or lower case), else 0. A number only as a whole: 4 is not in 42, 0.4 or -4.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardContains".
@@ -400,7 +400,7 @@ export interface RewardRegex {
   full?: boolean;
 }
 /**
- * 1 if the last number in the answer equals the gold answer within a tolerance, else 0. Understands signs, separators and exponents.
+ * 1 if the number that the answer ends with is the gold answer within a tolerance, else 0. Understands signs, exponents, commas between thousands and a dot before the fraction. Digits that are part of something else (3/4, 2^10, 12:30, 5-7, 1,23, 10%, x1) are no number: an answer that ends so earns 0, and a gold answer has to be a number alone, or what follows ####.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardNumericMatch".
@@ -422,7 +422,7 @@ export interface RewardNumericMatch {
   relative_tolerance?: number;
 }
 /**
- * Harmonic mean of word precision and recall against the gold answer, from 0 to 1.
+ * Harmonic mean of word precision and recall against the gold answer, from 0 to 1. Signs and operators count as words; case, quotes, the marks of sentences, "the" and "an" do not.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardF1".
@@ -436,7 +436,7 @@ export interface RewardF1 {
   weight?: RewardWeight;
 }
 /**
- * One minus the edit distance to the gold answer as a share of the longer text, from 0 to 1.
+ * The characters in common blocks as a share of those in both texts, from 0 to 1 (Ratcliff and Obershelp; the ratio of Python's difflib without its junk heuristic).
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardSimilarity".
@@ -521,12 +521,12 @@ export interface RewardCommand {
    */
   cwd?: string;
   /**
-   * stdout: the last line printed is a number or {"score": …}. exit_code: 1 if the program exits with 0, 0 if with 1; anything else is a fault of the program.
+   * stdout: the last line printed is a number, null for no verdict, or {"score": …}. exit_code: 1 if the program exits with 0, 0 if with 1; anything else is a fault of the program.
    */
   score?: 'stdout' | 'exit_code';
 }
 /**
- * A TypeScript (or JavaScript) file whose default export scores an answer. It runs in a worker and is reloaded when it changes.
+ * A TypeScript (or JavaScript) file whose default export scores an answer: a number, or null for no verdict. It runs in a worker and is reloaded when it changes.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardModule".
@@ -562,7 +562,7 @@ export interface RewardTask {
   weight?: RewardWeight;
 }
 /**
- * The best of several graders (their maximum).
+ * The best of several graders (their maximum); those that abstain are passed over.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardAny".
@@ -582,7 +582,7 @@ export interface RewardAny {
   rewards: Reward[];
 }
 /**
- * The worst of several graders (their minimum).
+ * The worst of several graders (their minimum); it abstains if one of them does.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardAll".
@@ -1030,7 +1030,7 @@ export interface CountdownArgs {
   prompt?: string;
 }
 /**
- * Keeps the policy near the model it started from. Costs a second forward pass. Default: off.
+ * Keeps the policy near the model it started from. Acts on every rollout of a group with verdicts, also where the group's rewards are all equal, so a step without spread still trains. Costs a second forward pass. Default: off.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "KlPenalty".

@@ -27,10 +27,10 @@ export async function rescore(
   const untouched = stored.filter((rollout) => !judged.some(({ id }) => id === rollout.id)).map((rollout) => ({ ...rollout }));
   formGroups([...judged, ...untouched], context.train);
   const after = new Map([...judged, ...untouched].map((rollout) => [rollout.id, rollout]));
-  const errors = new Map(judged.map(({ id, error }) => [id, error]));
+  const silent = new Map(judged.filter(({ reward }) => reward === null).map(({ id, error }) => [id, error?.message ?? 'the reward abstained']));
   return stored.map(({ id, taskId, groupId, prompt, completion, reward, advantage }) => {
-    const [now, error] = [after.get(id)!, errors.get(id)];
+    const [now, error] = [after.get(id)!, silent.get(id)];
     const advantages = { advantageBefore: advantage ?? null, advantageAfter: now.advantage ?? null };
-    return { rolloutId: id, taskId, groupId, prompt, completion, before: reward, after: now.reward, ...advantages, ...(error ? { error: error.message } : {}) };
+    return { rolloutId: id, taskId, groupId, prompt, completion, before: reward, after: now.reward, ...advantages, ...(error === undefined ? {} : { error }) };
   });
 }

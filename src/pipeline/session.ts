@@ -3,16 +3,18 @@
  * recovered knows what the interrupted one knew.
  */
 import { preparingOnce } from '../agents/index.ts';
-import type { Emit, Metrics, MetricsRow } from '../events.ts';
+import type { Emit, MetricsRow } from '../events.ts';
 import type { Engine, Tokenizer } from '../policy/types.ts';
 import type { ResolvedPipeline, StageSettings } from '../config/types.ts';
 import type { ControlPanel } from './controls.ts';
-import { evaluate } from './evaluate.ts';
+import { type Evaluation, evaluate } from './evaluate.ts';
 import { isMeasured } from './guards.ts';
+import { silence } from './groups.ts';
 import { History, type Start } from './history.ts';
 import type { JobFiles } from './job-files.ts';
 import type { Clock, Loop, ModelLine, StageMaterials } from './loop.ts';
 import { makeRoom } from './make-room.ts';
+import type { HeldOutMetrics } from './metric-sources.ts';
 import type { StepResult } from './promote.ts';
 import { promptWarnings } from './prompts.ts';
 import { recover } from './recover.ts';
@@ -63,14 +65,19 @@ export class Session {
     return damage;
   }
 
-  /** Measures the weights before a stage's first step, unless they were when its question was asked last. */
-  async measureBaseline(index: number): Promise<void> {
+  /**
+   * Measures the weights before a stage's first step, unless they were when its question was asked last. Returns why there is no score if
+   * no task got a verdict: what is broken then is not the model, and no step would mend it.
+   */
+  async measureBaseline(index: number): Promise<string | null> {
     const { history, options: { pipeline, materials, panel } } = this;
     const stage = pipeline.stages[index]!;
     const isKnown = history.comparable(stage).some(isMeasured);
-    if (!stage.eval.baseline || isKnown || panel.finishing || materials[index]!.taskset.eval.length === 0) return;
-    const metrics = await this.evaluate(index, { step: history.step, baseline: history.rows.length === 0 });
+    if (!stage.eval.baseline || isKnown || panel.finishing || materials[index]!.taskset.eval.length === 0) return null;
+    const { metrics, rollouts } = await this.measure(index, { step: history.step, baseline: history.rows.length === 0 });
+    if (rollouts.length > 0 && rollouts.every(({ reward }) => reward === null)) return silence(rollouts);
     await this.write({ step: history.step, stage: stage.name, kind: 'baseline', metrics });
+    return null;
   }
 
   /** Prompts that do not fit or cannot be read; stages that share them would say the same. */
@@ -136,11 +143,15 @@ export class Session {
   }
 
   /** Measures the weights as they are now on a stage's held-out tasks. */
-  async evaluate(index: number, { step, baseline = false }: { step: number; baseline?: boolean }): Promise<Metrics> {
+  async evaluate(index: number, at: { step: number }): Promise<HeldOutMetrics> {
+    return (await this.measure(index, at)).metrics;
+  }
+
+  private async measure(index: number, { step, baseline = false }: { step: number; baseline?: boolean }): Promise<Evaluation> {
     const loop = this.loopOf(index);
     const { stage, taskset, engine, emit } = loop;
     emit('eval-started', { step, tasks: Math.min(stage.eval.tasks, taskset.eval.length) });
-    const { metrics, tasks, interval } = await evaluate({
+    const evaluation = await evaluate({
       ...loop,
       tasks: taskset.eval,
       settings: stage.eval,
@@ -148,8 +159,9 @@ export class Session {
       sampler: engine.sampler,
       agentSettings: stage.agent,
     });
+    const { metrics, tasks, interval } = evaluation;
     emit('eval-finished', { step, metrics, tasks, interval, baseline });
-    return metrics;
+    return evaluation;
   }
 
   /** Measures what others see: the head, from whose weights the loop may be some steps away. The loop's own are back afterwards. */

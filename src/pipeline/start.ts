@@ -36,8 +36,8 @@ export interface StartOptions {
   exportModel: SessionOptions['exportModel'];
   /** Who hears of events besides the job's own files. */
   listen: (event: JobEvent) => void;
-  /** Handed the job's own voice, so that what others have to say (a watcher, a person) gets into its files as well. */
-  onEmit?: (emit: Emit) => void;
+  /** Handed the job's own voice, so that what others have to say (a watcher, a person) gets into its files as well, and where these are. */
+  onEmit?: (emit: Emit, directory: string) => void;
   panel: ControlPanel;
   clock: Clock;
   surroundings: Surroundings;
@@ -78,7 +78,7 @@ export async function startJob(options: StartOptions): Promise<StartedJob> {
   await markLatest(root, id);
 
   const emit = emitter(files, { listen: options.listen, clock, conceal });
-  options.onEmit?.(emit);
+  options.onEmit?.(emit, directory);
   const session = new Session({
     ...{ jobId: id, pipeline, files, model, engine, tokenizer: options.tokenizer, panel, emit, clock },
     materials: materials.stages.map((loaded, index) => ({ ...loaded, agent: agentOf(pipeline.stages[index]!, options) })),

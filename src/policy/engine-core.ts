@@ -16,7 +16,7 @@ import { checkRequest, drawSamples, isFiltered } from './sampler.ts';
 import { isMissing, readLimits, type ModelLimits } from './model-limits.ts';
 import { loadTokenizer } from './tokenizer/load-tokenizer.ts';
 import { scoringGraph, trainingGraph } from './training-graph.ts';
-import type { AdamParams, EngineInfo, EngineOptions, Loss, LossMetrics, RefusedUpdate, Sample, SampleRequest, TrainingBatch } from './types.ts';
+import type { AdamParams, EngineInfo, EngineOptions, Loss, LossMetrics, RefusedUpdate, Sample, SampleRequest, TrainingBatch, UpdateMetrics } from './types.ts';
 
 interface SampleControls {
   cancelled: () => boolean;
@@ -188,7 +188,7 @@ export class EngineCore {
     this.#hasGradients = false;
   }
 
-  update(params: AdamParams): { metrics: Metrics } | RefusedUpdate {
+  update(params: AdamParams): UpdateMetrics | RefusedUpdate {
     const norm = globalNorm(this.#gradients);
     if (!Number.isFinite(norm)) {
       const parameter = nonFinite(this.#gradients) ?? 'the global norm';
@@ -198,7 +198,7 @@ export class EngineCore {
     const gradientScale = params.maxGradNorm > 0 && norm > params.maxGradNorm ? params.maxGradNorm / norm : 1;
     const { updateNorm } = applyAdam({ into: this.#weights, gradients: this.#gradients, state: this.#adam, params, gradientScale });
     this.zeroGrad();
-    return { metrics: { grad_norm: norm, update_norm: updateNorm, learning_rate: params.learningRate } };
+    return { metrics: { grad_norm: norm, update_norm: updateNorm } };
   }
 
   // ---- state -------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { userEnvironment } from '../util/user-environment.ts';
 import { workerUrl } from '../util/worker-url.ts';
 import type { CallName, Calls, Opening, Reply, Request } from './protocol.ts';
-import type { Engine, EngineInfo, EngineOptions, LossMetrics, RefusedUpdate, Sample, SampleOptions, SampleRequest, Sampler, Trainer } from './types.ts';
+import type { Engine, EngineInfo, EngineOptions, LossMetrics, RefusedUpdate, Sample, SampleOptions, SampleRequest, Sampler, Trainer, UpdateMetrics } from './types.ts';
 import type { Metrics } from '../events.ts';
 
 /** A worker that has loaded its code, or is about to, and was not asked to open anything yet. */
@@ -170,8 +170,8 @@ class LocalEngine implements Engine, Sampler, Trainer {
     return (await this.#call('forward', { batch }, { signal })) as { logprobs: number[][]; metrics: Metrics };
   }
   async zeroGrad(): Promise<void> { await this.#call('zeroGrad', undefined); }
-  async update(...[adam]: Parameters<Trainer['update']>): Promise<{ metrics: Metrics } | RefusedUpdate> {
-    return (await this.#call('update', adam)) as { metrics: Metrics } | RefusedUpdate;
+  async update(...[adam]: Parameters<Trainer['update']>): Promise<UpdateMetrics | RefusedUpdate> {
+    return (await this.#call('update', adam)) as UpdateMetrics | RefusedUpdate;
   }
   async writeState(directory: string): Promise<void> { await this.#call('writeState', directory); }
   async readState(directory: string): Promise<void> { await this.#call('readState', directory); }

@@ -148,9 +148,22 @@ export interface AdamParams {
   maxGradNorm: number;
 }
 
-/** `loss:sum` and the metrics of the field (entropy, kl, clip_ratio/…, sampling/logp_difference/…). */
+/** What a forward–backward pass says of the tokens that it learnt from, under the names of the field. */
+export type LossMetric =
+  | 'loss:sum'
+  | 'policy_loss'
+  | 'entropy'
+  | 'kl'
+  | `clip_ratio/${'low' | 'high' | 'region'}_mean`
+  | `sampling/logp_difference/${'mean' | 'max'}`
+  | `sampling/importance_ratio/${'min' | 'mean' | 'max'}`
+  | `kl_sample_train/${'v1' | 'v2'}`;
+
+/** The same with what an update says of itself. */
+export type TrainerMetric = LossMetric | 'grad_norm' | 'update_norm';
+
 export interface LossMetrics {
-  metrics: Metrics;
+  metrics: { [M in LossMetric]?: number };
   sequences: number;
   tokens: number;
 }
@@ -163,6 +176,11 @@ export interface OptimStepResult {
   statePath: string;
   model: string;
   metrics: Metrics;
+}
+
+/** The gradient before it is clipped, and how far the weights went. */
+export interface UpdateMetrics {
+  metrics: { grad_norm?: number; update_norm?: number };
 }
 
 /** An update that must not happen: the gradient is not finite. Weights and moments are untouched. */
@@ -181,7 +199,7 @@ export interface Trainer {
   /** Log-probabilities of the action tokens under the current weights, one array per sequence (0 where masked). */
   forward(batch: TrainingBatch, signal?: AbortSignal): Promise<{ logprobs: number[][]; metrics: Metrics }>;
   /** AdamW on the accumulated gradients, which are then dropped. */
-  update(adam: AdamParams): Promise<{ metrics: Metrics } | RefusedUpdate>;
+  update(adam: AdamParams): Promise<UpdateMetrics | RefusedUpdate>;
 }
 
 export type TrainMethod =

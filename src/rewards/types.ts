@@ -9,9 +9,9 @@ export interface ScoreRequest {
   truncated: boolean;
 }
 
-/** The combined reward and its named, weighted parts. */
+/** The combined reward and its named, weighted parts. Null: one of the parts abstained. */
 export interface Score {
-  reward: number;
+  reward: number | null;
   subscores: Subscore[];
 }
 
@@ -22,6 +22,8 @@ export type ScoreOutcome = { ok: true; score: Score } | { ok: false; error: Roll
 export interface Scorer extends AsyncDisposable {
   /** At once if every grader can. As many calls as there are completions may be under way: what runs user code lets `runtime.concurrency` of them in. */
   score(request: ScoreRequest, signal?: AbortSignal): ScoreOutcome | Promise<ScoreOutcome>;
+  /** Why nothing can be compared with a task's gold answer; null if something can. Quick: no user code is asked. */
+  refuses(task: Task): string | null;
   /** Hash of the reward code and settings: stored on checkpoints. */
   readonly hash: string;
   /** Files that were really read (modules and their imports), for the watcher. */

@@ -53,8 +53,16 @@ export async function loadTaskset(options: LoadTasksetOptions): Promise<Loaded<'
 
 function taskset(name: string, { train, eval: held }: Sides, { files, hashes }: { files: readonly string[]; hashes: readonly string[] }): Taskset {
   // Absolute paths differ between machines; what the files say is in the hashes.
-  const text = JSON.stringify([train, held, hashes], (key, value: unknown) => (key === 'template' ? (value as { id: string }).id : value));
-  return { name, train, eval: held, hash: createHash('sha256').update(text).digest('hex'), files };
+  const textOf = (task: Task) => JSON.stringify(task, (key, value: unknown) => (key === 'template' ? (value as { id: string }).id : value));
+  // Task by task: all of them may be more than a text can hold.
+  const hash = createHash('sha256').update('[');
+  for (const side of [train, held]) {
+    hash.update('[');
+    side.forEach((task, index) => hash.update(`${index > 0 ? ',' : ''}${textOf(task)}`));
+    hash.update('],');
+  }
+  hash.update(`${JSON.stringify(hashes)}]`);
+  return { name, train, eval: held, hash: hash.digest('hex'), files };
 }
 
 type ReadModule = { ok: true; rows: SourceRow[]; templates: string[]; files: readonly string[] } | { ok: false; error: LoadError };

@@ -15,7 +15,7 @@ const started: EventData['job-started'] = {
   ...{ stages: [{ name: 'grpo', kind: 'grpo', steps: 60 }], totalSteps: 60, parameters: 857344, trainableParameters: 857344, threads: 0 },
   ...{ parentJob: null, resumedFrom: null, head: null, directory: '.rlrun/jobs/arith-1' },
 };
-const accounting = { generated: 512, errored: 0, droppedWithGroup: 0, truncated: 0, noSpreadGood: 0, noSpreadBad: 0, trained: 300, trainedTokens: 900 };
+const accounting = { generated: 512, errored: 0, abstained: 0, droppedWithGroup: 0, truncated: 0, noSpreadGood: 0, noSpreadBad: 0, trained: 300, trainedTokens: 900 };
 const times = { rollout: 0, reward: 0, step: 0, promote: 0, eval: 0 };
 
 describe('the plain log', () => {

@@ -45,11 +45,12 @@ export function letterTasks({ train = 24, held = 8 } = {}): Taskset {
 /** Half for the right digit, all for nothing but the right digit. */
 const halfAndWhole = (completion: string, { answer }: Task) => (Number(completion[0] === answer) + Number(completion === answer)) / 2;
 
-/** `judge` gives the reward, or throws for no verdict. */
-export function letterScorer(judge: (completion: string, task: Task) => number = halfAndWhole): Scorer {
+/** `judge` gives the reward, abstains with null, or throws. */
+export function letterScorer(judge: (completion: string, task: Task) => number | null = halfAndWhole): Scorer {
   return {
     hash: 'exact',
     files: [],
+    refuses: () => null,
     async score({ task, completion }) {
       try {
         const reward = judge(completion, task);

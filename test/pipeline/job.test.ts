@@ -261,6 +261,27 @@ describe('every rollout is accounted for', () => {
     expect(flat.result).toMatchObject({ status: 'completed', steps: 6, head: null });
   });
 
+  test('what a reward abstains on costs no more than itself', async () => {
+    const judge = (completion: string, task: { answer: string | null }) => (completion.startsWith('=') ? null : Number(completion[0] === task.answer));
+    const done = await run({ materials: () => ({ scorer: letterScorer(judge) }) });
+    const all = done.of('step-finished').map(({ accounting }) => accounting);
+    for (const { generated, abstained, noSpreadGood, noSpreadBad, trained } of all) expect(abstained + noSpreadGood + noSpreadBad + trained).toBe(generated);
+    expect(all.some(({ abstained }) => abstained > 0)).toBe(true);
+    expect(all.every(({ errored, droppedWithGroup }) => errored + droppedWithGroup === 0)).toBe(true);
+    expect(done.of('group-finished').some(({ spread, advantages }) => spread === 'mixed' && advantages!.includes(null))).toBe(true);
+  });
+
+  test('a job whose baseline has no verdict on any task ends there, and is measured anew when it is resumed', async () => {
+    const broken = await run({ materials: () => ({ scorer: letterScorer(() => { throw new Error('the judge is out'); }) }) });
+    expect(broken.result).toMatchObject({ status: 'failed', steps: 0, reason: 'no held-out task got a verdict before the first step: the judge is out' });
+    expect(broken.of('step-started')).toEqual([]);
+    const silent = await run({ materials: () => ({ scorer: letterScorer(() => null) }) });
+    expect(silent.result).toMatchObject({ status: 'failed', reason: 'no held-out task got a verdict before the first step: the reward abstained (gave null) on every answer' });
+    const mended = await run({ root: broken.root, resume: true });
+    expect(mended.result).toMatchObject({ status: 'completed', steps: 12 });
+    expect(mended.rows.filter(({ kind }) => kind === 'baseline')).toHaveLength(1);
+  });
+
   test('skipped steps are not done again when the job is resumed', async () => {
     const judge = (completion: string, task: { answer: string | null }) => Number(completion[0] === task.answer);
     const late = (from: number) => {

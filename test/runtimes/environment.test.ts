@@ -61,7 +61,6 @@ describe('each attack costs its own rollout', () => {
     ['reports an error', 'reply({ id, error: { message: "the compiler is missing" } });', 'exception', /^the compiler is missing$/],
     ['writes NaN', 'process.stdout.write(`{"id": ${id}, "result": {"reward": NaN}}\\n`);', 'protocol', /^answered with a line that is no JSON \(JSON has no NaN\): \{"id"/],
     ['writes what is no JSON', "process.stdout.write(`{'id': ${id}, 'result': 1}\\n`);", 'protocol', /^answered with a line that is no JSON/],
-    ['gives NaN', 'reply({ id, result: NaN });', 'invalid_reward', /gave null; a reward is a number/],
     ['gives 1e308', 'reply({ id, result: 1e308 });', 'invalid_reward', /must lie between/],
     ['gives a text', 'reply({ id, result: { reward: "1" } });', 'invalid_reward', /gave the text "1" as `reward`/],
   ])('%s', async (_name, attack, type, says, more) => {
@@ -71,6 +70,14 @@ describe('each attack costs its own rollout', () => {
     for (const verdict of verdicts) expect(verdict, JSON.stringify(verdict)).toMatchObject({ ok: true, value: 1 });
     expect(attacked).toMatchObject({ ok: false, failure: { type, message: expect.stringMatching(says) } });
   });
+});
+
+test('null is no verdict, and so is NaN, which JSON writes as null', async () => {
+  for (const result of ['null', '{ reward: null }', '{ score: NaN }']) {
+    await using environment = await program(`reply({ id, result: ${result} });`);
+    expect(await environment.grade(task, 'attack')).toEqual({ ok: true, value: null });
+    expect(await environment.grade(task, 'yes')).toMatchObject({ ok: true, value: 1 });
+  }
 });
 
 test('a program that prints a great deal on stderr, and its answer in pieces, is only slow', async () => {
@@ -90,7 +97,7 @@ test('a leak is paid for by the call in which it runs over; a fresh program take
   await using environment = await program(leak, { concurrency: 1 });
   const verdicts = [];
   for (let call = 0; call < 8; call++) verdicts.push(await environment.grade(task, 'attack'));
-  const counts = verdicts.map((verdict) => (verdict.ok ? Math.round(verdict.value * 100) : null));
+  const counts = verdicts.map((verdict) => (verdict.ok ? Math.round(verdict.value! * 100) : null));
   expect(counts.slice(0, 2)).toEqual([1, 2]);
   const first = counts.indexOf(null);
   expect(verdicts[first], JSON.stringify(verdicts)).toMatchObject({ ok: false, failure: { type: 'memory', message: expect.stringMatching(/used more than 256 MB of memory/) } });

@@ -1,7 +1,7 @@
 /** `rlrun check`: everything about a pipeline that can be proved without a model. */
 import { type ResolvedPipeline, printResolved } from '../../config/index.ts';
 import { type Materials, promptText } from '../../pipeline/index.ts';
-import { type RewardProof, proveReward } from '../../rewards/index.ts';
+import { type ProofFault, type RewardProof, proveReward } from '../../rewards/index.ts';
 import type { Task } from '../../tasks/index.ts';
 import type { Handler } from '../commands.ts';
 import { count } from '../../util/words.ts';
@@ -33,14 +33,18 @@ export const check: Handler = async (invocation) => {
   if (!flags.json && !flags.resolved) io.say(`${file} is valid: ${count(pipeline.stages.length, 'stage')}, model ${pipeline.model.name} from ${pipeline.model.fork}`);
   let isSound = true;
   for (const { taskset, scorer, name } of differentStages(pipeline, materials)) {
-    const tasks = [...taskset.train.slice(0, TASKS_PROVED), ...taskset.eval.slice(0, 1)];
+    // An answer may be wrong in a single task, far behind the first ones.
+    const refused = [...taskset.train.slice(TASKS_PROVED), ...taskset.eval.slice(1)].filter((task) => scorer.refuses(task) !== null);
+    const tasks = [...taskset.train.slice(0, TASKS_PROVED), ...taskset.eval.slice(0, 1), ...refused.slice(0, FAULTS_SHOWN)];
     const proofs = await proveReward({ scorer, tasks, signal: io.signal });
     const wrong = proofs.filter(({ faults }) => faults.some(isWrong)).length;
-    isSound &&= wrong === 0;
+    // A run with rewards that say nothing at all would end at its first measurement.
+    const isSilent = proofs.length > 0 && proofs.every(({ gold, empty, faults }) => gold === null && empty === null && faults.some(({ kind }) => kind === 'abstained'));
+    isSound &&= wrong === 0 && !isSilent;
     if (flags.json) io.json({ type: 'proof', stage: name, taskset: taskset.name, train: taskset.train.length, eval: taskset.eval.length, proofs });
     else if (!flags.resolved) {
       io.say(`${name}: ${taskset.name}, ${count(taskset.train.length, 'task')} to learn from, ${taskset.eval.length} held out`);
-      io.say(`${name}: rewards ${wrong === 0 ? describe(proofs) : io.paint('red', `fail on ${count(wrong, 'task')} of ${proofs.length}`)}`);
+      io.say(`${name}: rewards ${isSilent ? io.paint('red', 'give no verdict (null) on any task that was tried') : wrong === 0 ? describe(proofs) : io.paint('red', `fail on ${count(wrong, 'task')} of ${proofs.length}`)}`);
     }
     const messages = faultMessages(proofs, tasks);
     for (const message of messages.slice(0, FAULTS_SHOWN)) io.tell(`${io.paint('red', 'error')}: ${message}`);
@@ -49,8 +53,8 @@ export const check: Handler = async (invocation) => {
   return isSound ? 'ok' : 'usage';
 };
 
-/** A task without an answer leaves a gap in the proof; that is no fault of the reward. */
-const isWrong = ({ kind }: RewardProof['faults'][number]): boolean => kind !== 'no_answer';
+/** A task without an answer leaves a gap in the proof, and so does a reward that abstains; that is no fault of it. */
+const isWrong = ({ kind }: RewardProof['faults'][number]): boolean => kind !== 'no_answer' && kind !== 'abstained';
 
 /** The first stage of each pair of tasks and rewards; an export has neither. */
 function differentStages(pipeline: ResolvedPipeline, materials: Materials) {
@@ -70,9 +74,11 @@ function faultMessages(proofs: readonly RewardProof[], tasks: readonly Task[]): 
 /** What was proved, on how many tasks. */
 function describe(proofs: readonly RewardProof[]): string {
   const answered = proofs.filter(({ gold }) => gold !== null).length;
-  const silent = proofs.length - answered;
+  const without = (gap: ProofFault) => proofs.filter(({ gold, faults }) => gold === null && faults.some(({ kind }) => kind === gap)).length;
+  const [unanswered, silent] = [without('no_answer'), without('abstained')];
   return [
     ...(answered > 0 ? [`give the gold answer full marks, an empty one less, and the same twice (${count(answered, 'task')} tried)`] : []),
-    ...(silent > 0 ? [`cannot be proved on ${count(silent, 'task')} without an answer`] : []),
+    ...(unanswered > 0 ? [`cannot be proved on ${count(unanswered, 'task')} without an answer`] : []),
+    ...(silent > 0 ? [`give no verdict (null) on ${count(silent, 'task')}`] : []),
   ].join('; ');
 }

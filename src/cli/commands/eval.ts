@@ -41,8 +41,8 @@ export const evaluateModel: Handler = async (invocation) => {
     return 'ok';
   }
   io.say(`${pipeline.model.name} at ${name}, ${count(measured, `${split} task`)}`);
-  const named = Object.entries(metrics).filter(([metric]) => !/_(low|high)$/.test(metric));
-  const range = (metric: string) => (metrics[`${metric}_low`] === undefined ? '' : `[${formatScore(metrics[`${metric}_low`])}, ${formatScore(metrics[`${metric}_high`])}]`);
+  const named = (Object.entries(metrics) as [keyof typeof metrics, number][]).filter(([metric]) => !/_(low|high)$/.test(metric));
+  const range = (metric: keyof typeof metrics) => (metrics[`${metric}_low`] === undefined ? '' : `[${formatScore(metrics[`${metric}_low`])}, ${formatScore(metrics[`${metric}_high`])}]`);
   const percent = Math.round(stage.promote.confidence * 100);
   io.print(table([{ title: 'Metric' }, { title: 'Value', align: 'right' }, { title: `${percent} % interval` }], named.map(([metric, value]) => [metric.slice(5), formatScore(value), range(metric)])));
   if (flags.quiet) return 'ok';

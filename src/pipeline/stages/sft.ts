@@ -31,7 +31,7 @@ async function runSupervisedStep(place: StepPlace, options: StepOptions, loop: L
 
   const trainedTokens = sum(sequences.flatMap(({ actionMask }) => actionMask));
   const accounting: Accounting = {
-    ...{ generated: 0, droppedWithGroup: 0, truncated: 0, noSpreadGood: 0, noSpreadBad: 0 },
+    ...{ generated: 0, abstained: 0, droppedWithGroup: 0, truncated: 0, noSpreadGood: 0, noSpreadBad: 0 },
     errored: indices.length - sequences.length,
     trained: sequences.length,
     trainedTokens,

@@ -34,7 +34,8 @@ async function runSteps(session: Session, index: number, { run, begin }: Trainin
   if (loop.taskset.train.length === 0) return { end: 'failed', reason: `the taskset of ${stage.name} has no tasks to learn from: set taskset.split.train above 0` };
   session.warnOfPrompts(index, 'train');
   session.warnOfPrompts(index, 'eval');
-  await session.measureBaseline(index);
+  const silent = await session.measureBaseline(index);
+  if (silent) return { end: 'failed', reason: `no held-out task got a verdict before the first step: ${silent}` };
   const warn = createWarner(stage, emit);
   const next: { rollouts: BegunRollouts | null } = { rollouts: null };
 
