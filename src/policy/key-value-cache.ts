@@ -34,6 +34,10 @@ const allocate = (dataType: DataType, length: number): Bytes => (dataType === 'f
 
 export const bytesOf = (buffers: readonly Bytes[]): number => buffers.reduce((sum, { byteLength }) => sum + byteLength, 0);
 
+/** What a column of all cache inputs takes. */
+export const bytesPerToken = (entries: readonly CacheEntry[]): number =>
+  entries.reduce((sum, { heads, headSize, dataType }) => sum + heads * headSize * (dataType === 'float16' ? 2 : 4), 0);
+
 /** Buffers up to this size in all are kept for later layouts: fresh memory costs small models more than the copy into it. */
 const SPARE_BYTES = 64 * 2 ** 20;
 /** A layout is copied out of the one before: with two that lie ready between calls, a call allocates nothing. */

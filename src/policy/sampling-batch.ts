@@ -1,0 +1,297 @@
+/**
+ * @file Continuous batching over a tree of texts: rows are decoded side by side, a finished one makes place for the next draft, and
+ * drafts join while others are under way.
+ *
+ * Drafts share a row for as long as their texts are the same: first the prompt of a group, then every beginning that several of them
+ * drew. A draft's random numbers depend on its own key and position alone, so its text does not depend on what else is in the batch.
+ */
+import { i64, release, type HostTensor, type Session } from '../onnx/index.ts';
+import { draftCount, isAlive, longest, sampleOf, stopReasonOf, textOf, type Branch, type Caller, type Draft } from './drafts.ts';
+import { drawFeeds, perDraft } from './draw-feeds.ts';
+import type { KeptTexts } from './kept-texts.ts';
+import type { KeyValueCache } from './key-value-cache.ts';
+import { ALL_LOGITS, decoderFeeds } from './micro-batches.ts';
+import { admit, nextRun, placeColumns, readingFeeds, readingsOf, type Reading } from './reading.ts';
+import type { Sample } from './types.ts';
+
+export interface BatchParts {
+  /** The plain head, or the one that honours top-k and top-p; `margins`: it says how close a draw was. */
+  readonly session: (options: { margins: boolean }) => Promise<Session>;
+  readonly cache: KeyValueCache;
+  /** For the past of prompts that are being read; nobody else's while a run lasts. */
+  readonly readingCache: KeyValueCache;
+  readonly kept: KeptTexts;
+  readonly vocabularySize: number;
+  /** A row that fills it ends as too long. */
+  readonly contextLength: number;
+  /** Weights that are inputs of the graph: read at every step, so that an update is seen at once. */
+  readonly parameters: Readonly<Record<string, HostTensor>>;
+  readonly maxRows: number;
+}
+
+/**
+ * Draws closer than this to another token are decided again by a run of their text alone. Runs of different company were measured to move the
+ * cumulative distribution by up to 4e-7.
+ */
+const CLOSE = 1e-5;
+
+/** Drafts that are all filtered, or none. */
+export class SamplingBatch {
+  readonly #parts: BatchParts;
+  readonly #waiting: Draft[] = [];
+  #reading: Reading[] = [];
+  /** Row of the cache → what stands there. */
+  #branches: Branch[] = [];
+  /**
+   * Did drafts join that were asked for later than the first? Until then, rows wait for a quarter of the places to be free, and move
+   * together: the cheapest for many that begin at once. Afterwards each takes a place as soon as there is one.
+   */
+  #isOpen = false;
+
+  constructor(parts: BatchParts) {
+    this.#parts = parts;
+  }
+
+  get isIdle(): boolean { return this.#waiting.length === 0 && this.#reading.length === 0 && !this.#branches.some(isAlive); }
+
+  /** Nothing is under way, and who waits belongs to a conversation: others may be about to ask. */
+  get mayWait(): boolean { return this.#reading.length === 0 && !this.#branches.some(isAlive) && this.#waiting.every(({ request }) => request.keep === true); }
+
+  add(drafts: readonly Draft[]): void {
+    if (drafts.length === 0) return;
+    if (this.isIdle) {
+      this.#branches = [];
+      this.#isOpen = false;
+      // Whose text is kept is likely to need his place again.
+      if (this.#parts.kept.isEmpty) this.#parts.cache.clear();
+      else this.#parts.cache.truncate(0);
+    } else {
+      this.#isOpen = true;
+    }
+    this.#waiting.push(...drafts);
+  }
+
+  /** Joins who may join, then reads what is to be read or draws a token for every draft, or both. */
+  async step(): Promise<void> {
+    this.#dropCancelled();
+    this.#admit();
+    if (this.#reading.length > 0) {
+      await this.#read();
+      if (!this.#isOpen && this.#reading.length === 0) return;
+    }
+    if (this.#branches.some(isAlive)) await this.#decode();
+  }
+
+  /** Ends everything. */
+  fail(error: unknown): void {
+    const callers = new Set(this.#drafts().map(({ caller }) => caller));
+    this.#waiting.length = 0;
+    this.#reading = [];
+    this.#branches = [];
+    for (const caller of callers) caller.onFailure(error);
+  }
+
+  #drafts(): Draft[] {
+    return [...this.#branches, ...this.#reading].flatMap(({ drafts }) => drafts).concat(this.#waiting);
+  }
+
+  #dropCancelled(): void {
+    const callers = new Set(this.#drafts().map(({ caller }) => caller));
+    const gone = new Set([...callers].filter(({ cancelled }) => cancelled()));
+    if (gone.size === 0) return;
+    const dropped = this.#drafts().filter(({ caller }) => gone.has(caller));
+    const without = (drafts: readonly Draft[]): Draft[] => drafts.filter(({ caller }) => !gone.has(caller));
+    for (const branch of this.#branches) branch.drafts = without(branch.drafts);
+    this.#reading = this.#reading.map((reading) => ({ ...reading, drafts: without(reading.drafts) })).filter(({ drafts }) => drafts.length > 0);
+    this.#waiting.splice(0, Infinity, ...without(this.#waiting));
+    for (const draft of dropped) draft.caller.onSample(sampleOf(draft, 'cancelled'));
+  }
+
+  #admit(): void {
+    const { maxRows, kept } = this.#parts;
+    // Every draft may part from the others of its branch, so places are counted for all of them.
+    const taken = draftCount(this.#branches) + draftCount(this.#reading), places = maxRows - taken;
+    if (this.#waiting.length === 0 || places <= 0 || (!this.#isOpen && taken > maxRows * 0.75)) return;
+    this.#reading.push(...readingsOf(admit(this.#waiting, { places, maxRows }), kept));
+  }
+
+  /** One run of the prompts that are being read; those that end in it join, with their drafts' first tokens. */
+  async #read(): Promise<void> {
+    const { cache, readingCache, contextLength, parameters, vocabularySize } = this.#parts;
+    const run = nextRun(this.#reading, { isAwaited: this.#branches.some(isAlive), contextLength });
+    const ends = run.readings.map(({ tokenIds, read }, row) => read + run.counts[row]! === tokenIds.length);
+    const ended = run.readings.flatMap((reading, source) => (ends[source] ? [{ reading, source, count: run.counts[source]! }] : []));
+    // A run draws at least once: where no prompt ends, it draws what nobody asked for.
+    const drawn = ended.length > 0 ? ended.map(({ reading }) => reading) : [{ drafts: this.#reading[0]!.drafts.slice(0, 1) }];
+    const drafts = drawn.flatMap((each) => each.drafts);
+    const session = await this.#session(drafts);
+    const outputs = await session.run({
+      ...parameters, ...readingFeeds(run, readingCache), ...drawFeeds(drafts, { session, vocabularySize }),
+      logit_positions: perDraft(drawn, (row) => (ended[row] ? ended[row].source * run.width + ended[row].count - 1 : 0)),
+    });
+    readingCache.clear();
+    run.readings.forEach((reading, source) => {
+      const count = run.counts[source]!;
+      if (!ends[source]) reading.columns.push({ columns: cache.columnsOf(outputs, { source, count }), count });
+      reading.read += count;
+    });
+    this.#reading = this.#reading.filter((_, row) => !ends[row]);
+    const rows = this.#join(ended.map(({ reading: { tokenIds, drafts } }) => ({ cached: tokenIds.length, token: tokenIds.at(-1)!, drafts })));
+    ended.forEach(({ reading, source, count }, index) => {
+      const row = rows[index]!, cached = reading.read;
+      cache.place({ present: outputs, source, row, count, cached });
+      placeColumns(cache, { reading, row, cached });
+      if (reading.drafts.some(({ request }) => request.keep)) this.#keep(reading.tokenIds, row);
+    });
+    await this.#take(rows, outputs);
+    release(outputs);
+  }
+
+  /** Finds rows for texts that were read. */
+  #join(added: readonly Branch[]): number[] {
+    if (added.length === 0) return [];
+    const { cache } = this.#parts;
+    const unused = this.#branches.flatMap((branch, row) => (isAlive(branch) ? [] : [row]));
+    const alive = this.#branches.filter(isAlive), all = [...alive, ...added];
+    const rows = Math.max(this.#branches.length + added.length - unused.length, this.#branches.length, draftCount(all));
+    if (!this.#isOpen || rows > cache.room || !cache.fits(longest(all))) {
+      this.#layOut({ added: added.length, room: this.#roomFor(draftCount(all)), length: longest(all) });
+      unused.length = 0;
+    }
+    return added.map((branch) => {
+      const row = unused.shift() ?? this.#branches.length;
+      this.#branches[row] = branch;
+      return row;
+    });
+  }
+
+  /** One token for every draft. */
+  async #decode(): Promise<void> {
+    const { cache, parameters, vocabularySize } = this.#parts;
+    this.#tidy();
+    const branches = this.#branches, count = branches.length, columns = cache.capacity + 1;
+    const ids = new BigInt64Array(count), positions = new BigInt64Array(count), mask = new BigInt64Array(count * columns);
+    branches.forEach(({ token, cached }, row) => {
+      ids[row] = BigInt(token);
+      positions[row] = BigInt(cached);
+      const past = row * columns + cache.start(cached);
+      mask.fill(1n, past, past + cached);
+      mask[row * columns + columns - 1] = 1n;
+    });
+    const drafts = branches.flatMap((branch) => branch.drafts), session = await this.#session(drafts);
+    const outputs = await session.run({
+      ...parameters, ...ALL_LOGITS, ...cache.feeds(), ...drawFeeds(drafts, { session, vocabularySize }),
+      input_ids: i64(ids, [count, 1]), attention_mask: i64(mask, [count, columns]), position_ids: i64(positions, [count, 1]), logit_positions: perDraft(branches, (row) => row),
+    });
+    cache.append(outputs, branches.flatMap((branch, row) => (isAlive(branch) ? [[row, branch.cached] as const] : [])));
+    for (const branch of branches) if (isAlive(branch)) branch.cached += 1;
+    await this.#take([...branches.keys()], outputs);
+    release(outputs);
+  }
+
+  /** Before a step: room for its columns, and not too many rows that nobody needs. */
+  #tidy(): void {
+    const { cache } = this.#parts;
+    const alive = this.#branches.filter(isAlive), length = longest(alive), taken = draftCount(alive);
+    // Rows that nobody needs ride along until enough of them are there to pay for moving the others.
+    const isSparse = !this.#isOpen && alive.length <= this.#branches.length * 0.75;
+    if (isSparse || !cache.fits(length)) this.#layOut({ added: 0, room: this.#roomFor(taken), length });
+    else if (this.#isOpen) this.#closeGaps();
+  }
+
+  /** Where rows come and go one by one, the last ones move into the gaps: a new layout would copy them all. */
+  #closeGaps(): void {
+    const branches = this.#branches;
+    for (let row = 0; row < branches.length; row++) {
+      while (branches.length > row && !isAlive(branches.at(-1)!)) branches.pop();
+      if (row >= branches.length || isAlive(branches[row]!)) continue;
+      this.#parts.cache.copy(branches.length - 1, row);
+      branches[row] = branches.pop()!;
+    }
+    this.#parts.cache.truncate(branches.length);
+  }
+
+  #layOut({ added, room, length }: { added: number; room: number; length: number }): void {
+    this.#parts.cache.relayout({ keep: this.#branches.flatMap((branch, row) => (isAlive(branch) ? [row] : [])), added: this.#isOpen ? 0 : added, room, length });
+    this.#branches = this.#branches.filter(isAlive);
+  }
+
+  /** A batch that others may join has room for some in advance. */
+  #roomFor(drafts: number): number {
+    return this.#isOpen ? Math.max(drafts, Math.min(this.#parts.maxRows, drafts + Math.max(4, Math.ceil(drafts / 4)))) : drafts;
+  }
+
+  #session(drafts: readonly Draft[]): Promise<Session> {
+    return this.#parts.session({ margins: drafts.some(({ request }) => request.exact) });
+  }
+
+  /** Appends the tokens drawn from the branches of some rows, ends the drafts that are done, and parts those that drew different tokens. */
+  async #take(rows: readonly number[], outputs: Readonly<Record<string, HostTensor>>): Promise<void> {
+    const drawn = await this.#drawn(rows.flatMap((row) => this.#branches[row]!.drafts), outputs);
+    let at = 0;
+    for (const row of rows) {
+      const branch = this.#branches[row]!, going: Draft[] = [];
+      for (const draft of branch.drafts) {
+        const { token, logprob } = drawn[at++]!;
+        draft.tokenIds.push(token);
+        draft.logprobs.push(logprob);
+        draft.caller.onToken?.(draft.request.id, token, logprob);
+        const stopReason = stopReasonOf(draft, this.#parts.contextLength);
+        if (stopReason === null) going.push(draft);
+        else this.#end(draft, stopReason, row);
+      }
+      branch.drafts = going;
+    }
+    this.#part(rows);
+  }
+
+  /** What a run drew for some drafts; where it was close and must not depend on company, it is drawn again without any. */
+  async #drawn(drafts: readonly Draft[], { token, logprob, margin }: Readonly<Record<string, HostTensor>>): Promise<{ token: number; logprob: number }[]> {
+    const drawn = drafts.map((_, at) => ({ token: Number(token!.data[at]!), logprob: Number(logprob!.data[at]!) }));
+    if (margin === undefined) return drawn;
+    for (const [at, draft] of drafts.entries()) if (draft.request.exact && !(Number(margin.data[at]) >= CLOSE)) drawn[at] = await this.#drawAlone(draft);
+    return drawn;
+  }
+
+  /** Depends on nothing but the draft: one row, no past, no padding. */
+  async #drawAlone(draft: Draft): Promise<{ token: number; logprob: number }> {
+    const { cache, parameters, vocabularySize } = this.#parts;
+    const session = await this.#session([draft]);
+    const tokenIds = textOf(draft);
+    const outputs = await session.run({
+      ...parameters, ...decoderFeeds([{ tokenIds }]).feeds, ...cache.emptyFeeds(1), ...drawFeeds([draft], { session, vocabularySize }),
+      logit_positions: i64(BigInt64Array.of(BigInt(tokenIds.length - 1)), [1]),
+    });
+    const drawn = { token: Number(outputs['token']!.data[0]), logprob: Number(outputs['logprob']!.data[0]) };
+    release(outputs);
+    return drawn;
+  }
+
+  #end(draft: Draft, stopReason: Sample['stopReason'], row: number): void {
+    // The last token was drawn, but not read.
+    if (draft.request.keep) this.#keep(textOf(draft).slice(0, this.#branches[row]!.cached), row);
+    draft.caller.onSample(sampleOf(draft, stopReason));
+  }
+
+  #keep(tokenIds: readonly number[], row: number): void {
+    this.#parts.kept.add(tokenIds, (from) => this.#parts.cache.read({ row, from, cached: tokenIds.length }));
+  }
+
+  /** Drafts that drew the same token go on together in their branch's row; for every other token there is a copy of it. */
+  #part(rows: readonly number[]): void {
+    const branches = this.#branches;
+    const unused = branches.flatMap((branch, row) => (isAlive(branch) ? [] : [row]));
+    for (const row of rows) {
+      const branch = branches[row]!;
+      const [same, ...others] = Map.groupBy(branch.drafts, ({ tokenIds }) => tokenIds.at(-1)!);
+      if (same === undefined) continue;
+      [branch.token, branch.drafts] = same;
+      for (const [token, drafts] of others) {
+        const place = unused.pop() ?? branches.length;
+        this.#parts.cache.copy(row, place);
+        branches[place] = { cached: branch.cached, token, drafts };
+      }
+    }
+  }
+}
+
