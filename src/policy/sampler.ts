@@ -1,4 +1,4 @@
-/** @file Sampling for everybody who asks: plain and filtered drafts, each in a batch of their own, run by run in turn. */
+/** @file Sampling for everybody who asks: drafts that need the same head share a batch, and the batches take turns, run by run. */
 import { setTimeout } from 'node:timers/promises';
 import { checkRequest } from './check-request.ts';
 import { draftOf, type Caller } from './drafts.ts';
@@ -27,28 +27,42 @@ export interface SampleControls {
 /** Conversations whose last answers ended together ask for the next ones within about this time: they should begin together. */
 const GATHER_MS = 2;
 
+/** Heads walk the vocabulary in different orders: a row must not get another one because of its neighbours. */
+const HEADS: readonly Required<HeadOptions>[] = [
+  { filtered: false, exact: false }, { filtered: true, exact: false },
+  { filtered: false, exact: true }, { filtered: true, exact: true },
+];
+
+interface Share {
+  readonly batch: SamplingBatch;
+  readonly session: () => Promise<Session>;
+  readonly takes: (request: SampleRequest) => boolean;
+}
+
 export class ContinuousSampler {
   readonly #parts: SamplerParts;
-  /** The two heads walk the vocabulary in different orders: a row must not get the other one because of its neighbours. */
-  readonly #batches: { readonly filtered: boolean; readonly batch: SamplingBatch }[];
+  readonly #shares: readonly Share[];
   #isRunning = false;
 
   constructor(parts: SamplerParts) {
     this.#parts = parts;
     const { contextLength, vocabularySize } = parts.info;
-    this.#batches = [false, true].map((filtered) => ({
-      filtered,
-      batch: new SamplingBatch({ ...parts, contextLength, vocabularySize, cache: parts.newCache(), session: ({ margins }) => parts.session({ filtered, margins }) }),
-    }));
+    this.#shares = HEADS.map((head) => {
+      const session = (): Promise<Session> => parts.session(head);
+      return {
+        session, batch: new SamplingBatch({ ...parts, contextLength, vocabularySize, session, cache: parts.newCache() }),
+        takes: (request) => isFiltered(request) === head.filtered && (request.exact ?? false) === head.exact,
+      };
+    });
   }
 
   /** Resolves when every request has its sample. */
   async sample(requests: readonly SampleRequest[], { cancelled, onSample, onToken }: SampleControls): Promise<void> {
     for (const request of requests) checkRequest(request, this.#parts.info);
     if (requests.length === 0) return;
-    const shares = this.#batches.map(({ filtered, batch }) => ({ filtered, batch, requests: requests.filter((request) => isFiltered(request) === filtered) }));
+    const shares = this.#shares.map((share) => ({ ...share, requests: requests.filter(share.takes) })).filter(({ requests }) => requests.length > 0);
     // What cannot be made fails this call alone.
-    for (const { filtered, requests } of shares) for (const margins of new Set(requests.map(({ exact = false }) => exact))) await this.#parts.session({ filtered, margins });
+    await Promise.all(shares.map(({ session }) => session()));
     const decode = requests.some(({ stopStrings }) => stopStrings.length > 0) ? await this.#parts.textDecoder() : () => '';
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     let open = requests.length;
@@ -67,9 +81,9 @@ export class ContinuousSampler {
   async #run(): Promise<void> {
     if (this.#isRunning) return;
     this.#isRunning = true;
-    if (this.#batches.every(({ batch }) => batch.mayWait)) await setTimeout(GATHER_MS);
+    if (this.#shares.every(({ batch }) => batch.mayWait)) await setTimeout(GATHER_MS);
     for (;;) {
-      const busy = this.#batches.filter(({ batch }) => !batch.isIdle);
+      const busy = this.#shares.filter(({ batch }) => !batch.isIdle);
       if (busy.length === 0) break;
       for (const { batch } of busy) await batch.step().catch((error: unknown) => batch.fail(error));
     }

@@ -8,6 +8,7 @@
 import { i64, release, type HostTensor, type Session } from '../onnx/index.ts';
 import { draftCount, isAlive, longest, sampleOf, stopReasonOf, textOf, type Branch, type Caller, type Draft } from './drafts.ts';
 import { drawFeeds, perDraft } from './draw-feeds.ts';
+import { CLOSE } from './exact-draw.ts';
 import type { KeptTexts } from './kept-texts.ts';
 import type { KeyValueCache } from './key-value-cache.ts';
 import { ALL_LOGITS, decoderFeeds } from './micro-batches.ts';
@@ -15,8 +16,8 @@ import { admit, nextRun, placeColumns, readingFeeds, readingsOf, type Reading } 
 import type { Sample } from './types.ts';
 
 export interface BatchParts {
-  /** The plain head, or the one that honours top-k and top-p; `margins`: it says how close a draw was. */
-  readonly session: (options: { margins: boolean }) => Promise<Session>;
+  /** With the head that all its drafts need. */
+  readonly session: () => Promise<Session>;
   readonly cache: KeyValueCache;
   /** For the past of prompts that are being read; nobody else's while a run lasts. */
   readonly readingCache: KeyValueCache;
@@ -29,13 +30,6 @@ export interface BatchParts {
   readonly maxRows: number;
 }
 
-/**
- * Draws closer than this to another token are decided again by a run of their text alone. Runs of different company were measured to move the
- * cumulative distribution by up to 4e-7.
- */
-const CLOSE = 1e-5;
-
-/** Drafts that are all filtered, or none. */
 export class SamplingBatch {
   readonly #parts: BatchParts;
   readonly #waiting: Draft[] = [];
@@ -124,7 +118,7 @@ export class SamplingBatch {
     // A run draws at least once: where no prompt ends, it draws what nobody asked for.
     const drawn = ended.length > 0 ? ended.map(({ reading }) => reading) : [{ drafts: this.#reading[0]!.drafts.slice(0, 1) }];
     const drafts = drawn.flatMap((each) => each.drafts);
-    const session = await this.#session(drafts);
+    const session = await this.#parts.session();
     const outputs = await session.run({
       ...parameters, ...readingFeeds(run, readingCache), ...drawFeeds(drafts, { session, vocabularySize }),
       logit_positions: perDraft(drawn, (row) => (ended[row] ? ended[row].source * run.width + ended[row].count - 1 : 0)),
@@ -178,7 +172,7 @@ export class SamplingBatch {
       mask.fill(1n, past, past + cached);
       mask[row * columns + columns - 1] = 1n;
     });
-    const drafts = branches.flatMap((branch) => branch.drafts), session = await this.#session(drafts);
+    const drafts = branches.flatMap((branch) => branch.drafts), session = await this.#parts.session();
     const outputs = await session.run({
       ...parameters, ...ALL_LOGITS, ...cache.feeds(), ...drawFeeds(drafts, { session, vocabularySize }),
       input_ids: i64(ids, [count, 1]), attention_mask: i64(mask, [count, columns]), position_ids: i64(positions, [count, 1]), logit_positions: perDraft(branches, (row) => row),
@@ -221,10 +215,6 @@ export class SamplingBatch {
     return this.#isOpen ? Math.max(drafts, Math.min(this.#parts.maxRows, drafts + Math.max(4, Math.ceil(drafts / 4)))) : drafts;
   }
 
-  #session(drafts: readonly Draft[]): Promise<Session> {
-    return this.#parts.session({ margins: drafts.some(({ request }) => request.exact) });
-  }
-
   /** Appends the tokens drawn from the branches of some rows, ends the drafts that are done, and parts those that drew different tokens. */
   async #take(rows: readonly number[], outputs: Readonly<Record<string, HostTensor>>): Promise<void> {
     const drawn = await this.#drawn(rows.flatMap((row) => this.#branches[row]!.drafts), outputs);
@@ -245,18 +235,17 @@ export class SamplingBatch {
     this.#part(rows);
   }
 
-  /** What a run drew for some drafts; where it was close and must not depend on company, it is drawn again without any. */
+  /** What a run drew for some drafts. Exact ones that were close are drawn again without any company. */
   async #drawn(drafts: readonly Draft[], { token, logprob, margin }: Readonly<Record<string, HostTensor>>): Promise<{ token: number; logprob: number }[]> {
     const drawn = drafts.map((_, at) => ({ token: Number(token!.data[at]!), logprob: Number(logprob!.data[at]!) }));
-    if (margin === undefined) return drawn;
-    for (const [at, draft] of drafts.entries()) if (draft.request.exact && !(Number(margin.data[at]) >= CLOSE)) drawn[at] = await this.#drawAlone(draft);
+    for (const [at, draft] of drafts.entries()) if (margin !== undefined && !(Number(margin.data[at]) >= CLOSE)) drawn[at] = await this.#drawAlone(draft);
     return drawn;
   }
 
   /** Depends on nothing but the draft: one row, no past, no padding. */
   async #drawAlone(draft: Draft): Promise<{ token: number; logprob: number }> {
     const { cache, parameters, vocabularySize } = this.#parts;
-    const session = await this.#session([draft]);
+    const session = await this.#parts.session();
     const tokenIds = textOf(draft);
     const outputs = await session.run({
       ...parameters, ...decoderFeeds([{ tokenIds }]).feeds, ...cache.emptyFeeds(1), ...drawFeeds([draft], { session, vocabularySize }),

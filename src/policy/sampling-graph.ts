@@ -5,6 +5,7 @@
  * be repeated; the token is found by inverting the cumulative distribution.
  */
 import { Builder, dimsOf, int, type Model, type Value } from '../onnx/index.ts';
+import { drawExactly, NOISE_INPUTS } from './exact-draw.ts';
 
 /** Inputs that the sampling heads add; N rows to draw for. Float32 (N, 1) unless said otherwise. */
 export const SAMPLING_INPUTS = {
@@ -25,37 +26,34 @@ export const SAMPLING_INPUTS = {
 /** Vocabularies above this are searched in two levels: CumSum walks its axis one element at a time. */
 const BLOCK = 256;
 
-/** By how much a gap of logits counts as a distance of probabilities: rounding moves logits by about ten times as much. */
-const LOGIT = 0.1;
-
 export interface HeadOptions {
+  /** Honours top-k and top-p, which costs a sort of the likeliest tokens, and has no greedy rows: the most likely token is the same without. */
   readonly filtered: boolean;
-  /** Adds the output `margin`. */
-  readonly margins?: boolean;
+  /** Draws so that rounding hardly ever matters, and says in the output `margin` where it might: see `exact-draw.ts`. */
+  readonly exact?: boolean;
 }
 
-/**
- * Adds the head. `filtered` honours top-k and top-p, which costs a sort of the likeliest tokens, and has no greedy rows: the most
- * likely token is the same without a filter.
- *
- * `margin` (N, 1) is how far a draw was from another token, in shares of the probability: from the ends of the interval of the cumulative
- * distribution that the uniform fell into; for greedy rows, from the second most likely token; with filters, also from another order of the
- * sorted tokens and from another set of kept ones.
- */
-export function samplingGraph(decoder: Model, { filtered, margins = false }: HeadOptions): Model {
+/** Adds the head. */
+export function samplingGraph(decoder: Model, { filtered, exact = false }: HeadOptions): Model {
   const b = new Builder(decoder);
   const column = (name: string): Value => b.input(name, 'float32', ['drawn', 1]);
   const logits = b.mul(b.cast(b.value('logits'), 'float32'), column(SAMPLING_INPUTS.inverseTemperature));
-  const uniform = column(SAMPLING_INPUTS.uniform);
   const shifted = b.sub(logits, b.reduceMax(logits, [-1], { keepDims: true }));
-  const { token, logprob, margin } = filtered
-    ? drawFiltered(b, { shifted, uniform, topK: column(SAMPLING_INPUTS.topK), topP: column(SAMPLING_INPUTS.topP), candidates: b.input(SAMPLING_INPUTS.candidates, 'int64', [1]) })
-    : draw(b, { shifted, uniform, greedy: b.greater(column(SAMPLING_INPUTS.greedy), 0.5) });
-  b.output('token', token);
-  b.output('logprob', logprob);
-  if (margins) b.output('margin', margin());
+  const filter = (): Filter => ({ topK: column(SAMPLING_INPUTS.topK), topP: column(SAMPLING_INPUTS.topP), candidates: b.input(SAMPLING_INPUTS.candidates, 'int64', [1]) });
+  const greedy = (): Value => b.greater(column(SAMPLING_INPUTS.greedy), 0.5);
+  const noise = (name: string): Value => b.input(name, 'float32', ['drawn', name]);
+  const uniform = (): Value => column(SAMPLING_INPUTS.uniform);
+  const drawn: Drawn = exact
+    ? drawExactly(b, { shifted, blockNoise: noise(NOISE_INPUTS.block), tokenNoise: noise(NOISE_INPUTS.token), ...(filtered ? { kept: keep(b, shifted, filter()) } : { greedy: greedy() }) })
+    : filtered ? drawFiltered(b, { shifted, uniform: uniform(), ...filter() }) : draw(b, { shifted, uniform: uniform(), greedy: greedy() });
+  for (const [name, value] of Object.entries(drawn)) b.output(name, value);
   for (const { name } of decoder.outputs) if (name.startsWith('present')) b.output(name, b.value(name));
   return b.build();
+}
+
+export interface Drawn {
+  token: Value;
+  logprob: Value;
 }
 
 interface Draw {
@@ -64,42 +62,27 @@ interface Draw {
   uniform: Value;
 }
 
-interface Drawn {
-  token: Value;
-  logprob: Value;
-  /** Adds what it takes to know it. */
-  margin: () => Value;
+interface Filter {
+  topK: Value;
+  topP: Value;
+  candidates: Value;
 }
 
 function draw(b: Builder, { shifted, uniform, greedy }: Draw & { greedy: Value }): Drawn {
   const mass = b.exp(shifted);
   const total = b.sum(mass, [-1], { keepDims: true });
   const best = b.argmax(shifted, -1, { keepDims: true });
-  const { found, distance } = invert(b, mass, b.mul(uniform, total));
+  const found = invert(b, mass, b.mul(uniform, total));
   // Rounding may land on a token without mass at the far end of the distribution.
   const possible = b.greater(b.gatherElements(mass, found, 1), 0);
   const token = b.where(greedy, best, b.where(possible, found, best));
-  const margin = (): Value => b.where(greedy, b.mul(leadOf(b, shifted), LOGIT), b.div(distance(), total));
-  return { token, logprob: b.sub(b.gatherElements(shifted, token, 1), b.log(total)), margin };
+  return { token, logprob: b.sub(b.gatherElements(shifted, token, 1), b.log(total)) };
 }
 
-/** By how much the most likely token leads the second: (N, 1). */
-function leadOf(b: Builder, shifted: Value): Value {
-  const [two] = b.ops('TopK', [shifted, b.int64([2])], { axis: int(-1) }, { outputs: 2 }) as [Value, Value];
-  const [first, second] = b.split(two, [1, 1], 1) as [Value, Value];
-  return b.sub(first, second);
-}
-
-interface Inverse {
-  /** How many leading tokens have a cumulative mass of at most the threshold (N, 1): the index of the token that covers it. */
-  found: Value;
-  /** Of the threshold from the nearer end of what that token covers. */
-  distance: () => Value;
-}
-
-function invert(b: Builder, mass: Value, threshold: Value): Inverse {
+/** How many leading tokens have a cumulative mass of at most `threshold` (N, 1): the index of the token that covers it. */
+function invert(b: Builder, mass: Value, threshold: Value): Value {
   const width = dimsOf(mass)[1]!;
-  if (typeof width !== 'number' || width <= 8 * BLOCK) return invertDirectly(b, mass, threshold, typeof width === 'number' ? width - 1 : null);
+  if (typeof width !== 'number' || width <= 8 * BLOCK) return countBelow(b, b.cumsum(mass, 1), threshold, typeof width === 'number' ? width - 1 : null);
   const count = Math.ceil(width / BLOCK);
   const padded = width % BLOCK === 0 ? mass : b.op('Pad', [mass, b.int64([0, 0, 0, count * BLOCK - width])]);
   const blocks = b.reshape(padded, [-1, count, BLOCK]);
@@ -108,18 +91,8 @@ function invert(b: Builder, mass: Value, threshold: Value): Inverse {
   const block = countBelow(b, cumulative, threshold, count - 1);
   const before = b.sum(b.mul(sums, b.indicator(b.lessOrEqual(cumulative, threshold), sums)), [1], { keepDims: true });
   const rows = b.squeeze(b.op('GatherElements', [blocks, b.expand(b.unsqueeze(block, [2]), b.concat([b.shape(block), b.int64([BLOCK])], 0))], { axis: int(1) }), [1]);
-  const inner = invertDirectly(b, rows, b.sub(threshold, before), BLOCK - 1);
-  return { found: b.min(b.add(b.mul(block, BLOCK), inner.found), width - 1), distance: inner.distance };
-}
-
-function invertDirectly(b: Builder, mass: Value, threshold: Value, last: number | null): Inverse {
-  const cumulative = b.cumsum(mass, 1), found = countBelow(b, cumulative, threshold, last);
-  return { found, distance: () => distanceToEnds(b, { cumulative, mass, threshold, at: found }) };
-}
-
-function distanceToEnds(b: Builder, { cumulative, mass, threshold, at }: { cumulative: Value; mass: Value; threshold: Value; at: Value }): Value {
-  const above = b.sub(b.gatherElements(cumulative, at, 1), threshold);
-  return b.min(above, b.sub(b.gatherElements(mass, at, 1), above));
+  const inner = countBelow(b, b.cumsum(rows, 1), b.sub(threshold, before), BLOCK - 1);
+  return b.min(b.add(b.mul(block, BLOCK), inner), width - 1);
 }
 
 function countBelow(b: Builder, cumulative: Value, threshold: Value, last: number | null): Value {
@@ -127,35 +100,41 @@ function countBelow(b: Builder, cumulative: Value, threshold: Value, last: numbe
   return last === null ? count : b.min(count, last);
 }
 
-/**
- * Keeps the top k tokens, and of these the smallest set whose mass reaches p (the most likely one always), renormalises, and
- * draws from the sorted distribution.
- */
-function drawFiltered(b: Builder, { shifted, uniform, topK, topP, candidates }: Draw & { topK: Value; topP: Value; candidates: Value }): Drawn {
+/** The likeliest tokens, sorted; what a filter left of them. */
+export interface Kept {
+  /** (N, candidates), the likeliest first: their logits less the maximum, and their ids. */
+  sorted: Value;
+  order: Value;
+  /** (N, candidates): the share of the tokens before, among the top k. */
+  before: Value;
+  /** (N, candidates): exp of the logits, 0 where a token is filtered out. */
+  mass: Value;
+  total: Value;
+  /** (N, 1), int64: the place of the last kept one. */
+  last: Value;
+  filter: Filter;
+}
+
+/** Keeps the top k tokens, and of these the smallest set whose mass reaches p (the most likely one always). */
+function keep(b: Builder, shifted: Value, filter: Filter): Kept {
+  const { topK, topP, candidates } = filter;
   const [sorted, order] = b.ops('TopK', [shifted, candidates], { axis: int(-1) }, { outputs: 2 }) as [Value, Value];
   const rank = b.cast(b.range(b.scalar(0, 'int64'), b.squeeze(candidates, [0]), b.scalar(1, 'int64')), 'float32');
-  const mass = b.exp(sorted);
-  const inTopK = b.mul(mass, b.indicator(b.less(rank, topK), mass));
+  const all = b.exp(sorted);
+  const inTopK = b.mul(all, b.indicator(b.less(rank, topK), all));
   const share = b.div(inTopK, b.sum(inTopK, [-1], { keepDims: true }));
   // A token stays while the mass before it has not reached p.
   const before = b.op('CumSum', [share, b.scalar(1, 'int64')], { exclusive: int(1) });
-  const kept = b.mul(inTopK, b.indicator(b.less(before, topP), mass));
-  const total = b.sum(kept, [-1], { keepDims: true });
-  const threshold = b.mul(uniform, total), cumulative = b.cumsum(kept, 1);
-  const found = countBelow(b, cumulative, threshold, null);
-  const last = b.sub(b.cast(b.sum(b.indicator(b.greater(kept, 0), kept), [1], { keepDims: true }), 'int64'), 1);
+  const mass = b.mul(inTopK, b.indicator(b.less(before, topP), all));
+  const total = b.sum(mass, [-1], { keepDims: true });
+  const last = b.sub(b.cast(b.sum(b.indicator(b.greater(mass, 0), mass), [1], { keepDims: true }), 'int64'), 1);
+  return { sorted, order, before, mass, total, last, filter };
+}
+
+/** Renormalises what is kept, and draws from the sorted distribution. */
+function drawFiltered(b: Builder, { shifted, uniform, ...filter }: Draw & Filter): Drawn {
+  const { sorted, order, mass, total, last } = keep(b, shifted, filter);
+  const found = countBelow(b, b.cumsum(mass, 1), b.mul(uniform, total), null);
   const place = b.min(found, last);
-  const margin = (): Value => {
-    const end = b.sub(candidates, 1), next = b.min(b.add(place, 1), end), previous = b.max(b.sub(place, 1), 0);
-    const at = (index: Value): Value => b.gatherElements(sorted, index, 1);
-    /** Between two neighbours of the sorted tokens; at the ends there is none. */
-    const gap = (upper: Value, lower: Value): Value => b.where(b.equal(upper, lower), b.scalar(1), b.sub(at(upper), at(lower)));
-    const interval = b.div(distanceToEnds(b, { cumulative, mass: kept, threshold, at: place }), total);
-    const nearest = b.neg(b.reduceMax(b.neg(b.abs(b.sub(before, topP))), [-1], { keepDims: true }));
-    const toTopP = b.where(b.less(topP, 1), nearest, b.scalar(1));
-    const firstOut = b.min(b.cast(topK, 'int64'), end);
-    const order = b.min(b.min(gap(previous, place), gap(place, next)), gap(b.sub(firstOut, 1), firstOut));
-    return b.min(b.min(interval, toTopP), b.mul(order, LOGIT));
-  };
-  return { token: b.gatherElements(order, place, 1), logprob: b.sub(b.gatherElements(sorted, place, 1), b.log(total)), margin };
+  return { token: b.gatherElements(order, place, 1), logprob: b.sub(b.gatherElements(sorted, place, 1), b.log(total)) };
 }
