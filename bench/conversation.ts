@@ -24,7 +24,8 @@ const seconds = async (work: () => Promise<unknown>): Promise<number> => { const
 /** One conversation, each turn a call of its own. */
 async function talk(engine: Engine, step: number, { row, group, turns, promptLength, drawn, heard, waitMs, signal }: Talk): Promise<void> {
   let text = words(Math.floor(row / group), promptLength);
-  for (let turn = 0; turn < turns && signal?.aborted !== true; turn++) {
+  for (let turn = 0; turn < turns; turn++) {
+    if (signal?.aborted) break;
     const request: SampleRequest = {
       id: String(row), promptTokenIds: text, maxTokens: drawn, temperature: 1, topP: 1, topK: 0, stopTokenIds: [], stopStrings: [], key: [1, step, row, turn], keep: true,
     };

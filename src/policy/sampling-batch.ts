@@ -6,13 +6,14 @@
  * drew. A draft's random numbers depend on its own key and position alone, so its text does not depend on what else is in the batch.
  */
 import { i64, release, type HostTensor, type Session } from '../onnx/index.ts';
-import { draftCount, isAlive, longest, sampleOf, stopReasonOf, textOf, type Branch, type Caller, type Draft } from './drafts.ts';
+import { draftCount, isAlive, sampleOf, stopReasonOf, textOf, type Draft } from './drafts.ts';
 import { drawFeeds, perDraft } from './draw-feeds.ts';
 import { CLOSE } from './exact-draw.ts';
 import type { KeptTexts } from './kept-texts.ts';
 import type { KeyValueCache } from './key-value-cache.ts';
 import { ALL_LOGITS, decoderFeeds } from './micro-batches.ts';
 import { admit, nextRun, placeColumns, readingFeeds, readingsOf, type Reading } from './reading.ts';
+import { Rows } from './rows.ts';
 import type { Sample } from './types.ts';
 
 export interface BatchParts {
@@ -33,35 +34,24 @@ export interface BatchParts {
 export class SamplingBatch {
   readonly #parts: BatchParts;
   readonly #waiting: Draft[] = [];
+  readonly #rows: Rows;
   #reading: Reading[] = [];
-  /** Row of the cache → what stands there. */
-  #branches: Branch[] = [];
-  /**
-   * Did drafts join that were asked for later than the first? Until then, rows wait for a quarter of the places to be free, and move
-   * together: the cheapest for many that begin at once. Afterwards each takes a place as soon as there is one.
-   */
-  #isOpen = false;
 
   constructor(parts: BatchParts) {
     this.#parts = parts;
+    this.#rows = new Rows(parts);
   }
 
-  get isIdle(): boolean { return this.#waiting.length === 0 && this.#reading.length === 0 && !this.#branches.some(isAlive); }
+  get isIdle(): boolean { return this.#waiting.length === 0 && this.#reading.length === 0 && this.#rows.isEmpty; }
 
   /** Nothing is under way, and who waits belongs to a conversation: others may be about to ask. */
-  get mayWait(): boolean { return this.#reading.length === 0 && !this.#branches.some(isAlive) && this.#waiting.every(({ request }) => request.keep === true); }
+  get mayWait(): boolean { return this.#reading.length === 0 && this.#rows.isEmpty && this.#waiting.every(({ request }) => request.keep === true); }
 
   add(drafts: readonly Draft[]): void {
     if (drafts.length === 0) return;
-    if (this.isIdle) {
-      this.#branches = [];
-      this.#isOpen = false;
-      // Whose text is kept is likely to need his place again.
-      if (this.#parts.kept.isEmpty) this.#parts.cache.clear();
-      else this.#parts.cache.truncate(0);
-    } else {
-      this.#isOpen = true;
-    }
+    // Whose text is kept is likely to need his place again.
+    if (this.isIdle) this.#rows.clear({ keepPlaces: !this.#parts.kept.isEmpty });
+    else this.#rows.isOpen = true;
     this.#waiting.push(...drafts);
   }
 
@@ -71,9 +61,9 @@ export class SamplingBatch {
     this.#admit();
     if (this.#reading.length > 0) {
       await this.#read();
-      if (!this.#isOpen && this.#reading.length === 0) return;
+      if (!this.#rows.isOpen && this.#reading.length === 0) return;
     }
-    if (this.#branches.some(isAlive)) await this.#decode();
+    if (!this.#rows.isEmpty) await this.#decode();
   }
 
   /** Ends everything. */
@@ -81,12 +71,12 @@ export class SamplingBatch {
     const callers = new Set(this.#drafts().map(({ caller }) => caller));
     this.#waiting.length = 0;
     this.#reading = [];
-    this.#branches = [];
+    this.#rows.clear({ keepPlaces: false });
     for (const caller of callers) caller.onFailure(error);
   }
 
   #drafts(): Draft[] {
-    return [...this.#branches, ...this.#reading].flatMap(({ drafts }) => drafts).concat(this.#waiting);
+    return [...this.#rows.branches, ...this.#reading].flatMap(({ drafts }) => drafts).concat(this.#waiting);
   }
 
   #dropCancelled(): void {
@@ -95,7 +85,7 @@ export class SamplingBatch {
     if (gone.size === 0) return;
     const dropped = this.#drafts().filter(({ caller }) => gone.has(caller));
     const without = (drafts: readonly Draft[]): Draft[] => drafts.filter(({ caller }) => !gone.has(caller));
-    for (const branch of this.#branches) branch.drafts = without(branch.drafts);
+    for (const branch of this.#rows.branches) branch.drafts = without(branch.drafts);
     this.#reading = this.#reading.map((reading) => ({ ...reading, drafts: without(reading.drafts) })).filter(({ drafts }) => drafts.length > 0);
     this.#waiting.splice(0, Infinity, ...without(this.#waiting));
     for (const draft of dropped) draft.caller.onSample(sampleOf(draft, 'cancelled'));
@@ -104,16 +94,16 @@ export class SamplingBatch {
   #admit(): void {
     const { maxRows, kept } = this.#parts;
     // Every draft may part from the others of its branch, so places are counted for all of them.
-    const taken = draftCount(this.#branches) + draftCount(this.#reading), places = maxRows - taken;
-    if (this.#waiting.length === 0 || places <= 0 || (!this.#isOpen && taken > maxRows * 0.75)) return;
+    const taken = draftCount(this.#rows.branches) + draftCount(this.#reading), places = maxRows - taken;
+    if (this.#waiting.length === 0 || places <= 0 || (!this.#rows.isOpen && taken > maxRows * 0.75)) return;
     this.#reading.push(...readingsOf(admit(this.#waiting, { places, maxRows }), kept));
   }
 
   /** One run of the prompts that are being read; those that end in it join, with their drafts' first tokens. */
   async #read(): Promise<void> {
     const { cache, readingCache, contextLength, parameters, vocabularySize } = this.#parts;
-    const run = nextRun(this.#reading, { isAwaited: this.#branches.some(isAlive), contextLength });
-    const ends = run.readings.map(({ tokenIds, read }, row) => read + run.counts[row]! === tokenIds.length);
+    const run = nextRun(this.#reading, { isAwaited: !this.#rows.isEmpty, contextLength });
+    const ends = run.readings.map(({ tokenIds, read }, row) => tokenIds.length === read + run.counts[row]!);
     const ended = run.readings.flatMap((reading, source) => (ends[source] ? [{ reading, source, count: run.counts[source]! }] : []));
     // A run draws at least once: where no prompt ends, it draws what nobody asked for.
     const drawn = ended.length > 0 ? ended.map(({ reading }) => reading) : [{ drafts: this.#reading[0]!.drafts.slice(0, 1) }];
@@ -130,7 +120,7 @@ export class SamplingBatch {
       reading.read += count;
     });
     this.#reading = this.#reading.filter((_, row) => !ends[row]);
-    const rows = this.#join(ended.map(({ reading: { tokenIds, drafts } }) => ({ cached: tokenIds.length, token: tokenIds.at(-1)!, drafts })));
+    const rows = this.#rows.join(ended.map(({ reading: { tokenIds, drafts } }) => ({ cached: tokenIds.length, token: tokenIds.at(-1)!, drafts })));
     ended.forEach(({ reading, source, count }, index) => {
       const row = rows[index]!, cached = reading.read;
       cache.place({ present: outputs, source, row, count, cached });
@@ -141,29 +131,11 @@ export class SamplingBatch {
     release(outputs);
   }
 
-  /** Finds rows for texts that were read. */
-  #join(added: readonly Branch[]): number[] {
-    if (added.length === 0) return [];
-    const { cache } = this.#parts;
-    const unused = this.#branches.flatMap((branch, row) => (isAlive(branch) ? [] : [row]));
-    const alive = this.#branches.filter(isAlive), all = [...alive, ...added];
-    const rows = Math.max(this.#branches.length + added.length - unused.length, this.#branches.length, draftCount(all));
-    if (!this.#isOpen || rows > cache.room || !cache.fits(longest(all))) {
-      this.#layOut({ added: added.length, room: this.#roomFor(draftCount(all)), length: longest(all) });
-      unused.length = 0;
-    }
-    return added.map((branch) => {
-      const row = unused.shift() ?? this.#branches.length;
-      this.#branches[row] = branch;
-      return row;
-    });
-  }
-
   /** One token for every draft. */
   async #decode(): Promise<void> {
     const { cache, parameters, vocabularySize } = this.#parts;
-    this.#tidy();
-    const branches = this.#branches, count = branches.length, columns = cache.capacity + 1;
+    this.#rows.tidy();
+    const branches = this.#rows.branches, count = branches.length, columns = cache.capacity + 1;
     const ids = new BigInt64Array(count), positions = new BigInt64Array(count), mask = new BigInt64Array(count * columns);
     branches.forEach(({ token, cached }, row) => {
       ids[row] = BigInt(token);
@@ -183,44 +155,12 @@ export class SamplingBatch {
     release(outputs);
   }
 
-  /** Before a step: room for its columns, and not too many rows that nobody needs. */
-  #tidy(): void {
-    const { cache } = this.#parts;
-    const alive = this.#branches.filter(isAlive), length = longest(alive), taken = draftCount(alive);
-    // Rows that nobody needs ride along until enough of them are there to pay for moving the others.
-    const isSparse = !this.#isOpen && alive.length <= this.#branches.length * 0.75;
-    if (isSparse || !cache.fits(length)) this.#layOut({ added: 0, room: this.#roomFor(taken), length });
-    else if (this.#isOpen) this.#closeGaps();
-  }
-
-  /** Where rows come and go one by one, the last ones move into the gaps: a new layout would copy them all. */
-  #closeGaps(): void {
-    const branches = this.#branches;
-    for (let row = 0; row < branches.length; row++) {
-      while (branches.length > row && !isAlive(branches.at(-1)!)) branches.pop();
-      if (row >= branches.length || isAlive(branches[row]!)) continue;
-      this.#parts.cache.copy(branches.length - 1, row);
-      branches[row] = branches.pop()!;
-    }
-    this.#parts.cache.truncate(branches.length);
-  }
-
-  #layOut({ added, room, length }: { added: number; room: number; length: number }): void {
-    this.#parts.cache.relayout({ keep: this.#branches.flatMap((branch, row) => (isAlive(branch) ? [row] : [])), added: this.#isOpen ? 0 : added, room, length });
-    this.#branches = this.#branches.filter(isAlive);
-  }
-
-  /** A batch that others may join has room for some in advance. */
-  #roomFor(drafts: number): number {
-    return this.#isOpen ? Math.max(drafts, Math.min(this.#parts.maxRows, drafts + Math.max(4, Math.ceil(drafts / 4)))) : drafts;
-  }
-
   /** Appends the tokens drawn from the branches of some rows, ends the drafts that are done, and parts those that drew different tokens. */
   async #take(rows: readonly number[], outputs: Readonly<Record<string, HostTensor>>): Promise<void> {
-    const drawn = await this.#drawn(rows.flatMap((row) => this.#branches[row]!.drafts), outputs);
+    const drawn = await this.#drawn(rows.flatMap((row) => this.#rows.branches[row]!.drafts), outputs);
     let at = 0;
     for (const row of rows) {
-      const branch = this.#branches[row]!, going: Draft[] = [];
+      const branch = this.#rows.branches[row]!, going: Draft[] = [];
       for (const draft of branch.drafts) {
         const { token, logprob } = drawn[at++]!;
         draft.tokenIds.push(token);
@@ -232,7 +172,7 @@ export class SamplingBatch {
       }
       branch.drafts = going;
     }
-    this.#part(rows);
+    this.#rows.part(rows);
   }
 
   /** What a run drew for some drafts. Exact ones that were close are drawn again without any company. */
@@ -258,29 +198,11 @@ export class SamplingBatch {
 
   #end(draft: Draft, stopReason: Sample['stopReason'], row: number): void {
     // The last token was drawn, but not read.
-    if (draft.request.keep) this.#keep(textOf(draft).slice(0, this.#branches[row]!.cached), row);
+    if (draft.request.keep) this.#keep(textOf(draft).slice(0, this.#rows.branches[row]!.cached), row);
     draft.caller.onSample(sampleOf(draft, stopReason));
   }
 
   #keep(tokenIds: readonly number[], row: number): void {
     this.#parts.kept.add(tokenIds, (from) => this.#parts.cache.read({ row, from, cached: tokenIds.length }));
   }
-
-  /** Drafts that drew the same token go on together in their branch's row; for every other token there is a copy of it. */
-  #part(rows: readonly number[]): void {
-    const branches = this.#branches;
-    const unused = branches.flatMap((branch, row) => (isAlive(branch) ? [] : [row]));
-    for (const row of rows) {
-      const branch = branches[row]!;
-      const [same, ...others] = Map.groupBy(branch.drafts, ({ tokenIds }) => tokenIds.at(-1)!);
-      if (same === undefined) continue;
-      [branch.token, branch.drafts] = same;
-      for (const [token, drafts] of others) {
-        const place = unused.pop() ?? branches.length;
-        this.#parts.cache.copy(row, place);
-        branches[place] = { cached: branch.cached, token, drafts };
-      }
-    }
-  }
 }
-

@@ -88,6 +88,15 @@ test('a long prompt is read in parts, so that those who are being decoded need n
   await engine.close();
 });
 
+test('prompts that are read in parts and wait for places in one call are answered as each alone', async () => {
+  const [engine, alone] = [await openCore(long, { maxRows: 4 }), await openCore(long, { maxRows: 1 })];
+  const requests = [400, 5, 90, 300, 300, 12, 250, 70, 70].map((length, index) => request(index, randomPrompt(length, length), { maxTokens: 2 + 3 * index, exact: true }));
+  const together = await drawAll(engine, requests);
+  for (const [index, asked] of requests.entries()) expect(together[index]!.outputTokenIds).toEqual((await one(alone, asked)).outputTokenIds);
+  await engine.close();
+  await alone.close();
+});
+
 test('a batch is scored alike to the bit, whatever was sampled before or is being sampled meanwhile', async () => {
   const engine = await openCore(model), requests = [3, 9, 9, 5].map((length, index) => request(index, randomPrompt(index % 3, length)));
   const samples = await drawAll(engine, requests), batch = { sequences: samples.map((sample, index) => sequenceOf(requests[index]!, sample, 1)) };
