@@ -37,9 +37,9 @@ async function talk(engine: Engine, step: number, { row, group, turns, promptLen
 
 const paired = (a: readonly number[], b: readonly number[]): number => round(median(a.map((value, at) => value / b[at]!)));
 
-/** 64 conversations of 8 turns; then as many texts that hear at the beginning what those heard in between, and draw all in one turn. */
+/** 64 conversations of 8 turns; then as many texts of the same length, which hear at the beginning what those heard in between. */
 export async function conversation(directory: string, rounds: number): Promise<Record<string, unknown>> {
-  const engine = await open(directory), shape = { group: 8, turns: 8, promptLength: 16, drawn: 12, heard: 4 };
+  const engine = await open(directory), shape = { group: 1, turns: 8, promptLength: 16, drawn: 12, heard: 4 };
   const all = (step: number, talks: Omit<Talk, 'row'>): Promise<number> => seconds(() => Promise.all(Array.from({ length: 64 }, (_, row) => talk(engine, step, { ...talks, row }))));
   const once = { ...shape, turns: 1, promptLength: shape.promptLength + shape.heard * (shape.turns - 1), drawn: shape.drawn * shape.turns };
   const many: number[] = [], single: number[] = [];
@@ -59,7 +59,7 @@ export async function slowEnvironment(directory: string, rounds: number): Promis
   for (let step = -1; step < rounds; step++) {
     const a = await others(step + 1);
     const done = new AbortController();
-    const slow = talk(engine, step + 1, { row: 63, group: 1, turns: 100, promptLength: 64, drawn: 3, heard: 16, waitMs: 500, signal: done.signal });
+    const slow = talk(engine, step + 1, { row: 63, group: 1, turns: 100, promptLength: 16, drawn: 12, heard: 4, waitMs: 500, signal: done.signal });
     const b = await others(step + 1);
     done.abort();
     await slow;

@@ -1,7 +1,7 @@
 /** @file Sampling for everybody who asks: drafts that need the same head share a batch, and the batches take turns, run by run. */
 import { setTimeout } from 'node:timers/promises';
 import { checkRequest } from './check-request.ts';
-import { draftOf, type Caller } from './drafts.ts';
+import { draftOf, type Caller, type Draft } from './drafts.ts';
 import { isFiltered } from './draw-feeds.ts';
 import type { KeptTexts } from './kept-texts.ts';
 import { SamplingBatch, type BatchParts } from './sampling-batch.ts';
@@ -24,8 +24,10 @@ export interface SampleControls {
   readonly onToken?: Caller['onToken'];
 }
 
-/** Conversations whose last answers ended together ask for the next ones within about this time: they should begin together. */
+/** Conversations whose last answers ended together ask for the next ones one soon after the other, and should begin together … */
 const GATHER_MS = 2;
+/** … but nobody waits longer than this. */
+const GATHER_MS_IN_ALL = 20;
 
 /** Heads walk the vocabulary in different orders: a row must not get another one because of its neighbours. */
 const HEADS: readonly Required<HeadOptions>[] = [
@@ -81,12 +83,23 @@ export class ContinuousSampler {
   async #run(): Promise<void> {
     if (this.#isRunning) return;
     this.#isRunning = true;
-    if (this.#shares.every(({ batch }) => batch.mayWait)) await setTimeout(GATHER_MS);
+    await this.#gather();
     for (;;) {
       const busy = this.#shares.filter(({ batch }) => !batch.isIdle);
       if (busy.length === 0) break;
       for (const { batch } of busy) await batch.step().catch((error: unknown) => batch.fail(error));
     }
     this.#isRunning = false;
+  }
+
+  /** Waits for others as long as they keep coming, if nothing else is under way and only conversations would begin. */
+  async #gather(): Promise<void> {
+    const waiting = (): readonly Draft[] => this.#shares.flatMap(({ batch }) => batch.waiting);
+    const isPatient = (): boolean => this.#shares.every(({ batch }) => batch.isResting) && waiting().every(({ request }) => request.keep);
+    const until = performance.now() + GATHER_MS_IN_ALL;
+    for (let before = 0; isPatient() && waiting().length > before && waiting().length < this.#parts.maxRows && performance.now() < until; ) {
+      before = waiting().length;
+      await setTimeout(GATHER_MS);
+    }
   }
 }

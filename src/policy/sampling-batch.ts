@@ -31,21 +31,31 @@ export interface BatchParts {
   readonly maxRows: number;
 }
 
+/** Prompts are read once they are one for so many drafts that are being decoded … */
+const HELD_SHARE = 8;
+/** … or after so many steps. */
+const HELD_STEPS = 4;
+
 export class SamplingBatch {
   readonly #parts: BatchParts;
   readonly #waiting: Draft[] = [];
   readonly #rows: Rows;
   #reading: Reading[] = [];
+  /** Steps that prompts have been waiting for company. */
+  #held = 0;
 
   constructor(parts: BatchParts) {
     this.#parts = parts;
     this.#rows = new Rows(parts);
   }
 
-  get isIdle(): boolean { return this.#waiting.length === 0 && this.#reading.length === 0 && this.#rows.isEmpty; }
+  get isIdle(): boolean { return this.#waiting.length === 0 && this.isResting; }
 
-  /** Nothing is under way, and who waits belongs to a conversation: others may be about to ask. */
-  get mayWait(): boolean { return this.#reading.length === 0 && this.#rows.isEmpty && this.#waiting.every(({ request }) => request.keep === true); }
+  /** Those who have not joined. */
+  get waiting(): readonly Draft[] { return this.#waiting; }
+
+  /** Nobody waits for his next token. */
+  get isResting(): boolean { return this.#reading.length === 0 && this.#rows.isEmpty; }
 
   add(drafts: readonly Draft[]): void {
     if (drafts.length === 0) return;
@@ -59,11 +69,19 @@ export class SamplingBatch {
   async step(): Promise<void> {
     this.#dropCancelled();
     this.#admit();
-    if (this.#reading.length > 0) {
+    if (this.#reading.length > 0 && !this.#holds()) {
       await this.#read();
       if (!this.#rows.isOpen && this.#reading.length === 0) return;
     }
     if (!this.#rows.isEmpty) await this.#decode();
+  }
+
+  /** A run costs nearly as much for one row as for several: where many are being decoded, prompts wait a little for others. */
+  #holds(): boolean {
+    const decoding = draftCount(this.#rows.branches);
+    const isEnough = !this.#rows.isOpen || this.#reading.length * HELD_SHARE >= decoding || this.#held === HELD_STEPS;
+    this.#held = isEnough ? 0 : this.#held + 1;
+    return !isEnough;
   }
 
   /** Ends everything. */

@@ -77,10 +77,10 @@ describe('what was kept', () => {
 
 test('a long prompt is read in parts, so that those who are being decoded need not wait for all of it', async () => {
   const engine = await openCore(long), { runs, stop } = watchRuns();
-  const others = drawAll(engine, [0, 1, 2].map((index) => request(index, randomPrompt(index, 5), { maxTokens: 30, stopTokenIds: [] })));
-  await new Promise(setImmediate);
-  const late = one(engine, request(5, randomPrompt(5, 500), { maxTokens: 2, stopTokenIds: [] }));
-  await Promise.all([others, late]);
+  let late: Promise<Sample> | undefined;
+  const onToken = (): void => { late ??= one(engine, request(5, randomPrompt(5, 500), { maxTokens: 2, stopTokenIds: [] })); };
+  await engine.sample([0, 1, 2].map((index) => request(index, randomPrompt(index, 5), { maxTokens: 30, stopTokenIds: [] })), { cancelled: never, onSample: () => {}, onToken });
+  await late;
   stop();
   const parts = runs.flatMap(([rows, columns], at) => (rows === 1 && columns! > 1 && columns! < 400 ? [at] : []));
   expect(parts.length).toBe(2);
@@ -95,6 +95,19 @@ test('prompts that are read in parts and wait for places in one call are answere
   for (const [index, asked] of requests.entries()) expect(together[index]!.outputTokenIds).toEqual((await one(alone, asked)).outputTokenIds);
   await engine.close();
   await alone.close();
+});
+
+test('one who comes while many are being decoded is read with others who come, or soon', async () => {
+  const engine = await openCore(long), { runs, stop } = watchRuns();
+  const late: Promise<Sample>[] = [];
+  const onToken = (): void => { if (late.length < 3) late.push(one(engine, request(50 + late.length, randomPrompt(50 + late.length, 9), { maxTokens: 1 }))); };
+  await engine.sample(Array.from({ length: 40 }, (_, index) => request(index, randomPrompt(index, 5), { maxTokens: 12, stopTokenIds: [] })), { cancelled: never, onSample: () => {}, onToken });
+  await Promise.all(late);
+  stop();
+  const reads = runs.flatMap(([rows, columns], at) => (columns! > 1 ? [{ rows, at }] : []));
+  expect(reads.map(({ rows }) => rows)).toEqual([40, 3]);
+  expect(reads[1]!.at).toBeLessThan(7);
+  await engine.close();
 });
 
 test('a batch is scored alike to the bit, whatever was sampled before or is being sampled meanwhile', async () => {
