@@ -68,8 +68,14 @@ export class ContinuousSampler {
     const decode = requests.some(({ stopStrings }) => stopStrings.length > 0) ? await this.#parts.textDecoder() : () => '';
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     let open = requests.length;
+    let failed = false;
     const caller: Caller = {
-      cancelled, decode, onToken, onFailure: reject,
+      decode, onToken,
+      cancelled: () => failed || cancelled(),
+      onFailure(error) {
+        failed = true;
+        reject(error);
+      },
       onSample(sample) {
         onSample(sample);
         if (--open === 0) resolve();

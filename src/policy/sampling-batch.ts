@@ -69,7 +69,7 @@ export class SamplingBatch {
   async step(): Promise<void> {
     this.#dropCancelled();
     this.#admit();
-    if (this.#reading.length > 0 && !this.#holds()) {
+    if (this.#isWorthReading()) {
       await this.#read();
       if (!this.#rows.isOpen && this.#reading.length === 0) return;
     }
@@ -77,11 +77,11 @@ export class SamplingBatch {
   }
 
   /** A run costs nearly as much for one row as for several: where many are being decoded, prompts wait a little for others. */
-  #holds(): boolean {
-    const decoding = draftCount(this.#rows.branches);
-    const isEnough = !this.#rows.isOpen || this.#reading.length * HELD_SHARE >= decoding || this.#held === HELD_STEPS;
-    this.#held = isEnough ? 0 : this.#held + 1;
-    return !isEnough;
+  #isWorthReading(): boolean {
+    if (this.#reading.length === 0 || !this.#rows.isOpen) return this.#reading.length > 0;
+    const isWorth = this.#reading.length * HELD_SHARE >= draftCount(this.#rows.branches) || this.#held >= HELD_STEPS;
+    if (!isWorth) this.#held += 1;
+    return isWorth;
   }
 
   /** Ends everything. */
@@ -138,6 +138,8 @@ export class SamplingBatch {
       reading.read += count;
     });
     this.#reading = this.#reading.filter((_, row) => !ends[row]);
+    // What was begun goes on without waiting.
+    this.#held = this.#reading.length > 0 ? HELD_STEPS : 0;
     const rows = this.#rows.join(ended.map(({ reading: { tokenIds, drafts } }) => ({ cached: tokenIds.length, token: tokenIds.at(-1)!, drafts })));
     ended.forEach(({ reading, source, count }, index) => {
       const row = rows[index]!, cached = reading.read;

@@ -46,8 +46,8 @@ export interface SampleRequest {
   /**
    * Every token is the one that the text alone would get, whatever is decoded beside it and whatever was kept. What shares a run with a
    * text changes its logits in the last bits, so a draw that comes close to the edge between two tokens is decided again by a run of that
-   * text alone. Log-probabilities may still differ in the last bits. Without it, equal calls draw equal tokens as long as nothing else is
-   * asked of the sampler meanwhile and nothing is kept.
+   * text alone. Log-probabilities may still differ in the last bits. It draws other tokens than the same request without it, of which equal
+   * calls draw the same only as long as nothing else is asked of the sampler meanwhile and nothing is kept.
    */
   exact?: boolean;
 }
@@ -192,7 +192,7 @@ export interface EngineOptions {
   microBatchTokens: number;
   /** `layers`: the backward computes layers a second time instead of keeping what they computed. Default: none. */
   recompute?: 'none' | 'layers';
-  /** Rows that the sampler decodes side by side; those with top-k or top-p are counted apart. */
+  /** Rows that the sampler decodes side by side; those with top-k or top-p, and exact ones, are counted apart. */
   maxRows: number;
   /** Bytes of keys and values that `SampleRequest.keep` may take; beyond them those used longest ago are dropped. Default: 1 GiB. */
   keptBytes?: number;

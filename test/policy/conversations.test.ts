@@ -131,6 +131,18 @@ test('what thousands of requests leave behind is bounded by what may be kept', a
   await engine.close();
 });
 
+test('a run that fails ends the calls that it was for, and the next begins afresh', async () => {
+  const engine = await openCore(model), { prototype } = ort.InferenceSession as unknown as { prototype: ort.InferenceSession };
+  const requests = [0, 1].map((index) => request(index, randomPrompt(index, 9), { keep: true }));
+  const expected = await drawAll(engine, requests);
+  const run = vi.spyOn(prototype, 'run').mockRejectedValueOnce(new Error('no memory'));
+  const calls = await Promise.allSettled([drawAll(engine, requests), drawAll(engine, requests.map((each) => ({ ...each, topK: 3 })))]);
+  expect(calls.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
+  run.mockRestore();
+  expect((await drawAll(engine, requests)).map(({ outputTokenIds }) => outputTokenIds)).toEqual(expected.map(({ outputTokenIds }) => outputTokenIds));
+  await engine.close();
+});
+
 describe('through the worker', () => {
   const collect = async (samples: AsyncIterable<Sample>): Promise<Sample[]> => {
     const all: Sample[] = [];
