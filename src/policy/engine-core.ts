@@ -5,23 +5,22 @@ import type { Metrics } from '../events.ts';
 import { Builder, OnnxError, createSession, f32, readModel, release, type HostTensor, type Model, type Session } from '../onnx/index.ts';
 import { readSafetensors, writeSafetensors, type Safetensors } from '../models/index.ts';
 import { prepareDecoder, type Decoder } from './decoder.ts';
-import { KeyValueCache } from './key-value-cache.ts';
+import { KeptTexts } from './kept-texts.ts';
+import { bytesPerToken, KeyValueCache } from './key-value-cache.ts';
 import { loadLoss } from './losses/module.ts';
 import { denominators } from './losses/weights.ts';
 import { LossMetricsSum } from './metrics.ts';
 import { atPositions, isShared, microBatches, scoredOf, trainingFeeds, type MicroBatchOptions, type Row } from './micro-batches.ts';
 import { applyAdam, globalNorm, initAdam, nonFinite, type AdamState } from './optimizer.ts';
 import { samplingGraph } from './sampling-graph.ts';
-import { checkRequest, drawSamples, isFiltered } from './sampler.ts';
+import { ContinuousSampler, type SampleControls } from './sampler.ts';
 import { isMissing, readLimits, type ModelLimits } from './model-limits.ts';
 import { loadTokenizer } from './tokenizer/load-tokenizer.ts';
 import { scoringGraph, trainingGraph } from './training-graph.ts';
-import type { AdamParams, EngineInfo, EngineOptions, Loss, LossMetrics, RefusedUpdate, Sample, SampleRequest, TrainingBatch, UpdateMetrics } from './types.ts';
+import type { AdamParams, EngineInfo, EngineOptions, Loss, LossMetrics, RefusedUpdate, SampleRequest, TrainingBatch, UpdateMetrics } from './types.ts';
 
-interface SampleControls {
-  cancelled: () => boolean;
-  onToken?: ((id: string, tokenId: number, logprob: number) => void) | undefined;
-}
+/** About 20,000 tokens of a model of 135 million parameters. */
+const KEPT_BYTES = 2 ** 30;
 
 export class EngineCore {
   readonly info: EngineInfo;
@@ -30,7 +29,8 @@ export class EngineCore {
   readonly #weights: Map<string, Float32Array>;
   readonly #gradients: Map<string, Float32Array>;
   readonly #reference: Record<string, HostTensor> | null;
-  readonly #cache: KeyValueCache;
+  readonly #kept: KeptTexts;
+  readonly #sampler: ContinuousSampler;
   readonly #rows: MicroBatchOptions;
   readonly #sessions = new Map<string, Promise<Session>>();
   #adam: AdamState;
@@ -41,7 +41,6 @@ export class EngineCore {
     this.#options = options;
     this.#decoder = decoder;
     this.#rows = { budget: options.microBatchTokens, sharedWidth: decoder.shared === null ? 0 : sharedWidth };
-    this.#cache = new KeyValueCache(decoder.cache, decoder.cacheAlignment);
     this.#weights = new Map(decoder.parameters.map(({ name, initial }) => [name, initial.slice()]));
     this.#gradients = new Map(decoder.parameters.map(({ name, initial }) => [name, new Float32Array(initial.length)]));
     this.#adam = initAdam(this.#weights);
@@ -54,6 +53,14 @@ export class EngineCore {
       vocabularySize: decoder.vocabularySize,
       parameterShapes: decoder.parameters.map(({ name, dims }) => ({ name, shape: [...dims] })),
     };
+    const newCache = (): KeyValueCache => new KeyValueCache(decoder.cache, decoder.cacheAlignment);
+    this.#kept = new KeptTexts({ budget: options.keptBytes ?? KEPT_BYTES, bytesPerToken: bytesPerToken(decoder.cache) });
+    this.#sampler = new ContinuousSampler({
+      newCache, kept: this.#kept, readingCache: newCache(), info: this.info, maxRows: options.maxRows,
+      parameters: tensorsOf(decoder, this.#weights),
+      session: (head) => this.#session(`sampling ${JSON.stringify(head)}`, () => samplingGraph(decoder.sampling, head)),
+      textDecoder: () => this.#textDecoder(),
+    });
   }
 
   /** Reads the model directory, derives the graphs and tries the device; sessions are compiled when they are first needed. */
@@ -90,23 +97,11 @@ export class EngineCore {
 
   // ---- sampling ----------------------------------------------------------------------------------------------------
 
-  async *sample(requests: readonly SampleRequest[], controls: SampleControls): AsyncGenerator<Sample> {
-    for (const request of requests) checkRequest(request, this.info);
-    // The two heads walk the vocabulary in different orders: a row must not get the other one because of its neighbours.
-    yield* this.#draw(requests.filter((request) => !isFiltered(request)), false, controls);
-    yield* this.#draw(requests.filter(isFiltered), true, controls);
+  sample(requests: readonly SampleRequest[], controls: SampleControls): Promise<void> {
+    return this.#sampler.sample(requests, controls);
   }
 
-  async *#draw(requests: readonly SampleRequest[], filtered: boolean, { cancelled, onToken }: SampleControls): AsyncGenerator<Sample> {
-    if (requests.length === 0) return;
-    const session = await this.#session(`sampling ${filtered}`, () => samplingGraph(this.#decoder.sampling, { filtered }));
-    const decode = requests.some(({ stopStrings }) => stopStrings.length > 0) ? await this.#textDecoder() : () => '';
-    yield* drawSamples(requests, {
-      session, decode, cancelled, onToken,
-      cache: this.#cache, vocabularySize: this.info.vocabularySize, contextLength: this.info.contextLength, maxRows: this.#options.maxRows,
-      parameters: tensorsOf(this.#decoder, this.#weights),
-    });
-  }
+  release(tokenIds: readonly number[]): void { this.#kept.release(tokenIds); }
 
   #textDecoder(): Promise<(ids: readonly number[]) => string> {
     return (this.#decode ??= loadTokenizer(this.#options.modelDirectory).then((tokenizer) => (ids) => tokenizer.decode(ids)));
@@ -196,6 +191,7 @@ export class EngineCore {
       return { refused: true, parameter, message: `the gradient of ${parameter} is not finite; the weights stay as they were` };
     }
     const gradientScale = params.maxGradNorm > 0 && norm > params.maxGradNorm ? params.maxGradNorm / norm : 1;
+    this.#kept.clear();
     const { updateNorm } = applyAdam({ into: this.#weights, gradients: this.#gradients, state: this.#adam, params, gradientScale });
     this.zeroGrad();
     return { metrics: { grad_norm: norm, update_norm: updateNorm } };
@@ -237,6 +233,7 @@ export class EngineCore {
     }));
     const broken = nonFinite(loads.map(({ name, weights }) => [name, weights]));
     if (broken !== undefined) throw new OnnxError(`${join(directory, 'weights.safetensors')}: the weight "${broken}" holds NaN or an infinity; go on from another checkpoint`);
+    this.#kept.clear();
     this.#adam = initAdam(this.#weights);
     for (const load of loads) {
       this.#weights.get(load.name)!.set(load.weights);
@@ -248,6 +245,7 @@ export class EngineCore {
   }
 
   reset(): void {
+    this.#kept.clear();
     for (const { name, initial } of this.#decoder.parameters) this.#weights.get(name)!.set(initial);
     this.#adam = initAdam(this.#weights);
     this.zeroGrad();

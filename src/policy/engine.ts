@@ -163,6 +163,9 @@ class LocalEngine implements Engine, Sampler, Trainer {
     }
   }
 
+  /** Costs memory where it fails, and nothing else: nobody waits for it. */
+  release(tokenIds: readonly number[]): void { this.#call('release', tokenIds).catch(() => {}); }
+
   async forwardBackward(...[batch, loss, signal]: Parameters<Trainer['forwardBackward']>): Promise<LossMetrics> {
     return (await this.#call('forwardBackward', { batch, loss }, { signal })) as LossMetrics;
   }

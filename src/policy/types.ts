@@ -64,6 +64,18 @@ export interface SampleRequest {
   /** Sampling ends once the decoded output contains any of these. */
   stopStrings: readonly string[];
   key: RandomKey;
+  /**
+   * The text may go on: its keys and values are kept, within `EngineOptions.keptBytes`, once it is finished. A later request whose prompt
+   * begins with it then reads only what is new. Prompts are always complete, so what is kept changes no text, only its cost.
+   */
+  keep?: boolean;
+  /**
+   * Every token is the one that the text alone would get, whatever is decoded beside it and whatever was kept. What shares a run with a
+   * text changes its logits in the last bits, so a draw that comes close to the edge between two tokens is decided again by a run of that
+   * text alone. Log-probabilities may still differ in the last bits. It draws other tokens than the same request without it, of which equal
+   * calls draw the same only as long as nothing else is asked of the sampler meanwhile and nothing is kept.
+   */
+  exact?: boolean;
 }
 
 /** A finished completion. Logprobs are those of the distribution really sampled (temperature, top-k, top-p applied). */
@@ -83,8 +95,13 @@ export interface SampleOptions {
 }
 
 export interface Sampler {
-  /** Draws every request; samples arrive as they finish, in any order. Ragged prompts are fine. */
+  /**
+   * Draws every request; samples arrive as they finish, in any order. Ragged prompts are fine. Several calls may be under way: their requests
+   * are decoded side by side, and those beyond the sampler's rows join in the order in which they were asked for.
+   */
   sample(requests: readonly SampleRequest[], options?: SampleOptions): AsyncIterable<Sample>;
+  /** A text that was kept will not go on: its memory is free for others. What it shares with other kept texts stays. */
+  release(tokenIds: readonly number[]): void;
 }
 
 /** One merged trajectory. All arrays are as long as `tokenIds`; index 0 is never an action. */
@@ -219,8 +236,10 @@ export interface EngineOptions {
   microBatchTokens: number;
   /** `layers`: the backward computes layers a second time instead of keeping what they computed. Default: none. */
   recompute?: 'none' | 'layers';
-  /** Rows that the sampler decodes side by side. */
+  /** Rows that the sampler decodes side by side; those with top-k or top-p, and exact ones, are counted apart. */
   maxRows: number;
+  /** Bytes of keys and values that `SampleRequest.keep` may take; beyond them those used longest ago are dropped. Default: 1 GiB. */
+  keptBytes?: number;
   /** Keep the weights as they are when the engine opens, for the KL term. */
   reference: boolean;
   /** Of the modules that losses name, and of what those import: they are loaded from here, and from the disk only what is not here. */
@@ -237,9 +256,13 @@ export interface EngineInfo {
 }
 
 /**
- * The weights in use. One engine owns one worker thread, in which ONNX Runtime runs. Calls are served in the order in which they are made:
- * what is sampled after an update, answered or not, sees the new weights. Only `writeState` goes on beside others; what would change the
- * state waits for it.
+ * The weights in use. One engine owns one worker thread, in which ONNX Runtime runs. What changes the weights (`update`, `readState`, `reset`)
+ * waits for everything that was asked for before it, and everything asked for after it waits in turn: what is sampled after an update,
+ * answered or not, sees the new weights, and what was asked for before it the old ones.
+ *
+ * Between two such calls, work goes on side by side. Calls to `sample` share one batch; the trainer's calls are served one after another, and
+ * take turns with the sampler: a micro-batch, a run of the sampler, a micro-batch. Neither can keep the other waiting. `writeState` waits for the
+ * disk beside all of them.
  */
 export interface Engine extends AsyncDisposable {
   readonly info: EngineInfo;

@@ -121,6 +121,7 @@ export function fakeEngine(): FakeEngine {
         }
         onDrawn?.(250);
       },
+      release() {},
     },
     trainer: {
       async forwardBackward(batch: TrainingBatch, loss: Loss) {
