@@ -1,7 +1,10 @@
 import type { AgentSettings } from '../config/types.ts';
 import type { RolloutError } from '../events.ts';
+import type { Tool } from '../environments/types.ts';
 import type { Tokenizer } from '../policy/types.ts';
 import type { ChatMessage, Task } from '../tasks/types.ts';
+import { completionComposer } from './completion-composer.ts';
+import type { Composer } from './composer.ts';
 
 /** A task as the model gets it: text for people and graders, ids for the model. */
 export type Prepared =
@@ -18,6 +21,10 @@ export interface Agent {
   readonly stopTokenIds: readonly number[];
   /** And any of these, once the answer's text contains it. */
   readonly stopStrings: readonly string[];
+  /** For conversations in which these tools may be called. */
+  composer(tools: readonly Tool[]): Composer;
+  /** Tokens that a conversation may have. */
+  readonly contextLength: number;
 }
 
 export interface AgentOptions {
@@ -43,9 +50,11 @@ export function createAgent(options: AgentOptions): Agent {
   const special = specialTokens(settings.stop, tokenizer);
   const stopTokens = new Set([...tokenizer.endTokenIds, ...special.values()]);
   const stopStrings = settings.stop.filter((text) => !special.has(text));
-  return {
+  const agent: Agent = {
     stopTokenIds: [...stopTokens],
     stopStrings,
+    contextLength: options.contextLength,
+    composer: () => completionComposer(agent, tokenizer),
     prepare(task) {
       try {
         const { text, ids } = promptRules[settings.kind](task, options);
@@ -63,6 +72,7 @@ export function createAgent(options: AgentOptions): Agent {
       return cuts.length === 0 ? text : text.slice(0, Math.min(...cuts));
     },
   };
+  return agent;
 }
 
 /** The same agent, which prepares a task when it is first asked to and remembers it. */

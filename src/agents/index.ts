@@ -1,1 +1,3 @@
 export { type Agent, type AgentOptions, createAgent, preparingOnce, type Prepared } from './agent.ts';
+export type { Composer, ReadAnswer } from './composer.ts';
+export { type ConversationEnd, type ConversationParts, converse } from './conversation.ts';

@@ -1,6 +1,7 @@
 /** How good is the model on tasks that it does not learn from? */
 import type { Agent } from '../agents/index.ts';
 import type { AgentSettings, EvalSettings } from '../config/types.ts';
+import type { Surroundings } from '../environments/index.ts';
 import type { Metrics, Rollout } from '../events.ts';
 import type { Sampler } from '../policy/types.ts';
 import type { Scorer } from '../rewards/types.ts';
@@ -21,6 +22,7 @@ export interface EvaluateOptions {
   agent: Agent;
   agentSettings: AgentSettings;
   scorer: Scorer;
+  surroundings: Surroundings | null;
   signal: AbortSignal;
 }
 

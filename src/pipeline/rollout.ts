@@ -1,6 +1,7 @@
 /** Rolling out and scoring: from tasks to rollouts with a verdict. Scoring begins while the rest is still being sampled. */
 import { type Agent, preparingOnce } from '../agents/index.ts';
 import type { AgentSettings } from '../config/types.ts';
+import type { Surroundings } from '../environments/index.ts';
 import type { Rollout } from '../events.ts';
 import type { RandomKey, Sample, SampleRequest, Sampler } from '../policy/types.ts';
 import type { ScoreOutcome, Scorer } from '../rewards/types.ts';
@@ -20,6 +21,8 @@ export interface RolloutContext {
   sampler: Sampler;
   agent: Agent;
   settings: AgentSettings;
+  /** What answers agents that take turns; null: they have one. */
+  surroundings: Surroundings | null;
   signal: AbortSignal;
   /** Hears at the end how long the sampler took, in milliseconds. */
   onDrawn?: (ms: number) => void;
@@ -33,6 +36,7 @@ export interface Unscored {
 
 /** Attempts everything at once; rollouts arrive as they end. A task that cannot be put to the model is a failed rollout. */
 export async function* rollOut(attempts: readonly Attempt[], context: RolloutContext): AsyncGenerator<Unscored> {
+  if (context.surroundings) return yield* (await import('./in-turns.ts')).rollOutInTurns(attempts, context, context.surroundings);
   const { agent, sampler, signal, onDrawn } = context;
   const pending = new Map<string, { attempt: Attempt; prompt: string; request: SampleRequest }>();
   // The attempts of a group read the same prompt.
@@ -85,7 +89,7 @@ export function rollOutAhead(attempts: readonly Attempt[], context: Omit<Rollout
   return rollouts;
 }
 
-function sampleRequest(attempt: Attempt, promptTokenIds: number[], { agent, settings }: RolloutContext): SampleRequest {
+export function sampleRequest(attempt: Attempt, promptTokenIds: readonly number[], { agent, settings }: Pick<RolloutContext, 'agent' | 'settings'>): SampleRequest {
   return {
     id: attempt.id,
     promptTokenIds,
@@ -99,7 +103,7 @@ function sampleRequest(attempt: Attempt, promptTokenIds: number[], { agent, sett
   };
 }
 
-function unscored({ id, groupId, task }: Attempt): Omit<Rollout, 'prompt'> {
+export function unscored({ id, groupId, task }: Attempt): Omit<Rollout, 'prompt'> {
   return { id, groupId, taskId: task.id, completion: '', turns: [], status: 'completed', stopReason: 'done', reward: null, subscores: [] };
 }
 
@@ -162,8 +166,9 @@ function judge(rollout: Rollout, task: Task, { scorer, signal, onScored }: Score
   };
   signal.throwIfAborted();
   if (rollout.status !== 'completed') return void onScored?.(rollout);
+  const { completion, conversation, stopReason } = rollout;
   const completionTokens = rollout.turns.at(-1)?.outputTokenIds.length ?? 0;
-  const outcome = scorer.score({ task, completion: rollout.completion, completionTokens, truncated: rollout.stopReason === 'length' }, signal);
+  const outcome = scorer.score({ task, completion, completionTokens, truncated: stopReason === 'length', ...(conversation ? { conversation, stopReason } : {}) }, signal);
   if (outcome instanceof Promise) return outcome.then(keep);
   keep(outcome);
 }

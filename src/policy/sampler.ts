@@ -190,7 +190,7 @@ function drawFeeds(branches: readonly Branch[], { session, vocabularySize }: Sam
   };
   const feeds = {
     [SAMPLING_INPUTS.inverseTemperature]: column(({ request: { temperature } }) => (temperature === 0 ? 1 : 1 / temperature)),
-    [SAMPLING_INPUTS.uniform]: column(({ request, tokenIds }) => uniformFloat32(request.key, tokenIds.length)),
+    [SAMPLING_INPUTS.uniform]: column(({ request, tokenIds }) => uniformFloat32(request.key, (request.drawn ?? 0) + tokenIds.length)),
   };
   if (!session.inputNames.includes(SAMPLING_INPUTS.candidates)) return { ...feeds, [SAMPLING_INPUTS.greedy]: column(({ request }) => (request.temperature === 0 ? 1 : 0)) };
   const kept = ({ request: { topK } }: Draft): number => (topK === 0 ? vocabularySize : Math.min(topK, vocabularySize));

@@ -38,6 +38,8 @@ export interface SampleRequest {
   /** Sampling ends once the decoded output contains any of these. */
   stopStrings: readonly string[];
   key: RandomKey;
+  /** Tokens that the stream of `key` has drawn before, in earlier answers of the same rollout: this one goes on behind them. Default: 0. */
+  drawn?: number;
 }
 
 /** A finished completion. Logprobs are those of the distribution really sampled (temperature, top-k, top-p applied). */

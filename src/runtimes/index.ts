@@ -1,6 +1,6 @@
-export { type Environment, isPrompt, openEnvironment, PROGRAM } from './environment.ts';
-export { Pool, seconds } from './pool.ts';
+export { type Call, Pool, seconds } from './pool.ts';
 export { endWithUs, isProgram, killTree, programFiles, watchMemory } from './processes.ts';
+export { programPlace } from './program-place.ts';
 export { PlaceError } from './serve.ts';
 export { type Failure, failure, type OpenPlace, type Outcome } from './types.ts';
 export { openUserCode, type UserCode } from './user-code.ts';

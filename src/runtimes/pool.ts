@@ -18,6 +18,12 @@ export interface CallLimits {
   signal?: AbortSignal | undefined;
 }
 
+/** A place that belongs to one conversation until it is disposed. */
+export interface Held extends Disposable {
+  readonly call: Call;
+  readonly place: { readonly ended: Failure | null };
+}
+
 export type Call = (method: string, params: unknown, limits: CallLimits) => Promise<Outcome>;
 
 export class Pool implements AsyncDisposable {
@@ -25,6 +31,8 @@ export class Pool implements AsyncDisposable {
   readonly #seats = new Set<Seat>();
   readonly #idle: Seat[] = [];
   readonly #waiting: ((seat: Seat | null) => void)[] = [];
+  /** Who served a rollout last: what it keeps of it makes the next call cheap. */
+  readonly #homes = new Map<string, Seat>();
   #occupied = 0;
   #closed = false;
 
@@ -34,17 +42,31 @@ export class Pool implements AsyncDisposable {
 
   /** Holds one place for a conversation of several calls. Rejects only when the signal aborts. */
   async use<T>(conversation: (call: Call, place: { readonly ended: Failure | null }) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    using held = await this.hold(signal);
+    return await conversation(held.call, held.place);
+  }
+
+  /** As `use`, for whoever cannot say it in one function. */
+  async hold(signal?: AbortSignal): Promise<Held> {
     const seat = await this.#take(signal);
+    return { call: (method, params, limits) => seat.call(method, params, limits), place: seat, [Symbol.dispose]: () => this.#giveBack(seat) };
+  }
+
+  /** A conversation of one call. Calls of one `rollout` go to the place that served the last of them, if it is free: any other has to be able to serve them too. */
+  async call(method: string, params: unknown, limits: CallLimits, rollout?: string): Promise<Outcome> {
+    const home = rollout === undefined ? undefined : this.#homes.get(rollout);
+    const seat = await this.#take(limits.signal, home);
+    if (rollout !== undefined) this.#homes.set(rollout, seat);
     try {
-      return await conversation((method, params, limits) => seat.call(method, params, limits), seat);
+      return await seat.call(method, params, limits);
     } finally {
       this.#giveBack(seat);
     }
   }
 
-  /** A conversation of one call. */
-  call(method: string, params: unknown, limits: CallLimits): Promise<Outcome> {
-    return this.use((call) => call(method, params, limits), limits.signal);
+  /** There will be no more calls of this rollout. */
+  forget(rollout: string): void {
+    this.#homes.delete(rollout);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -53,9 +75,10 @@ export class Pool implements AsyncDisposable {
     for (const wake of this.#waiting.splice(0)) wake(null);
   }
 
-  async #take(signal?: AbortSignal): Promise<Seat> {
+  async #take(signal?: AbortSignal, home?: Seat): Promise<Seat> {
     signal?.throwIfAborted();
-    const idle = this.#idle.pop();
+    const at = home === undefined ? -1 : this.#idle.indexOf(home);
+    const idle = at >= 0 ? this.#idle.splice(at, 1)[0] : this.#idle.pop();
     if (idle) return idle;
     if (this.#occupied < this.#options.size) {
       this.#occupied++;
