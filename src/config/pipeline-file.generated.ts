@@ -368,7 +368,7 @@ export interface ToolsMcp {
    */
   kind: 'mcp';
   /**
-   * The program and its arguments, as a list. Either this or url.
+   * The program and its arguments, as a list. Either this or url. Default: none.
    *
    * @minItems 1
    */
@@ -378,7 +378,7 @@ export interface ToolsMcp {
    */
   cwd?: string;
   /**
-   * Where the server listens. Either this or command.
+   * Where the server listens. Either this or command. Default: none.
    */
   url?: string;
   /**

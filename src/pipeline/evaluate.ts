@@ -7,7 +7,8 @@ import type { Sampler } from '../policy/types.ts';
 import type { Scorer } from '../rewards/types.ts';
 import type { Task } from '../tasks/types.ts';
 import { type Interval, mean, meanInterval, passAtK, wilsonInterval } from '../util/statistics.ts';
-import { type Attempt, rollOut, score } from './rollout.ts';
+import type { Attempt } from './attempt.ts';
+import { rollOut, score } from './rollout.ts';
 import { STREAMS } from './schedule.ts';
 
 /** A reward above this is a success (HUD's convention): what accuracy and pass@k count. */

@@ -4,7 +4,7 @@ import type { Surroundings } from '../environments/index.ts';
 import type { Rollout, RolloutError } from '../events.ts';
 import { arrivals } from '../util/arrivals.ts';
 import { type Asked, askInTurns } from './ask.ts';
-import { type Attempt, type RolloutContext, sampleRequest, type Unscored, unscored } from './rollout.ts';
+import { type Attempt, type RolloutContext, sampleRequest, type Unscored, unscored } from './attempt.ts';
 
 /** Attempts everything at once; rollouts arrive as they end. */
 export async function* rollOutInTurns(attempts: readonly Attempt[], context: RolloutContext, surroundings: Surroundings): AsyncGenerator<Unscored> {

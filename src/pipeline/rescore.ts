@@ -2,7 +2,8 @@
 import type { RescoredRollout, Rollout } from '../events.ts';
 import type { Task } from '../tasks/types.ts';
 import { type GroupOptions, formGroups } from './groups.ts';
-import { type ScoreContext, type Unscored, score } from './rollout.ts';
+import type { Unscored } from './attempt.ts';
+import { type ScoreContext, score } from './rollout.ts';
 
 /** Judges stored rollouts again. Those whose task is gone, or that never got as far as an answer, keep what they had. */
 export async function rescore(

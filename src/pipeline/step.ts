@@ -11,7 +11,8 @@ import { type Group, account, formGroups } from './groups.ts';
 import { learnFromGroups } from './learn.ts';
 import { rolloutMetrics } from './metrics.ts';
 import { type StepOptions, type StepResult, promote } from './promote.ts';
-import { type Attempt, type BegunRollouts, rollOut, rollOutAhead, score } from './rollout.ts';
+import type { Attempt } from './attempt.ts';
+import { type BegunRollouts, rollOut, rollOutAhead, score } from './rollout.ts';
 import { reportGroups, reportRollouts, reportTasks } from './progress.ts';
 import { tasksOfStep } from './schedule.ts';
 

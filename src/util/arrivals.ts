@@ -8,7 +8,7 @@ export async function* arrivals<T>(promises: readonly Promise<T>[]): AsyncGenera
       .then((value) => void arrived.push(value), (error: unknown) => { failure ??= { error }; })
       .finally(() => { left -= 1; wake.resolve(); });
   }
-  while (left > 0 || arrived.length > 0) {
+  for (;;) {
     if (failure === null) yield* arrived.splice(0);
     if (left === 0) break;
     await wake.promise;

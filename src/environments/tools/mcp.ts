@@ -1,5 +1,5 @@
 import type { ToolSettings } from '../../config/types.ts';
-import type { LoadedToolbox, ToolboxOptions } from './open.ts';
+import type { LoadedToolbox, ToolboxOptions } from './types.ts';
 
 export async function openMcpTools(_settings: Extract<ToolSettings, { kind: 'mcp' }>, _options: ToolboxOptions): Promise<LoadedToolbox> {
   throw new Error('Internal error: not there yet');

@@ -4,7 +4,7 @@ import { loadFailure } from '../../util/load-error.ts';
 import { workerUrl } from '../../util/worker-url.ts';
 import type { ToolSettings } from '../../config/types.ts';
 import type { Tool, Toolbox, ToolResult } from '../types.ts';
-import { type LoadedToolbox, offered, type ToolboxOptions } from './open.ts';
+import { type LoadedToolbox, offered, type ToolboxOptions } from './types.ts';
 import type { ToolCalls } from './tools.worker.ts';
 
 export async function openModuleTools(settings: Extract<ToolSettings, { kind: 'module' }>, { runtime, onOutput, signal }: ToolboxOptions): Promise<LoadedToolbox> {

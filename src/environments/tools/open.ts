@@ -1,14 +1,5 @@
-import type { RuntimeSettings, ToolSettings } from '../../config/types.ts';
-import type { Loaded } from '../../util/load-error.ts';
-import type { Tool, Toolbox } from '../types.ts';
-
-export interface ToolboxOptions {
-  runtime: RuntimeSettings;
-  onOutput?: ((text: string) => void) | undefined;
-  signal?: AbortSignal | undefined;
-}
-
-export type LoadedToolbox = Loaded<'toolbox', Toolbox>;
+import type { ToolSettings } from '../../config/types.ts';
+import type { LoadedToolbox, ToolboxOptions } from './types.ts';
 
 type OfKind<K extends ToolSettings['kind']> = Extract<ToolSettings, { kind: K }>;
 
@@ -21,7 +12,3 @@ const sources: { [K in ToolSettings['kind']]: (settings: OfKind<K>, options: Too
 export function openToolbox<K extends ToolSettings['kind']>(settings: OfKind<K>, options: ToolboxOptions): Promise<LoadedToolbox> {
   return sources[settings.kind as K](settings, options);
 }
-
-/** What of a source's tools is offered. */
-export const offered = <T extends Pick<Tool, 'name'>>(tools: readonly T[], { include, exclude }: Pick<ToolSettings, 'include' | 'exclude'>): T[] =>
-  tools.filter(({ name }) => (include === null || include.includes(name)) && !exclude.includes(name));
