@@ -22,7 +22,7 @@ export async function openMcpSession({ transport, setupTimeoutMs, timeoutMs, pic
   const client = new Client({ name: 'rlrun', version: '1' }, { jsonSchemaValidator: { getValidator: () => (data) => ({ valid: true, data: data as never, errorMessage: undefined }) } });
   // The protocol only says that the connection is closed; why is said before.
   let last: string | null = null;
-  client.onerror = (error) => { last = error.message; };
+  transport.onerror = (error) => { last = error.message; };
   const reason = (error: unknown): string => ((error instanceof SdkError && error.code === SdkErrorCode.ConnectionClosed ? last : null) ?? messageOf(error));
   const close = () => client.close().catch(() => {});
   try {
