@@ -5,6 +5,7 @@ import type { Tokenizer } from '../policy/types.ts';
 import type { ChatMessage, Task } from '../tasks/types.ts';
 import { completionComposer } from './completion-composer.ts';
 import type { Composer } from './composer.ts';
+import { begunOnce } from './beginning.ts';
 
 /** A task as the model gets it: text for people and graders, ids for the model. */
 export type Prepared =
@@ -25,6 +26,8 @@ export interface Agent {
   composer(tools: readonly Tool[]): Composer;
   /** Tokens that a conversation may have. */
   readonly contextLength: number;
+  /** What a demonstration ends with: the model is to learn where an answer is over. */
+  readonly answerEnd: readonly number[];
 }
 
 export interface AgentOptions {
@@ -55,6 +58,7 @@ export function createAgent(options: AgentOptions): Agent {
     stopStrings,
     contextLength: options.contextLength,
     composer: () => completionComposer(agent, tokenizer),
+    answerEnd: tokenizer.answerEnds[settings.kind],
     prepare(task) {
       try {
         const { text, ids } = promptRules[settings.kind](task, options);
@@ -99,7 +103,7 @@ const specialTokens = (texts: readonly string[], tokenizer: Tokenizer): Readonly
 function completionPrompt(task: Task, { settings, tokenizer }: AgentOptions): Prompt {
   if (typeof task.prompt !== 'string') throw new Unsuited('its prompt is a list of messages, which a completion agent cannot send; write agent: { kind: chat }');
   const text = (settings.system ?? '') + task.prompt;
-  const ids = tokenizer.encode(text, { addSpecialTokens: true });
+  const ids = begunOnce(tokenizer.encode(text, { addSpecialTokens: true }), tokenizer);
   // Some tokenizers also close what they encode; a closed prompt would ask the model to go on after its end.
   while (ids.length > 1 && tokenizer.endTokenIds.includes(ids.at(-1) ?? -1) && !endsByItself(text, tokenizer)) ids.pop();
   if (ids.length === 0) throw new Unsuited('its prompt is empty: there is no token to start from');
@@ -109,12 +113,21 @@ function completionPrompt(task: Task, { settings, tokenizer }: AgentOptions): Pr
 const endsByItself = (text: string, tokenizer: Tokenizer): boolean =>
   tokenizer.endTokenIds.includes(tokenizer.encode(text, { addSpecialTokens: false }).at(-1) ?? -1);
 
-/** The messages through the model's own template; `agent.system` goes first unless the task brings a system message of its own. */
+/**
+ * The messages through the model's own template; `agent.system` goes first unless the task brings a system message of its own. Where the last
+ * message is the assistant's, the answer goes on with it.
+ */
 function chatPrompt(task: Task, { settings, tokenizer }: AgentOptions): Prompt {
   if (!tokenizer.applyChatTemplate) throw new Unsuited('the model has no chat template; write agent: { kind: completion }');
   const messages: ChatMessage[] = typeof task.prompt === 'string' ? [{ role: 'user', content: task.prompt }] : [...task.prompt];
-  if (settings.system !== null && messages[0]?.role !== 'system') messages.unshift({ role: 'system', content: settings.system });
-  return tokenizer.applyChatTemplate(messages);
+  const addsSystem = settings.system !== null && messages[0]?.role !== 'system';
+  if (addsSystem) messages.unshift({ role: 'system', content: settings.system! });
+  const rendered = tokenizer.applyChatTemplate(messages, { args: settings.templateArgs, end: messages.at(-1)?.role === 'assistant' ? 'continued' : 'open' });
+  if (!rendered.ok) throw new Unsuited(`${rendered.message}${addsSystem && /system/i.test(rendered.message) ? '; leave agent.system out' : ''}`);
+  const { text } = rendered;
+  const ids = tokenizer.encode(text, { addSpecialTokens: false });
+  if (ids.length === 0) throw new Unsuited('its prompt is empty: there is no token to start from');
+  return { text, ids: begunOnce(ids, tokenizer) };
 }
 
 function overflow(task: Task, promptTokens: number, { settings, contextLength }: AgentOptions): RolloutError | null {

@@ -28,6 +28,8 @@ export interface AgentSettings {
   /** `completion`: the prompt is the text. `chat`: the tokenizer's chat template is applied. */
   readonly kind: 'completion' | 'chat';
   readonly system: string | null;
+  /** Arguments of the chat template: `enable_thinking`, … */
+  readonly templateArgs: Readonly<Record<string, unknown>>;
   readonly maxTokens: number;
   readonly temperature: number;
   readonly topP: number;
