@@ -322,9 +322,9 @@ export interface Agent {
    */
   max_steps?: number;
   /**
-   * How the model writes a call of a tool. auto: as its chat template says.
+   * How the model writes a call of a tool. auto: as its chat template shows.
    */
-  tool_format?: 'auto';
+  tool_format?: 'auto' | 'hermes' | 'qwen3_coder' | 'llama3_json' | 'mistral' | 'pythonic' | 'deepseek';
   /**
    * Characters of one tool's result that the model is shown; of a longer one the middle is left out, and it says so.
    */

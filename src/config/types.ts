@@ -37,7 +37,7 @@ export interface AgentSettings {
   readonly stop: readonly string[];
   /** Answers of one rollout: above 1 the agent takes turns with tools and an environment. */
   readonly maxSteps: number;
-  readonly toolFormat: 'auto';
+  readonly toolFormat: 'auto' | 'qwen3_coder' | 'deepseek' | 'mistral' | 'pythonic' | 'hermes' | 'llama3_json';
   /** Of one tool result, that the model is shown. */
   readonly maxToolCharacters: number;
 }
