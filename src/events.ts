@@ -12,6 +12,39 @@ export interface Turn {
   outputLogprobs: number[];
 }
 
+/** A call of a tool, as the model wrote it. The id ties its result to it. */
+export interface ToolCall {
+  id: string;
+  name: string;
+  arguments: Record<string, unknown>;
+}
+
+/** One message of a conversation, for people, graders and chat templates. Token ids in `turns` are the record. */
+export interface Message {
+  role: 'system' | 'user' | 'assistant' | 'tool';
+  content: string;
+  /** Of an answer: what the model thought before it, kept apart (`<think>`). */
+  reasoning?: string;
+  toolCalls?: ToolCall[];
+  /** Of an answer: the environment was told it (and not a tool). */
+  heard?: true;
+  /** Of a tool's message: the call that it answers, and the tool. */
+  toolCallId?: string;
+  name?: string;
+  /** Of a tool's message: why there is no result. */
+  failure?: 'malformed' | 'unknown_tool' | 'invalid_arguments' | 'timeout' | 'error';
+}
+
+/** What became of a rollout of several turns, beside its ids. */
+export interface Conversation {
+  /** What came after the prompt: answers, results of tools, what the environment said. */
+  messages: Message[];
+  /** Milliseconds that the environment and the tools took. */
+  environmentMs: number;
+  /** What the environment itself said of it, if it did: `reward` is the sum of what it gave step by step and at the end. */
+  verdict?: { reward: number | null; info?: Record<string, unknown>; subscores?: Subscore[] };
+}
+
 /** A named part of a reward. `value` is the grader's own number, or null where it abstained; `weight` its share in the reward. */
 export interface Subscore {
   name: string;
@@ -26,7 +59,7 @@ export type StopReason = 'done' | 'length' | 'max_steps' | 'timeout' | 'malforme
 
 /** Where in its life a rollout failed, and how. A failing rollout is data, never a crash. */
 export interface RolloutError {
-  phase: 'setup' | 'agent' | 'scoring';
+  phase: 'setup' | 'agent' | 'environment' | 'scoring';
   type: 'timeout' | 'exception' | 'exit' | 'memory' | 'invalid_reward' | 'context_overflow' | 'protocol';
   message: string;
 }
@@ -43,6 +76,8 @@ export interface Rollout {
   prompt: string;
   completion: string;
   turns: Turn[];
+  /** Of agents that take turns. `completion` is then the last answer. */
+  conversation?: Conversation;
   status: RolloutStatus;
   stopReason: StopReason;
   reward: number | null;

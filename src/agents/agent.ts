@@ -1,7 +1,11 @@
 import type { AgentSettings } from '../config/types.ts';
 import type { RolloutError } from '../events.ts';
+import type { Tool } from '../environments/types.ts';
 import type { Tokenizer } from '../policy/types.ts';
 import type { ChatMessage, Task } from '../tasks/types.ts';
+import { chatComposers } from './chat-composer.ts';
+import { completionComposer } from './completion-composer.ts';
+import type { Composer } from './composer.ts';
 import { begunOnce } from './beginning.ts';
 
 /** A task as the model gets it: text for people and graders, ids for the model. */
@@ -19,6 +23,10 @@ export interface Agent {
   readonly stopTokenIds: readonly number[];
   /** And any of these, once the answer's text contains it. */
   readonly stopStrings: readonly string[];
+  /** For conversations in which these tools may be called. */
+  composer(tools: readonly Tool[]): Composer;
+  /** Tokens that a conversation may have. */
+  readonly contextLength: number;
   /** What a demonstration ends with: the model is to learn where an answer is over. */
   readonly answerEnd: readonly number[];
 }
@@ -46,15 +54,16 @@ export function createAgent(options: AgentOptions): Agent {
   const special = specialTokens(settings.stop, tokenizer);
   const stopTokens = new Set([...tokenizer.endTokenIds, ...special.values()]);
   const stopStrings = settings.stop.filter((text) => !special.has(text));
-  return {
+  const agent: Agent = {
     stopTokenIds: [...stopTokens],
     stopStrings,
+    contextLength: options.contextLength,
+    composer: (tools) => composers(tools),
     answerEnd: tokenizer.answerEnds[settings.kind],
     prepare(task) {
       try {
         const { text, ids } = promptRules[settings.kind](task, options);
-        const error = overflow(task, ids.length, options);
-        return error ? { ok: false, error, promptTokens: ids.length } : { ok: true, prompt: text, tokenIds: ids };
+        return refusal(task, ids.length, options) ?? { ok: true, prompt: text, tokenIds: ids };
       } catch (error) {
         if (!(error instanceof Unsuited)) throw error;
         return { ok: false, error: { phase: 'setup', type: 'exception', message: `task ${task.id}: ${error.message}` } };
@@ -67,6 +76,12 @@ export function createAgent(options: AgentOptions): Agent {
       return cuts.length === 0 ? text : text.slice(0, Math.min(...cuts));
     },
   };
+  const composers = settings.kind === 'completion' ? () => completionComposer(agent, tokenizer) : chatComposers({
+    ...options, agent,
+    messagesOf: (task) => messagesOf(task, settings),
+    fits: (task, promptTokens) => refusal(task, promptTokens, options),
+  });
+  return agent;
 }
 
 /** The same agent, which prepares a task when it is first asked to and remembers it. */
@@ -109,9 +124,8 @@ const endsByItself = (text: string, tokenizer: Tokenizer): boolean =>
  */
 function chatPrompt(task: Task, { settings, tokenizer }: AgentOptions): Prompt {
   if (!tokenizer.applyChatTemplate) throw new Unsuited('the model has no chat template; write agent: { kind: completion }');
-  const messages: ChatMessage[] = typeof task.prompt === 'string' ? [{ role: 'user', content: task.prompt }] : [...task.prompt];
-  const addsSystem = settings.system !== null && messages[0]?.role !== 'system';
-  if (addsSystem) messages.unshift({ role: 'system', content: settings.system! });
+  const messages = messagesOf(task, settings);
+  const addsSystem = messages.length > (typeof task.prompt === 'string' ? 1 : task.prompt.length);
   const rendered = tokenizer.applyChatTemplate(messages, { args: settings.templateArgs, end: messages.at(-1)?.role === 'assistant' ? 'continued' : 'open' });
   if (!rendered.ok) throw new Unsuited(`${rendered.message}${addsSystem && /system/i.test(rendered.message) ? '; leave agent.system out' : ''}`);
   const { text } = rendered;
@@ -120,7 +134,18 @@ function chatPrompt(task: Task, { settings, tokenizer }: AgentOptions): Prompt {
   return { text, ids: begunOnce(ids, tokenizer) };
 }
 
-function overflow(task: Task, promptTokens: number, { settings, contextLength }: AgentOptions): RolloutError | null {
+/** `agent.system` goes first unless the task brings a system message of its own. */
+function messagesOf({ prompt }: Pick<Task, 'prompt'>, { system }: Pick<AgentSettings, 'system'>): ChatMessage[] {
+  const messages: ChatMessage[] = typeof prompt === 'string' ? [{ role: 'user', content: prompt }] : [...prompt];
+  return system === null || messages[0]?.role === 'system' ? messages : [{ role: 'system', content: system }, ...messages];
+}
+
+function refusal(task: Pick<Task, 'id'>, promptTokens: number, options: AgentOptions): (Prepared & { ok: false }) | null {
+  const error = overflow(task, promptTokens, options);
+  return error ? { ok: false, error, promptTokens } : null;
+}
+
+function overflow(task: Pick<Task, 'id'>, promptTokens: number, { settings, contextLength }: AgentOptions): RolloutError | null {
   if (promptTokens + settings.maxTokens <= contextLength) return null;
   const room = contextLength - promptTokens;
   const message =

@@ -41,6 +41,8 @@ export const diagnosticCodes = {
   'context-too-small': { severity: 'error', meaning: '`agent.max_tokens` does not fit into the context of the model' },
   'group-too-small': { severity: 'error', meaning: 'a group of one rollout has nothing to compare' },
   'greedy-training': { severity: 'error', meaning: 'training rollouts sampled at temperature 0 are all equal' },
+  'tools-without-chat': { severity: 'error', meaning: 'tools are told to the model by a chat template, and the agent does not chat' },
+  'tools-without-source': { severity: 'error', meaning: 'an MCP server has neither a command nor an address' },
   'greedy-samples': { severity: 'error', meaning: 'sampled attempts at temperature 0 are all equal' },
   'truncated-sampling': { severity: 'error', meaning: '`top_p` or `top_k` while training biases the probability ratios' },
   'loss-conflict': { severity: 'error', meaning: 'fields of the loss that exclude each other' },

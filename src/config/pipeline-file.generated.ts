@@ -1,6 +1,22 @@
 // Generated from schemas/pipeline.schema.json by `npm run generate`.
 
 /**
+ * Where tools that the model may call come from. kind selects the source; the other keys belong to that kind.
+ *
+ * This interface was referenced by `PipelineFile`'s JSON-Schema
+ * via the `definition` "Tools".
+ */
+export type Tools = ToolsModule | ToolsMcp;
+/**
+ * Tools that the model may call, from one or more sources. They need agent.kind: chat and a chat template that knows tools.
+ *
+ * @maxItems 16
+ *
+ * This interface was referenced by `PipelineFile`'s JSON-Schema
+ * via the `definition` "ToolsList".
+ */
+export type ToolsList = Tools[];
+/**
  * One grader of the reward. kind selects it; the other keys belong to that kind.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
@@ -131,6 +147,7 @@ export interface PipelineFile {
   model: Model;
   taskset: Taskset;
   agent?: Agent;
+  tools?: ToolsList;
   reward: RewardList;
   runtime?: Runtime;
   /**
@@ -300,6 +317,96 @@ export interface Agent {
    * @maxItems 16
    */
   stop?: string[];
+  /**
+   * Answers the model may give in one rollout. 1: one prompt, one answer. More: tools that it calls and an environment that replies to it give it another turn. Default: 10 where there are tools, else 1.
+   */
+  max_steps?: number;
+  /**
+   * How the model writes a call of a tool. auto: as its chat template shows.
+   */
+  tool_format?: 'auto' | 'hermes' | 'qwen3_coder' | 'llama3_json' | 'mistral' | 'pythonic' | 'deepseek';
+  /**
+   * Characters of one tool's result that the model is shown; of a longer one the middle is left out, and it says so.
+   */
+  max_tool_characters?: number;
+}
+/**
+ * A TypeScript (or JavaScript) file that exports tools: functions with a description and a JSON Schema of their arguments. They run where rewards run, and are reloaded when the file changes.
+ *
+ * This interface was referenced by `PipelineFile`'s JSON-Schema
+ * via the `definition` "ToolsModule".
+ */
+export interface ToolsModule {
+  /**
+   * Selects this source of tools.
+   */
+  kind: 'module';
+  /**
+   * The file, relative to the file that names it.
+   */
+  path: string;
+  /**
+   * Tools to offer, by name. Default: all.
+   *
+   * @minItems 1
+   */
+  include?: string[];
+  /**
+   * Tools to leave out, by name. Default: none.
+   *
+   * @minItems 1
+   */
+  exclude?: string[];
+  /**
+   * Time that one call may take; then the model is told that it took too long.
+   */
+  timeout?: string;
+}
+/**
+ * A server of the Model Context Protocol: a program that speaks it on stdin and stdout (command), or an address (url, streamable HTTP). Every rollout has a session of its own.
+ *
+ * This interface was referenced by `PipelineFile`'s JSON-Schema
+ * via the `definition` "ToolsMcp".
+ */
+export interface ToolsMcp {
+  /**
+   * Selects this source of tools.
+   */
+  kind: 'mcp';
+  /**
+   * The program and its arguments, as a list. Either this or url. Default: none.
+   *
+   * @minItems 1
+   */
+  command?: string[];
+  /**
+   * Where the program runs, relative to the file that names it. Default: the folder of that file.
+   */
+  cwd?: string;
+  /**
+   * Where the server listens. Either this or command. Default: none.
+   */
+  url?: string;
+  /**
+   * Sent with every request, such as a key from ${env:NAME}.
+   */
+  headers?: Record<string, string>;
+  /**
+   * Tools to offer, by name. Default: all.
+   *
+   * @minItems 1
+   */
+  include?: string[];
+  /**
+   * Tools to leave out, by name. Default: none.
+   *
+   * @minItems 1
+   */
+  exclude?: string[];
+  /**
+   * Time that one call may take; then the model is told that it took too long.
+   */
+  timeout?: string;
 }
 /**
  * 1 if the answer is the gold answer of the task, else 0. No difference: case, the width of spaces, spaces around operators and after commas, one full stop at the end, a leading "the", separators of thousands, the 0 of 0.5, and which dash or quote is used. Everything else counts: signs, operators, brackets, marks, every other word and digit.
@@ -663,6 +770,7 @@ export interface StageSft {
   batch?: StageBatch;
   taskset?: Taskset;
   agent?: Agent;
+  tools?: ToolsList;
   reward?: RewardList;
   runtime?: Runtime;
   train?: Train;
@@ -845,6 +953,7 @@ export interface StageGrpo {
   batch?: StageBatch;
   taskset?: Taskset;
   agent?: Agent;
+  tools?: ToolsList;
   reward?: RewardList;
   runtime?: Runtime;
   train?: Train;
@@ -866,6 +975,7 @@ export interface StageEval {
   name?: StageName;
   taskset?: Taskset;
   agent?: Agent;
+  tools?: ToolsList;
   reward?: RewardList;
   runtime?: Runtime;
   eval?: Eval;

@@ -20,7 +20,7 @@ export interface ResolvedDocument {
   readonly own: readonly MapNode[];
 }
 
-const stageSettings = ['group', 'batch', 'taskset', 'agent', 'reward', 'runtime', 'train', 'eval', 'promote', 'guard'] as const;
+const stageSettings = ['group', 'batch', 'taskset', 'agent', 'tools', 'reward', 'runtime', 'train', 'eval', 'promote', 'guard'] as const;
 const rootSettings = ['name', 'seed', 'model', 'watch'] as const;
 
 export function resolveDocument(tree: MapNode, source: Source): ResolvedDocument {
@@ -61,6 +61,8 @@ function resolveStage({ inherited, own, name, source, seed }: { inherited: MapNo
   stage = withEntry(stage, 'train', resolveTrain(stage, kind === 'sft'));
   stage = withEntry(stage, 'eval', orElse(section(stage, 'eval'), 'tasks', derive(nodeAt(stage, ['taskset', 'split', 'eval']), 'taskset.split.eval')));
   stage = withEntry(stage, 'taskset', orElse(section(stage, 'taskset'), 'seed', derive(seed, 'seed')));
+  stage = withEntry(stage, 'tools', resolveTools(child(stage, 'tools') as ListNode, source));
+  stage = withEntry(stage, 'agent', orElse(section(stage, 'agent'), 'max_steps', turns(stage)));
   stage = withEntry(stage, 'runtime', resolveRuntime(section(stage, 'runtime'), source));
   stage = withEntry(stage, 'reward', resolveRewards(child(stage, 'reward') as ListNode, source));
   stage = absolutePaths(stage, [['taskset', 'source'], ['train', 'loss', 'path']], source);
@@ -108,6 +110,20 @@ function resolveRuntime(runtime: MapNode, source: Source): MapNode {
   let resolved = orElse(orElse(runtime, 'setup_timeout', limit('10s')), 'score_timeout', limit('30s'));
   resolved = orElse(resolved, 'command', fromPlain([], { kind: 'default' }));
   return withFolder(resolved, source);
+}
+
+/** Whoever offers tools wants to hear what the model makes of their results. */
+function turns(stage: MapNode): ConfigNode {
+  const tools = child(stage, 'tools') as ListNode;
+  return tools.items.length > 0 ? fromPlain(10, { kind: 'derived', from: 'tools' }) : fromPlain(1, { kind: 'default' });
+}
+
+function resolveTools(tools: ListNode, source: Source): ListNode {
+  const items = tools.items.map((item) => {
+    const absolute = absolutePaths(item as MapNode, [['path']], source);
+    return absolute.entries.has('command') ? withFolder(absolute, source) : absolute;
+  });
+  return { ...tools, items };
 }
 
 function resolveRewards(rewards: ListNode, source: Source): ListNode {

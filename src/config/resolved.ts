@@ -7,9 +7,9 @@ import { child, textAt, toPlain, toShown, withEntry, withoutEntry, type ConfigNo
 
 /** Which settings a stage of this kind has in a pipeline file. */
 const stageKeys: Readonly<Record<string, readonly string[]>> = {
-  grpo: ['group', 'batch', 'taskset', 'agent', 'reward', 'runtime', 'train', 'eval', 'promote', 'guard'],
-  sft: ['batch', 'taskset', 'agent', 'reward', 'runtime', 'train', 'eval', 'promote', 'guard'],
-  eval: ['taskset', 'agent', 'reward', 'runtime', 'eval'],
+  grpo: ['group', 'batch', 'taskset', 'agent', 'tools', 'reward', 'runtime', 'train', 'eval', 'promote', 'guard'],
+  sft: ['batch', 'taskset', 'agent', 'tools', 'reward', 'runtime', 'train', 'eval', 'promote', 'guard'],
+  eval: ['taskset', 'agent', 'tools', 'reward', 'runtime', 'eval'],
   export: [],
 };
 

@@ -1,14 +1,16 @@
 /** How good is the model on tasks that it does not learn from? */
 import type { Agent } from '../agents/index.ts';
 import type { AgentSettings, EvalSettings } from '../config/types.ts';
+import type { Surroundings } from '../environments/index.ts';
 import type { Rollout } from '../events.ts';
 import type { Sampler } from '../policy/types.ts';
 import type { Scorer } from '../rewards/types.ts';
 import type { Task } from '../tasks/types.ts';
 import { type Interval, mean, meanInterval, passAtK, wilsonInterval } from '../util/statistics.ts';
+import type { Attempt } from './attempt.ts';
 import { hasFailed, isAbstained } from './groups.ts';
 import type { HeldOutMetrics } from './metric-sources.ts';
-import { type Attempt, rollOut, score } from './rollout.ts';
+import { rollOut, score } from './rollout.ts';
 import { STREAMS } from './schedule.ts';
 
 /** A reward above this is a success (HUD's convention): what accuracy and pass@k count. */
@@ -23,6 +25,7 @@ export interface EvaluateOptions {
   agent: Agent;
   agentSettings: AgentSettings;
   scorer: Scorer;
+  surroundings: Surroundings | null;
   signal: AbortSignal;
 }
 

@@ -38,7 +38,7 @@ const rolloutShape: Shape<Rollout> = {
   reward: 'a number or null',
   subscores: 'a list',
   advantage: 'a number?',
-  error: 'an object?',
+  conversation: 'an object?', error: 'an object?',
 };
 
 export interface JobFiles {

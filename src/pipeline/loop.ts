@@ -1,6 +1,7 @@
 /** What a step works with. The loop knows nothing of terminals, files of a model, tokenizers or ONNX: it is handed all of it. */
 import type { Agent } from '../agents/index.ts';
 import type { StageSettings } from '../config/types.ts';
+import type { Surroundings } from '../environments/index.ts';
 import type { Emit, Phase, PhaseTimes } from '../events.ts';
 import type { Checkpoint, ModelRecord } from '../models/types.ts';
 import type { Engine, Tokenizer } from '../policy/types.ts';
@@ -38,6 +39,8 @@ export interface StageMaterials {
   taskset: Taskset;
   scorer: Scorer;
   agent: Agent;
+  /** What answers an agent that takes turns; null: it has one. */
+  surroundings: Surroundings | null;
 }
 
 export interface Loop extends StageMaterials {

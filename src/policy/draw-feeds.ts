@@ -27,7 +27,7 @@ export function drawFeeds(drafts: readonly Draft[], { session, vocabularySize }:
   const isExact = session.inputNames.includes(NOISE_INPUTS.token);
   const feeds = {
     [SAMPLING_INPUTS.inverseTemperature]: column(({ request: { temperature } }) => (temperature === 0 ? 1 : 1 / temperature)),
-    ...(isExact ? noiseFeeds(drafts, vocabularySize) : { [SAMPLING_INPUTS.uniform]: column(({ request, tokenIds }) => uniformFloat32(request.key, tokenIds.length)) }),
+    ...(isExact ? noiseFeeds(drafts, vocabularySize) : { [SAMPLING_INPUTS.uniform]: column(({ request, tokenIds }) => uniformFloat32(request.key, (request.drawn ?? 0) + tokenIds.length)) }),
   };
   if (!session.inputNames.includes(SAMPLING_INPUTS.candidates)) return { ...feeds, [SAMPLING_INPUTS.greedy]: column(({ request }) => (request.temperature === 0 ? 1 : 0)) };
   const kept = ({ request: { topK } }: Draft): number => (topK === 0 ? vocabularySize : Math.min(topK, vocabularySize));

@@ -9,8 +9,8 @@ import type { Sources } from '../util/user-sources.ts';
 export interface Tokenizer {
   /** `addSpecialTokens` lets the tokenizer put its own marks around the text (a beginning-of-sequence id, for most). */
   encode(text: string, options: { addSpecialTokens: boolean }): number[];
-  /** The text of some ids, special tokens left out and spaces left as they are. No ids are no text. */
-  decode(ids: readonly number[]): string;
+  /** The text of some ids, special tokens left out (unless `special`) and spaces left as they are. No ids are no text. */
+  decode(ids: readonly number[], options?: { special?: boolean }): string;
   /** One conversation through the model's chat template. Null: the model has no template. */
   applyChatTemplate: ((messages: readonly TemplateMessage[], options?: TemplateOptions) => Rendered) | null;
   /** Any of these ends an answer: `eos_token_id` of generation_config.json (else of config.json), the tokenizer's own, and the one that the chat template writes. */
@@ -76,6 +76,8 @@ export interface SampleRequest {
    * calls draw the same only as long as nothing else is asked of the sampler meanwhile and nothing is kept.
    */
   exact?: boolean;
+  /** Tokens that the stream of `key` has drawn before, in earlier answers of the same rollout: this one goes on behind them. Default: 0. */
+  drawn?: number;
 }
 
 /** A finished completion. Logprobs are those of the distribution really sampled (temperature, top-k, top-p applied). */

@@ -1,4 +1,6 @@
 import type { RewardSettings } from '../config/types.ts';
+import type { Answer } from '../environments/index.ts';
+import type { Conversation } from '../events.ts';
 import { invalid, isProgram, type Verdict } from '../runtimes/index.ts';
 import { type GeneratorName, generators } from '../tasks/index.ts';
 import { userEnvironment } from '../util/user-environment.ts';
@@ -122,18 +124,28 @@ export const graderRules: { [K in RewardKind]: (settings: SettingsOf<K>, tools: 
   },
 
   task: (_settings, { environmentOf }) =>
-    ready(({ task, completion }, signal) => {
+    ready(({ task, completion, conversation }, signal) => {
+      if (conversation?.verdict) return verdictOf(conversation.verdict);
       if (!task.template) return invalid('the task has no grader of its own; use another kind, such as exact_match');
       const { id, source } = task.template;
       if (source.startsWith('builtin:')) return generators[source.slice('builtin:'.length) as GeneratorName].grade(task, completion);
       const judged = { template: id, args: task.args, prompt: task.prompt };
-      return environmentOf(source).then((environment) => (environment.ok ? environment.value.grade(judged, completion, signal) : environment));
+      return environmentOf(source).then((environment) => (environment.ok ? environment.value.grade(judged, answersOf(completion, conversation), signal) : environment));
     }),
 
   // The best of what was said; the worst of all is not known while somebody is silent.
   any: ({ rewards }, tools) => best(rewards, tools, (value, other) => value !== null && (other === null || value > other)),
   all: ({ rewards }, tools) => best(rewards, tools, (value, other) => other !== null && (value === null || value < other)),
 };
+
+const verdictOf = ({ reward, info, subscores }: NonNullable<Conversation['verdict']>): Verdict =>
+  ({ ok: true, value: reward, ...(info ? { info } : {}), ...(subscores ? { children: subscores } : {}) });
+
+/** What the environment was told. */
+const answersOf = (completion: string, conversation: Conversation | undefined): Answer[] =>
+  conversation === undefined
+    ? [{ content: completion, toolCalls: [] }]
+    : conversation.messages.filter(({ heard }) => heard).map(({ content, toolCalls = [] }) => ({ content, toolCalls }));
 
 /** Loads one entry of a `reward:` list, of whatever kind. */
 export function loadGrader<K extends RewardKind>(settings: SettingsOf<K>, tools: GraderTools): LoadedGrader | Promise<LoadedGrader> {

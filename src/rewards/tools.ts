@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { RewardSettings, RuntimeSettings } from '../config/types.ts';
-import { type Environment, openEnvironment, openUserCode, type Outcome, programFiles, type UserCode } from '../runtimes/index.ts';
+import { type Environment, openEnvironment } from '../environments/index.ts';
+import { openUserCode, type Outcome, programFiles, type UserCode } from '../runtimes/index.ts';
 import { workerUrl } from '../util/worker-url.ts';
 import type { GraderCalls } from './grader.worker.ts';
 

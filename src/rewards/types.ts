@@ -1,4 +1,4 @@
-import type { RolloutError, Subscore } from '../events.ts';
+import type { Conversation, RolloutError, StopReason, Subscore } from '../events.ts';
 import type { Task } from '../tasks/types.ts';
 
 /** What a grader sees. */
@@ -7,6 +7,9 @@ export interface ScoreRequest {
   completion: string;
   completionTokens: number;
   truncated: boolean;
+  /** Of agents that take turns: all that was said after the prompt, and why it ended. `completion` is the last answer. */
+  conversation?: Conversation;
+  stopReason?: StopReason;
 }
 
 /** The combined reward and its named, weighted parts. Null: one of the parts abstained. */

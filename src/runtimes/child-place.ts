@@ -14,6 +14,8 @@ export interface ChildOptions {
   memoryMb: number;
   /** Memory of the interpreter itself, which the limit does not count. */
   ownMemoryMb?: number;
+  /** A reply has to fit in one line of this size. Default: `MAX_LINE_BYTES`. */
+  maxLineBytes?: number;
   onOutput?: OnOutput;
 }
 
@@ -21,7 +23,7 @@ export interface ChildOptions {
 export const MAX_LINE_BYTES = 1_048_576;
 
 /** The `subprocess` runtime: a child with a process group of its own. */
-export function childPlace({ command, cwd, env, replies, memoryMb, ownMemoryMb = 0, onOutput }: ChildOptions): OpenPlace {
+export function childPlace({ command, cwd, env, replies, memoryMb, ownMemoryMb = 0, maxLineBytes = MAX_LINE_BYTES, onOutput }: ChildOptions): OpenPlace {
   return ({ onReply, onEnd }) => {
     const child = startChild({ command, cwd, env, hasChannel: replies === 3 });
     const errors = keepTail();
@@ -37,8 +39,8 @@ export function childPlace({ command, cwd, env, replies, memoryMb, ownMemoryMb =
     const outOfMemory: Failure = { type: 'memory', message: `used more than ${memoryMb} MB of memory and was stopped` };
     const memory = watchMemory({ pid: child.pid, limitMb: memoryMb + ownMemoryMb, onExceeded: () => end(outOfMemory) });
     const readReplies = lineReader({
-      maxBytes: MAX_LINE_BYTES,
-      onTooLong: () => end({ type: 'protocol', message: `wrote a line of more than ${MAX_LINE_BYTES} bytes` }),
+      maxBytes: maxLineBytes,
+      onTooLong: () => end({ type: 'protocol', message: `wrote a line of more than ${maxLineBytes} bytes` }),
       onLine(line) {
         if (gone) return;
         const reply = parseReply(line);

@@ -17,12 +17,20 @@ export interface PoolOptions {
   setupTimeoutMs: number;
 }
 
+/** A place that belongs to one conversation until it is disposed. */
+export interface Held extends Disposable {
+  readonly call: Call;
+  readonly place: { readonly ended: Failure | null };
+}
+
 export type Call = (method: string, params: unknown, limits: CallLimits) => Promise<Outcome>;
 
 interface QueuedCall {
   method: string;
   params: unknown;
   limits: CallLimits;
+  /** Of which there were calls before, and will be more. */
+  rollout: string | undefined;
   /** Was it with others when their place ended? */
   isAlone: boolean;
   resolve: (outcome: Outcome) => void;
@@ -42,6 +50,8 @@ export class Pool implements AsyncDisposable {
   readonly #waiting: ((seat: Seat | null) => void)[] = [];
   /** Single calls that nobody has taken yet. */
   readonly #queue: QueuedCall[] = [];
+  /** Who served a rollout last. */
+  readonly #homes = new Map<string, Seat>();
   /** How many places serve them, or are being opened to. */
   #serving = 0;
   #patience: NodeJS.Timeout | undefined;
@@ -56,19 +66,24 @@ export class Pool implements AsyncDisposable {
 
   /** Holds one place for a conversation of several calls. Rejects only when the signal aborts. */
   async use<T>(conversation: (call: Call, place: { readonly ended: Failure | null }) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    const seat = await this.#take(signal);
-    try {
-      return await conversation((method, params, limits) => seat.call(method, params, limits), seat);
-    } finally {
-      this.#giveBack(seat);
-    }
+    using held = await this.hold(signal);
+    return await conversation(held.call, held.place);
   }
 
-  /** A call that stands for itself. Rejects only when the signal aborts. */
-  call(method: string, params: unknown, limits: CallLimits): Promise<Outcome> {
+  /** As `use`, for whoever cannot say it in one function. */
+  async hold(signal?: AbortSignal): Promise<Held> {
+    const seat = await this.#take(signal);
+    return { call: (method, params, limits) => seat.call(method, params, limits), place: seat, [Symbol.dispose]: () => this.#giveBack(seat) };
+  }
+
+  /**
+   * A call that stands for itself. Rejects only when the signal aborts. Calls of one `rollout` go to the place that served the last of them if
+   * that is free, since what it keeps of it makes them cheap; any other has to be able to serve them too.
+   */
+  call(method: string, params: unknown, limits: CallLimits, rollout?: string): Promise<Outcome> {
     limits.signal?.throwIfAborted();
     return new Promise((resolve, reject) => {
-      const queued: QueuedCall = { method, params, limits, isAlone: false, resolve: (outcome) => (stopListening(), resolve(outcome)), reject: (error) => (stopListening(), reject(error)) };
+      const queued: QueuedCall = { method, params, limits, rollout, isAlone: false, resolve: (outcome) => (stopListening(), resolve(outcome)), reject: (error) => (stopListening(), reject(error)) };
       const leave = () => {
         const index = this.#queue.indexOf(queued);
         if (index >= 0) this.#queue.splice(index, 1);
@@ -79,6 +94,11 @@ export class Pool implements AsyncDisposable {
       this.#queue.push(queued);
       this.#startServing();
     });
+  }
+
+  /** There will be no more calls of this rollout. */
+  forget(rollout: string): void {
+    this.#homes.delete(rollout);
   }
 
   /** Places that are idle serve the queue at once. Another one is opened if there is none, and if they cannot empty it for a while. */
@@ -107,11 +127,14 @@ export class Pool implements AsyncDisposable {
   }
 
   async #serveBatch(seat: Seat): Promise<void> {
+    const own = this.#queue.findIndex(({ rollout }) => rollout !== undefined && this.#homes.get(rollout) === seat);
+    if (own > 0) this.#queue.unshift(...this.#queue.splice(own, 1));
     const [{ method, isAlone }] = this.#queue as [QueuedCall];
     const pace = this.#paces.get(method) ?? Infinity;
     const most = isAlone ? 1 : Math.max(1, Math.min(MAX_BATCH, Math.floor(BATCH_MS / pace)));
     const end = this.#queue.findIndex((call, index) => index === most || (index > 0 && (call.isAlone || call.method !== method)));
     const batch = this.#queue.splice(0, end < 0 ? this.#queue.length : end);
+    for (const { rollout } of batch) if (rollout !== undefined) this.#homes.set(rollout, seat);
     const began = performance.now();
     const again: QueuedCall[] = [];
     const settled = seat.callAll(batch).map((asked, index) => {

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { basename, extname } from 'node:path';
 import type { RuntimeSettings, TasksetSettings } from '../config/types.ts';
-import { type Environment, type Failure, openEnvironment, openUserCode, PROGRAM } from '../runtimes/index.ts';
+import { type Environment, openEnvironment, PROGRAM } from '../environments/index.ts';
+import { type Failure, openUserCode } from '../runtimes/index.ts';
 import { type LoadError, type Loaded, loadFailure } from '../util/load-error.ts';
 import { permutation } from '../util/random.ts';
 import { workerUrl } from '../util/worker-url.ts';

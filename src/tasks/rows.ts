@@ -1,7 +1,7 @@
 /** Rows that users write: HUD's `Task` format (`env, id, args, slug, …`), or simply a prompt and its answer. */
 import { hash } from 'node:crypto';
 import { basename, dirname, extname, resolve } from 'node:path';
-import { isPrompt, PROGRAM } from '../runtimes/index.ts';
+import { isPrompt, PROGRAM } from '../environments/index.ts';
 import { didYouMean } from '../util/did-you-mean.ts';
 import { halfPair, roundedNumber } from './lost-in-reading.ts';
 import { NumberLiteral, slugOf } from './slug.ts';

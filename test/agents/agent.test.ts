@@ -26,7 +26,7 @@ function tokenizer({ closes = false, template = true } = {}): Tokenizer {
   };
 }
 
-const settings = (more: Partial<AgentSettings> = {}): AgentSettings => ({ kind: 'completion', system: null, templateArgs: {}, maxTokens: 8, temperature: 1, topP: 1, topK: 0, stop: [], ...more });
+const settings = (more: Partial<AgentSettings> = {}): AgentSettings => ({ kind: 'completion', system: null, templateArgs: {}, maxTokens: 8, temperature: 1, topP: 1, topK: 0, stop: [], maxSteps: 1, toolFormat: 'auto', maxToolCharacters: 8192, ...more });
 const task = (prompt: Task['prompt']): Task => ({ id: 'add-1', prompt, answer: null, args: {} });
 const ids = (text: string) => Array.from(text, (letter) => letter.charCodeAt(0));
 const agent = (more: Partial<AgentSettings> = {}, of: Parameters<typeof tokenizer>[0] = {}, contextLength = 64) => createAgent({ settings: settings(more), tokenizer: tokenizer(of), contextLength });

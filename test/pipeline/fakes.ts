@@ -246,7 +246,8 @@ export function stage(changes: Deep<StageSettings> = {}): StageSettings {
     group: 6,
     batch: 8,
     taskset: { source: 'fake', args: {}, split: { train: 24, eval: 8 }, seed: 0 },
-    agent: { kind: 'completion', system: null, templateArgs: {}, maxTokens: 2, temperature: 1, topP: 1, topK: 0, stop: [] },
+    agent: { kind: 'completion', system: null, templateArgs: {}, maxTokens: 2, temperature: 1, topP: 1, topK: 0, stop: [], maxSteps: 1, toolFormat: 'auto', maxToolCharacters: 8192 },
+    tools: [],
     reward: [{ name: 'match', weight: 1, kind: 'exact_match' }],
     runtime: { kind: 'local', command: [], cwd: '.', env: [], concurrency: 4, setupTimeoutMs: 1000, scoreTimeoutMs: 1000, rolloutTimeoutMs: 2000, memoryMb: 64 },
     train: {
@@ -292,6 +293,7 @@ export function pipeline(stages: readonly StageSettings[], seed = 7): ResolvedPi
 export const materialsOf = (settings: StageSettings, parts: Partial<StageMaterials> = {}): StageMaterials => ({
   taskset: letterTasks(),
   scorer: letterScorer(),
+  surroundings: null,
   agent: createAgent({ settings: settings.agent, tokenizer, contextLength: 64 }),
   ...parts,
 });

@@ -19,7 +19,7 @@ export const evaluateModel: Handler = async (invocation) => {
   const { pipeline, materials } = loaded.version.value;
   const index = pipeline.stages.findLastIndex(({ kind }) => kind === 'grpo' || kind === 'eval');
   const at = index === -1 ? 0 : index;
-  const [stage, { taskset, scorer }] = [pipeline.stages[at]!, materials.stages[at]!];
+  const [stage, { taskset, scorer, surroundings }] = [pipeline.stages[at]!, materials.stages[at]!];
   const split = flags.split ?? 'eval';
   const tasks = taskset[split];
   if (tasks.length === 0) throw new CommandError('usage', `The taskset has no ${split} tasks.`, `Set taskset.split.${split} above 0.`);
@@ -31,6 +31,7 @@ export const evaluateModel: Handler = async (invocation) => {
   const { metrics, interval, rollouts, tasks: measured } = await evaluate({
     ...{ tasks, scorer, agentSettings: stage.agent, seed: pipeline.seed, signal: panel.signal, sampler: engine.sampler },
     agent: createAgent({ settings: stage.agent, tokenizer, contextLength: engine.info.contextLength }),
+    surroundings,
     settings: { ...stage.eval, tasks: flags.tasks ?? (split === 'eval' ? stage.eval.tasks : tasks.length), samples: flags.samples ?? stage.eval.samples },
     confidence: stage.promote.confidence,
   });

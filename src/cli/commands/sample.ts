@@ -17,7 +17,7 @@ export const sample: Handler = async ({ args: [slug = '', prompt = ''], flags, i
   const { contextLength } = engine.info;
   if (flags.chat && !tokenizer.applyChatTemplate) throw new CommandError('usage', `${slug} has no chat template.`, 'Leave out --chat: the model goes on from the text as it is.');
   // As a pipeline would put it to the model; an answer that does not fit is cut below.
-  const settings = { kind: flags.chat ? 'chat' : 'completion', system: null, templateArgs: {}, maxTokens: 1, temperature: 0, topP: 1, topK: 0, stop: [] } as const;
+  const settings = { kind: flags.chat ? 'chat' : 'completion', system: null, templateArgs: {}, maxTokens: 1, temperature: 0, topP: 1, topK: 0, stop: [], maxSteps: 1, toolFormat: 'auto', maxToolCharacters: 8192 } as const;
   const agent = createAgent({ settings, tokenizer, contextLength });
   const prepared = agent.prepare({ id: 'sample', prompt, answer: null, args: {} });
   if (!prepared.ok) {

@@ -28,9 +28,9 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer> {
   const limited = limiter(root, library, json);
   const encode: Tokenizer['encode'] = (text, { addSpecialTokens }) => limited.encode(text.length, () => library.encode(text, { add_special_tokens: addSpecialTokens }).ids);
   // An empty list makes the library throw, and an id without a token ends in the text as `undefined`; cleaned-up spaces would change what graders see.
-  const decode: Tokenizer['decode'] = (ids) => {
+  const decode: Tokenizer['decode'] = (ids, { special: keepSpecial = false } = {}) => {
     const known = ids.filter((id) => library.id_to_token(id) !== undefined);
-    return known.length === 0 ? '' : limited.decode(known.length, () => library.decode(known, { skip_special_tokens: true, clean_up_tokenization_spaces: false }));
+    return known.length === 0 ? '' : limited.decode(known.length, () => library.decode(known, { skip_special_tokens: !keepSpecial, clean_up_tokenization_spaces: false }));
   };
   const template = await loadChatTemplate(root, { config, specialTokens: special });
   const plain = (text: string) => encode(text, { addSpecialTokens: false });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { RuntimeSettings } from '../../src/config/types.ts';
-import { openEnvironment, PROGRAM } from '../../src/runtimes/index.ts';
+import { openEnvironment, PROGRAM } from '../../src/environments/index.ts';
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'rlrun-environment-')));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -29,19 +29,20 @@ async function program(attack: string, more: Partial<RuntimeSettings> = {}) {
   return opened.environment;
 }
 
+const said = (content: string) => ({ content, toolCalls: [] });
 const task = { template: 'say', args: { word: 'yes' }, prompt: 'say yes' };
 
 test('sets up and grades, with what else it prints left aside', async () => {
   await using environment = await program('');
   expect(await environment.setup(task)).toEqual({ ok: true, value: 'say yes' });
-  expect(await environment.grade(task, 'yes')).toEqual({ ok: true, value: 1, info: { word: 'yes' } });
-  expect(await environment.grade(task, 'no')).toMatchObject({ ok: true, value: 0 });
+  expect(await environment.grade(task, [said('yes')])).toEqual({ ok: true, value: 1, info: { word: 'yes' } });
+  expect(await environment.grade(task, [said('no')])).toMatchObject({ ok: true, value: 0 });
   expect(environment.files).toEqual([join(folder, 'program.cjs')]);
 });
 
 test('a prompt that changed since the tasks were loaded is an error, not another task', async () => {
   await using environment = await program('');
-  expect(await environment.grade({ ...task, prompt: 'say no' }, 'yes')).toMatchObject({ ok: false, failure: { message: expect.stringMatching(/gave another prompt than before/) } });
+  expect(await environment.grade({ ...task, prompt: 'say no' }, [said('yes')])).toMatchObject({ ok: false, failure: { message: expect.stringMatching(/gave another prompt than before/) } });
 });
 
 describe('each attack costs its own rollout', () => {
@@ -65,7 +66,7 @@ describe('each attack costs its own rollout', () => {
     ['gives a text', 'reply({ id, result: { reward: "1" } });', 'invalid_reward', /gave the text "1" as `reward`/],
   ])('%s', async (_name, attack, type, says, more) => {
     await using environment = await program(attack, more);
-    const verdicts = await Promise.all(['yes', 'yes', 'attack', 'yes', 'yes'].map((completion) => environment.grade(task, completion)));
+    const verdicts = await Promise.all(['yes', 'yes', 'attack', 'yes', 'yes'].map((completion) => environment.grade(task, [said(completion)])));
     const [attacked] = verdicts.splice(2, 1);
     for (const verdict of verdicts) expect(verdict, JSON.stringify(verdict)).toMatchObject({ ok: true, value: 1 });
     expect(attacked).toMatchObject({ ok: false, failure: { type, message: expect.stringMatching(says) } });
@@ -75,8 +76,8 @@ describe('each attack costs its own rollout', () => {
 test('null is no verdict, and so is NaN, which JSON writes as null', async () => {
   for (const result of ['null', '{ reward: null }', '{ score: NaN }']) {
     await using environment = await program(`reply({ id, result: ${result} });`);
-    expect(await environment.grade(task, 'attack')).toEqual({ ok: true, value: null });
-    expect(await environment.grade(task, 'yes')).toMatchObject({ ok: true, value: 1 });
+    expect(await environment.grade(task, [said('attack')])).toEqual({ ok: true, value: null });
+    expect(await environment.grade(task, [said('yes')])).toMatchObject({ ok: true, value: 1 });
   }
 });
 
@@ -88,15 +89,15 @@ test('a program that prints a great deal on stderr, and its answer in pieces, is
     const pieces = (at) => { process.stdout.write(text.slice(at, at + 3)); if (at + 3 < text.length) setTimeout(() => pieces(at + 3), 5); };
     spew();
     return;`);
-  expect(await environment.grade(task, 'attack')).toEqual({ ok: true, value: 0.5 });
-  expect(await environment.grade(task, 'yes')).toMatchObject({ ok: true, value: 1 });
+  expect(await environment.grade(task, [said('attack')])).toEqual({ ok: true, value: 0.5 });
+  expect(await environment.grade(task, [said('yes')])).toMatchObject({ ok: true, value: 1 });
 });
 
 test('a leak is paid for by the call in which it runs over; a fresh program takes the next one', async () => {
   const leak = '(globalThis.hoard ??= []).push(Buffer.alloc(6e7, 1)); return setTimeout(() => reply({ id, result: hoard.length / 100 }), 300);';
   await using environment = await program(leak, { concurrency: 1 });
   const verdicts = [];
-  for (let call = 0; call < 8; call++) verdicts.push(await environment.grade(task, 'attack'));
+  for (let call = 0; call < 8; call++) verdicts.push(await environment.grade(task, [said('attack')]));
   const counts = verdicts.map((verdict) => (verdict.ok ? Math.round(verdict.value! * 100) : null));
   expect(counts.slice(0, 2)).toEqual([1, 2]);
   const first = counts.indexOf(null);
@@ -118,7 +119,7 @@ test.each([
 
 describe('templates', () => {
   test.each([
-    ['ends without a second yield', 'yield "p";', 'invalid_reward', /ended without a second yield, so it gave no reward/],
+    ['ends without a second yield', 'yield "p";', 'invalid_reward', /ended without another yield, so it gave no reward/],
     ['yields nothing', 'yield "p"; yield;', 'invalid_reward', /gave no reward \(undefined\)/],
     ['throws at the answer', 'yield "p"; throw new Error("hm");', 'exception', /^hm \(template-\d\.mjs:1:\d+\)$/],
     ['makes up a prompt every time', 'yield Math.random() < 2 ? "p" + performance.now() : ""; yield 1;', 'exception', /another prompt than before/],
@@ -128,7 +129,7 @@ describe('templates', () => {
     const opened = await openEnvironment({ source, runtime: { ...base, kind: 'local' } });
     if (!opened.ok) throw new Error(opened.failure.message);
     await using environment = opened.environment;
-    expect(await environment.grade({ template: 't', args: {}, prompt: 'p' }, 'x')).toMatchObject({ ok: false, failure: { type, message: expect.stringMatching(says) } });
+    expect(await environment.grade({ template: 't', args: {}, prompt: 'p' }, [said('x')])).toMatchObject({ ok: false, failure: { type, message: expect.stringMatching(says) } });
   });
 
   test('a template cleans up after itself when it is done, and when another task takes its place', async () => {
@@ -138,6 +139,6 @@ describe('templates', () => {
     if (!opened.ok) throw new Error(opened.failure.message);
     await using environment = opened.environment;
     await environment.setup({ template: 't', args: {} });
-    for (let call = 0; call < 2; call++) expect(await environment.grade({ template: 't', args: {}, prompt: 'p' }, '')).toEqual({ ok: true, value: 1 });
+    for (let call = 0; call < 2; call++) expect(await environment.grade({ template: 't', args: {}, prompt: 'p' }, [said('')])).toEqual({ ok: true, value: 1 });
   });
 });
