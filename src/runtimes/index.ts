@@ -1,3 +1,4 @@
+export { lineReader } from './lines.ts';
 export { type Call, Pool, seconds } from './pool.ts';
 export { endWithUs, isProgram, killTree, programFiles, watchMemory } from './processes.ts';
 export { programPlace } from './program-place.ts';
