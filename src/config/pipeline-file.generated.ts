@@ -754,7 +754,7 @@ export interface Runtime {
    */
   prompt_field?: string;
   /**
-   * The same for the observations that follow. Only for kind: gym.
+   * The same for the observations that follow. Only for kind: gym. Default: found in the same way.
    */
   observation_field?: string;
   /**

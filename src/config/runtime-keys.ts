@@ -2,18 +2,24 @@ import type { Runtime } from './pipeline-file.generated.ts';
 
 type Kind = NonNullable<Runtime['kind']>;
 
-/** What a key of `runtime:` says to which kinds; keys that are not here are everybody's. */
-export const runtimeKeys = {
-  command: { of: ['subprocess', 'hud', 'gym'], needed: ['hud'] },
-  url: { of: ['tcp', 'gym'], needed: ['tcp', 'gym'] },
-  image: { of: ['docker'], needed: ['docker'] },
-  port: { of: ['docker'], needed: [] },
-  run_args: { of: ['docker'], needed: [] },
-  start_timeout: { of: ['hud', 'docker', 'gym'], needed: [] },
-  action_field: { of: ['gym'], needed: [] },
-  prompt_field: { of: ['gym'], needed: [] },
-  observation_field: { of: ['gym'], needed: [] },
-} as const satisfies Partial<Record<keyof Runtime, { of: readonly Kind[]; needed: readonly Kind[] }>>;
+interface KeyOfKinds {
+  of: readonly Kind[];
+  /** Kinds that cannot do without it, with an example each. */
+  needed?: { [K in Kind]?: string };
+}
+
+/** Keys of `runtime:` that belong to some kinds alone; those that are not here are everybody's. */
+export const runtimeKeys: { [K in keyof Runtime]?: KeyOfKinds } = {
+  command: { of: ['subprocess', 'hud', 'gym'], needed: { hud: '[python, -m, hud.environment.server, env.py]' } },
+  url: { of: ['tcp', 'gym'], needed: { tcp: 'tcp://127.0.0.1:8765', gym: 'http://127.0.0.1:8000' } },
+  image: { of: ['docker'], needed: { docker: 'my-environment:latest' } },
+  port: { of: ['docker'] },
+  run_args: { of: ['docker'] },
+  start_timeout: { of: ['hud', 'docker', 'gym'] },
+  action_field: { of: ['gym'] },
+  prompt_field: { of: ['gym'] },
+  observation_field: { of: ['gym'] },
+};
 
 export const runtimeHomeKeys = Object.keys(runtimeKeys);
 

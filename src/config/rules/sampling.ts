@@ -1,7 +1,6 @@
 /** @file Groups, sampling, time limits: can these rollouts teach anything? */
 import { formatDuration } from '../duration.ts';
-import { runtimeKeys } from '../runtime-keys.ts';
-import type { StageContext, StageRule } from './context.ts';
+import type { StageRule } from './context.ts';
 
 export const samplingRules: readonly StageRule[] = [
   function groupHasSomethingToCompare({ trainsOnRollouts, stage, report }) {
@@ -69,39 +68,4 @@ export const samplingRules: readonly StageRule[] = [
       }
     }
   },
-
-  function programIsStarted({ node, isWritten, report }) {
-    if (kindOf(node) === 'local' && isWritten(['runtime', 'command'])) {
-      report('no-effect', '"runtime.command" is not started with kind: local', [['runtime', 'command'], ['runtime', 'kind']], { fix: 'use kind: subprocess' });
-    }
-  },
-
-  function runtimeHasWhatItsKindNeeds({ node, isWritten, report }) {
-    const kind = kindOf(node);
-    for (const [key, { of, needed }] of Object.entries<{ of: readonly string[]; needed: readonly string[] }>(runtimeKeys)) {
-      if (needed.includes(kind) && !isWritten(['runtime', key])) report('missing-key', `"runtime" needs "${key}" with kind: ${kind}`, [['runtime', 'kind'], ['runtime']], { fix: `for example ${key}: ${runtimeExamples[key]?.[kind] ?? ''}` });
-      // The rule above says it of a local runtime.
-      if (!of.includes(kind) && isWritten(['runtime', key]) && !(kind === 'local' && key === 'command')) {
-        report('unknown-key', `there is no "runtime.${key}" with kind: ${kind}`, [['runtime', key], ['runtime', 'kind']], { fix: `it belongs to kind: ${of.join(', ')}` });
-      }
-    }
-  },
-
-  function addressFitsTheKind({ stage, report }) {
-    const { home } = stage.runtime;
-    if (home?.kind !== 'tcp' && home?.kind !== 'gym') return;
-    const scheme = home.kind === 'tcp' ? 'tcp://' : 'http';
-    if (home.url !== '' && !home.url.startsWith(scheme)) report('wrong-form', `"runtime.url" must begin with ${home.kind === 'tcp' ? 'tcp://' : 'http:// or https://'} with kind: ${home.kind}, but this is "${home.url}"`, [['runtime', 'url'], ['runtime', 'kind']]);
-  },
 ];
-
-const kindOf = (node: StageContext['node']): string => {
-  const kind = node(['runtime', 'kind']);
-  return kind?.type === 'scalar' ? String(kind.value) : '';
-};
-
-const runtimeExamples: Record<string, Record<string, string>> = {
-  command: { hud: '[python, -m, hud.environment.server, env.py]' },
-  url: { tcp: 'tcp://127.0.0.1:8765', gym: 'http://127.0.0.1:8000' },
-  image: { docker: 'my-environment:latest' },
-};
