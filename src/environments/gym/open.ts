@@ -7,7 +7,7 @@ import { failure, isProgram, type Outcome, programFiles, seconds } from '../../r
 import { type Program, startProgram } from '../hosts/program.ts';
 import { queued } from '../hosts/queued.ts';
 import type { OpenedEnvironment, OpenEnvironmentOptions } from '../open.ts';
-import { GymEnvironment } from './environment.ts';
+import { GymEnvironment, type GymParts } from './environment.ts';
 import { actionField } from './fields.ts';
 import { ask, httpSession } from './http.ts';
 import { openSocket } from './socket-session.ts';
@@ -30,10 +30,11 @@ export async function openGym(home: GymHome, { runtime: { command, cwd, memoryMb
   if (!schema.ok) return { ...schema, files };
   const action = actionField(schema.value, runtime.actionField);
   if (action === null) return refuse('exception', `an action of the environment at ${url} has more than one field that could hold the answer, or none; name it: runtime: { action_field: message }`);
+  const openSession = (await hasSockets(url, runtime, signal)) ? socketSessions(url, runtime) : httpSessions(url);
   const kept = giveUp.move();
   const hash = createHash('sha256').update(JSON.stringify([schema.value, action, runtime.promptField, runtime.observationField]));
   for (const file of files) hash.update(readFileSync(file)).update('\0');
-  return { ok: true, environment: new GymEnvironment({ runtime, action, openSession: sessionsAt(url, runtime), files, hash: hash.digest('hex'), dispose: () => kept.disposeAsync() }) };
+  return { ok: true, environment: new GymEnvironment({ runtime, action, openSession, files, hash: hash.digest('hex'), dispose: () => kept.disposeAsync() }) };
 }
 
 /** Waits until the server answers. One that tells no schema has no more to say about its actions than its documents do. */
@@ -50,32 +51,36 @@ async function schemaOf(url: string, { runtime, program }: { runtime: Gym; progr
   }
 }
 
-/** As many sessions as `runtime.concurrency` and the server allow; over plain HTTP one. */
-function sessionsAt(url: string, { concurrency, setupTimeoutMs, startTimeoutMs }: Gym): (signal?: AbortSignal) => Promise<Outcome<GymSession>> {
+/** As many sessions as `runtime.concurrency` and the server allow. */
+function socketSessions(url: string, { concurrency, setupTimeoutMs, startTimeoutMs }: Gym): GymParts['openSession'] {
   const limit = pLimit(concurrency);
-  let hasSockets: boolean | null = null;
-  /** Null: it has no session free. */
+  /** Null: the server has no session free. */
   const open = async (signal?: AbortSignal): Promise<Outcome<GymSession | null>> => {
-    if (hasSockets !== false) {
-      const opened = await openSocket(url, { timeoutMs: setupTimeoutMs, signal });
-      if (opened.ok) hasSockets = true;
-      if (opened.ok) return { ok: true, value: opened.session };
-      if (opened.full) {
-        limit.concurrency = Math.max(1, Math.min(limit.concurrency, opened.most));
-        return { ok: true, value: null };
-      }
-      if (hasSockets) return failure('exit', `no session at ${url}: ${opened.message}`);
-      hasSockets = false;
-      limit.concurrency = 1;
-    }
-    return { ok: true, value: httpSession(url) };
+    const opened = await openSocket(url, { timeoutMs: setupTimeoutMs, signal });
+    if (opened.ok) return { ok: true, value: opened.session };
+    if (!opened.full) return failure('exit', `no session at ${url}: ${opened.message}`);
+    limit.concurrency = Math.max(1, Math.min(limit.concurrency, opened.most));
+    return { ok: true, value: null };
   };
   return async (signal) => {
     const until = performance.now() + startTimeoutMs;
     for (;;) {
       const session = await queued(limit, signal, () => open(signal));
-      if (!session.ok || session.value !== null || performance.now() > until) return session.ok && session.value === null ? failure('exit', `${url} has no session free`) : (session as Outcome<GymSession>);
+      if (!session.ok || session.value !== null) return session as Outcome<GymSession>;
+      if (performance.now() > until) return failure('exit', `${url} has no session free`);
       await delay(PAUSE_MS, undefined, { signal });
     }
   };
+}
+
+/** Plain HTTP knows no sessions: whoever resets the one environment has it to himself. */
+function httpSessions(url: string): GymParts['openSession'] {
+  const limit = pLimit(1);
+  return (signal) => queued(limit, signal, async () => ({ ok: true, value: httpSession(url) }));
+}
+
+async function hasSockets(url: string, { setupTimeoutMs }: Gym, signal?: AbortSignal): Promise<boolean> {
+  const opened = await openSocket(url, { timeoutMs: setupTimeoutMs, signal });
+  if (opened.ok) await opened.session[Symbol.asyncDispose]();
+  return opened.ok || opened.full;
 }

@@ -5,6 +5,9 @@ import type { GymLimits, GymSession, Observed } from './types.ts';
 /** `full`: the server has as many sessions as it allows. */
 export type OpenedSocket = { ok: true; session: GymSession } | { ok: false; full: true; most: number } | { ok: false; full: false; message: string };
 
+/** A server that does not hang up after our goodbye is left. */
+const GOODBYE_MS = 1000;
+
 interface Message {
   type: string;
   data: Record<string, unknown>;
@@ -116,8 +119,11 @@ class Connection {
 
   close(): void {
     this.#ended ??= 'was closed';
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify({ type: 'close' }));
-    this.#socket.close();
+    if (this.#socket.readyState !== WebSocket.OPEN) return this.#socket.close();
+    // The server hangs up at that, and prints an error if we do first.
+    this.#socket.send(JSON.stringify({ type: 'close' }));
+    const leave = setTimeout(() => this.#socket.close(), GOODBYE_MS);
+    this.#socket.addEventListener('close', () => clearTimeout(leave));
   }
 }
 
