@@ -10,11 +10,8 @@ import { gaveOtherPrompt, stepTimes } from '../judging.ts';
 import type { Answer, Environment, Episode, TemplateTask, ToolSession } from '../types.ts';
 import { argumentProblem, type TaskEntry } from './arguments.ts';
 import { keepsState, openCapabilities, refusal } from './capabilities.ts';
-import { HudSession } from './session.ts';
+import { HudSession, isAlive } from './session.ts';
 import { readGrade } from './verdict.ts';
-
-/** An event loop that is free answers at once. */
-const HEARTBEAT_MS = 5000;
 
 export interface HudOptions {
   source: HostSource;
@@ -180,10 +177,4 @@ interface Started extends AsyncDisposable {
 interface Begun extends AsyncDisposable {
   tools: ToolSession | null;
   judge(answer: string, signal?: AbortSignal): Promise<Verdict>;
-}
-
-async function isAlive(host: Host): Promise<boolean> {
-  const greeted = await HudSession.open(host, { timeoutMs: HEARTBEAT_MS });
-  if (greeted.ok) greeted.value[Symbol.dispose]();
-  return greeted.ok;
 }

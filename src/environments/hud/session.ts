@@ -9,7 +9,8 @@ import { Channel } from './channel.ts';
 import type { Limits } from './dial.ts';
 import { readPrompt } from './prompt.ts';
 
-/** The sockets of a process that dies close before its end is known; Python tidies up in between. */
+const HEARTBEAT_MS = 5000;
+/** Python tidies up between the end of its sockets and its own. */
 const NEWS_MS = 5000;
 /** An environment notices late that a connection is gone; until then it does not let another have its session. */
 const RESUME = { attempts: 20, pauseMs: 100 };
@@ -100,9 +101,19 @@ async function greet(host: Host, params: { session_id?: string }, limits: Limits
 const isBindings = (given: unknown): given is Binding[] =>
   Array.isArray(given) && given.every((each: Partial<Binding> | null) => typeof each?.name === 'string' && typeof each.protocol === 'string' && typeof each.url === 'string');
 
-/** A connection only says that it is closed; a process that ended says why. */
+/** An event loop that is free answers at once. */
+export async function isAlive(host: Host): Promise<boolean> {
+  if (host.gone) return false;
+  const opened = await Channel.open(host.address, { timeoutMs: HEARTBEAT_MS });
+  if (!opened.ok) return false;
+  using channel = opened.value;
+  return (await channel.call('hello', {}, { timeoutMs: HEARTBEAT_MS })).ok;
+}
+
+/** A connection only says that it is closed; a process that ended says why, a while after its sockets are gone. */
 async function becauseOf<T>(host: Host, outcome: Outcome<T>): Promise<Outcome<T>> {
   if (outcome.ok || outcome.failure.type !== 'exit' || host.ended === null) return outcome;
-  const news = await Promise.race([host.ended, delay(NEWS_MS, null, { ref: false })]);
+  const lives = isAlive(host).then((alive) => (alive ? null : delay(NEWS_MS, null, { ref: false })));
+  const news = await Promise.race([host.ended, lives]);
   return news ? { ok: false, failure: news } : outcome;
 }
