@@ -35,7 +35,7 @@ export function refusal(bindings: readonly Binding[]): { ok: false; failure: Fai
   for (const binding of bindings) {
     const use = useOf(binding);
     if (typeof use === 'object') return failure('exception', `the environment offers ${binding.name} (${binding.protocol}), and what is missing here is ${use.missing}; offer what its tasks need as MCP tools`);
-    const transport = binding.params?.transport ?? 'streamable-http';
+    const transport = binding.params?.transport ?? (/^https?:/.test(binding.url) ? 'streamable-http' : 'websocket');
     if (use === 'tools' && transport !== 'streamable-http') return failure('exception', `the environment offers ${binding.name} by ${transport}; rlrun speaks MCP by streamable-http`);
   }
   return null;
