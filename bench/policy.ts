@@ -12,7 +12,7 @@ import { arithmeticCharacters, characterTokenizer } from '../src/models/characte
 import { writeOnnxFile } from '../src/models/onnx-file.ts';
 import { elementCount, float32Tensor } from '../src/onnx/index.ts';
 import { openEngine } from '../src/policy/index.ts';
-import { loadTokenizer } from '../src/policy/tokenizer.ts';
+import { loadTokenizer } from '../src/policy/tokenizer/load-tokenizer.ts';
 import type { Engine, SampleRequest, TrainingSequence } from '../src/policy/types.ts';
 import { normal } from '../src/util/random.ts';
 import { openPeer } from './peers/peer.ts';

@@ -6,5 +6,5 @@ import type { Composer } from './composer.ts';
 export const completionComposer = (agent: Pick<Agent, 'prepare' | 'decode'>, tokenizer: Pick<Tokenizer, 'encode'>): Composer => ({
   open: (task) => agent.prepare({ ...task, answer: null, args: {} }),
   read: (outputTokenIds) => ({ content: agent.decode(outputTokenIds), toolCalls: [] }),
-  append: (_tokenIds, messages) => tokenizer.encode(messages.map(({ content }) => content).join(''), { addSpecialTokens: false }),
+  append: (_tokenIds, messages) => ({ ok: true, ids: tokenizer.encode(messages.map(({ content }) => content).join(''), { addSpecialTokens: false }) }),
 });

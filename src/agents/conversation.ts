@@ -97,8 +97,9 @@ export async function converse(parts: ConversationParts): Promise<ConversationEn
     conversation.messages.push(...reply.messages);
     if (step === maxSteps) return conclude(answer, 'max_steps');
     const appended = composer.append(tokenIds, reply.messages);
-    if (tokenIds.length + appended.length >= parts.contextLength) return conclude(answer, 'length');
-    tokenIds = [...tokenIds, ...appended];
+    if (!appended.ok) return ended({ error: { phase: 'agent', type: 'exception', message: appended.message } });
+    if (tokenIds.length + appended.ids.length >= parts.contextLength) return conclude(answer, 'length');
+    tokenIds = [...tokenIds, ...appended.ids];
   }
 }
 

@@ -282,13 +282,19 @@ export interface Taskset {
  */
 export interface Agent {
   /**
-   * completion: the prompt is the text that the model continues. chat: the prompt becomes messages in the chat template of the tokenizer.
+   * completion: the prompt is the text that the model continues. chat: the prompt becomes messages in the chat template of the tokenizer. If the last of them is the assistant's, the answer goes on with it.
    */
   kind?: 'completion' | 'chat';
   /**
    * First message of every chat. Only for kind: chat.
    */
   system?: string | null;
+  /**
+   * Arguments that the chat template of the model understands. Only for kind: chat. Templates that write the date get 26 July 2024 unless an argument of theirs says otherwise, so that a job which is resumed tomorrow reads the same prompts.
+   */
+  template_args?: {
+    [k: string]: unknown;
+  };
   /**
    * Tokens an answer may have. Longer ones are cut and count as truncated. Prompt and answer together must fit into the context of the model.
    */
@@ -306,7 +312,7 @@ export interface Agent {
    */
   top_k?: number;
   /**
-   * Sampling ends once the answer contains one of these, besides the stop tokens of the model.
+   * Sampling ends once the answer contains one of these, besides the stop tokens of the model: those of generation_config.json, of the tokenizer and of the chat template.
    *
    * @maxItems 16
    */
@@ -316,9 +322,9 @@ export interface Agent {
    */
   max_steps?: number;
   /**
-   * How the model writes a call of a tool. auto: as its chat template says.
+   * How the model writes a call of a tool. auto: as its chat template shows.
    */
-  tool_format?: 'auto';
+  tool_format?: 'auto' | 'hermes' | 'qwen3_coder' | 'llama3_json' | 'mistral' | 'pythonic' | 'deepseek';
   /**
    * Characters of one tool's result that the model is shown; of a longer one the middle is left out, and it says so.
    */

@@ -59,7 +59,7 @@ function toStage(node: MapNode): StageSettings {
 function toAgent(agent: Filled<Agent>): AgentSettings {
   const { kind, system, temperature, stop } = agent;
   return {
-    kind, system, maxTokens: agent.max_tokens, temperature, topP: agent.top_p, topK: agent.top_k, stop,
+    kind, system, templateArgs: agent.template_args ?? {}, maxTokens: agent.max_tokens, temperature, topP: agent.top_p, topK: agent.top_k, stop,
     maxSteps: agent.max_steps, toolFormat: agent.tool_format, maxToolCharacters: agent.max_tool_characters,
   };
 }

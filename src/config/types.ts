@@ -28,6 +28,8 @@ export interface AgentSettings {
   /** `completion`: the prompt is the text. `chat`: the tokenizer's chat template is applied. */
   readonly kind: 'completion' | 'chat';
   readonly system: string | null;
+  /** Arguments of the chat template: `enable_thinking`, … */
+  readonly templateArgs: Readonly<Record<string, unknown>>;
   readonly maxTokens: number;
   readonly temperature: number;
   readonly topP: number;
@@ -35,7 +37,7 @@ export interface AgentSettings {
   readonly stop: readonly string[];
   /** Answers of one rollout: above 1 the agent takes turns with tools and an environment. */
   readonly maxSteps: number;
-  readonly toolFormat: 'auto';
+  readonly toolFormat: 'auto' | 'qwen3_coder' | 'deepseek' | 'mistral' | 'pythonic' | 'hermes' | 'llama3_json';
   /** Of one tool result, that the model is shown. */
   readonly maxToolCharacters: number;
 }

@@ -98,7 +98,7 @@ async function isComplete(directory: string, manifest: string): Promise<boolean>
 /** The tokenizer, and either the safetensors of an architecture we build ourselves, or the float32 ONNX graph. */
 function selectFiles(files: readonly HubFile[], modelType: unknown): HubFile[] {
   const paths = new Set(files.map(({ path }) => path));
-  const small = /^(?:config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens)\.json$|^chat_template\.jinja$/;
+  const small = /^(?:config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|chat_template)\.json$|^chat_template\.jinja$/;
   const hasSafetensors = paths.has('model.safetensors') || paths.has('model.safetensors.index.json');
   const weights = hasSafetensors && supportedModelTypes.some((type) => type === modelType) ? /^model(?:-\d+-of-\d+)?\.safetensors(?:\.index\.json)?$/ : /^onnx\/model\.onnx(?:_data(?:_\d+)?)?$/;
   return files.filter(({ path }) => small.test(path) || weights.test(path));

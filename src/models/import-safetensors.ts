@@ -2,6 +2,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { elementCount, float32Tensor, type Tensor } from '../onnx/index.ts';
+import { allFinite } from '../util/statistics.ts';
 import { buildDecoder, decoderParameters, parseDecoderConfig, type Parameter } from './architectures/index.ts';
 import { ModelError } from './errors.ts';
 import { exists, readJsonObject } from './files.ts';
@@ -90,6 +91,7 @@ async function openWeights(directory: string): Promise<Weights> {
     async read(parameter) {
       const stored = await byName.get(parameter.name)!.read(parameter.name);
       const values = floatsOf(stored, parameter.name);
+      if (!allFinite(values)) throw new ModelError('invalid', `tensor "${parameter.name}" in ${directory} holds NaN or an infinity, and so would all that is computed from it`, { fix: 'Restore or download the weights again.' });
       return float32Tensor(parameter.shape, parameter.transposed ? transpose(values, stored.shape as [number, number]) : values);
     },
     [Symbol.asyncDispose]: close,
@@ -137,9 +139,14 @@ export async function readTokenizerFiles(directory: string): Promise<Record<stri
   for (const name of ['generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json']) {
     if (await exists(join(directory, name))) files[name] = await readJsonObject(join(directory, name));
   }
-  const templatePath = join(directory, 'chat_template.jinja');
-  if (files['tokenizer_config.json'] !== undefined && (await exists(templatePath))) {
-    files['tokenizer_config.json'] = { ...files['tokenizer_config.json'], chat_template: await readFile(templatePath, 'utf8') };
-  }
+  const template = await separateTemplate(directory);
+  if (files['tokenizer_config.json'] !== undefined && template !== null) files['tokenizer_config.json'] = { ...files['tokenizer_config.json'], chat_template: template };
   return files;
+}
+
+/** A chat template beside tokenizer_config.json, which counts before the one inside; as processors write it, or older ones. */
+async function separateTemplate(directory: string): Promise<unknown> {
+  const [plain, older] = [join(directory, 'chat_template.jinja'), join(directory, 'chat_template.json')];
+  if (await exists(plain)) return readFile(plain, 'utf8');
+  return (await exists(older)) ? ((await readJsonObject(older)).chat_template ?? null) : null;
 }

@@ -23,6 +23,8 @@ export interface StoreOptions extends Partial<Injected> {
   hub?: Omit<HubOptions, 'cacheDirectory' | 'signal' | 'dryRun'>;
   /** Where snapshots of the Hub are kept; default: inside `root`. */
   hubCache?: string;
+  /** Throws where a model of this base could not be used: nothing is forked then. */
+  judgeBase?: (directory: string) => Promise<void>;
 }
 
 export interface ForkOptions {
@@ -106,6 +108,7 @@ class Store implements ModelStore {
     const origin = source.kind === 'model' ? await originInModel(await this.model(source.slug), source.checkpoint) : await originInBase(text, source, options);
     const asked = train ?? origin.train;
     const start = origin.checkpoint !== null && !sameTraining(asked, origin.train) ? await bakedOrigin(origin, origin.checkpoint, options) : origin;
+    if (!dryRun) await this.#options.judgeBase?.(start.baseDirectory);
     const record: ModelRecord = {
       slug,
       base: origin.base,

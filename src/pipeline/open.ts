@@ -20,9 +20,17 @@ const SAMPLER_ROWS = 256;
 export const builtinModels = fileURLToPath(new URL('../../models', import.meta.url));
 
 // The rooms below are loaded when they are needed: a command that only reads files should start at once.
-export async function openProjectStore(options: Omit<StoreOptions, 'builtins'>): Promise<ModelStore> {
+export async function openProjectStore(options: Omit<StoreOptions, 'builtins' | 'judgeBase'>): Promise<ModelStore> {
   const { openStore } = await import('../models/index.ts');
-  return openStore({ ...options, builtins: builtinModels });
+  return openStore({ ...options, builtins: builtinModels, judgeBase });
+}
+
+/** A tokenizer that cannot be used is told before a model is made with it, and not when it is asked for something. */
+async function judgeBase(directory: string): Promise<void> {
+  const { loadTokenizer } = await import('../policy/index.ts');
+  await loadTokenizer(directory).catch(async (error: unknown) => {
+    throw await unusable(error, directory);
+  });
 }
 
 /** Begins to load what an engine needs, beside whatever has to be known before it can be opened. */

@@ -13,7 +13,7 @@ import { History, type Start, checkpointsOfJob, keptRows } from './history.ts';
 import type { JobFiles } from './job-files.ts';
 import type { Clock, Loop, ModelLine, StageMaterials } from './loop.ts';
 import type { StepResult } from './promote.ts';
-import { warnOfPrompts, warnOfUnknownText } from './prompts.ts';
+import { promptWarnings } from './prompts.ts';
 
 /** What the checkpoints of a model may take on disk before the oldest lose their weights. */
 const CHECKPOINT_BUDGET_BYTES = 1e9;
@@ -83,15 +83,11 @@ export class Session {
     const { taskset, engine, tokenizer, stage, emit, ...loop } = this.loopOf(index);
     const agent = preparingOnce(loop.agent);
     const tasks = split === 'eval' ? taskset.eval.slice(0, stage.eval.tasks) : taskset.train;
-    const warnings = {
-      context_overflow: warnOfPrompts(tasks, { agent, settings: stage.agent, contextLength: engine.info.contextLength, split }),
-      // Of the held-out tasks it would say the same.
-      unknown_text: split === 'train' ? warnOfUnknownText(tasks, { agent, tokenizer }) : null,
-    };
-    for (const [code, warning] of Object.entries(warnings)) {
-      if (!warning || this.said.has(warning.message)) continue;
-      this.said.add(warning.message);
-      emit('warning', { step: null, code, ...warning });
+    const room = { settings: stage.agent, contextLength: engine.info.contextLength, split };
+    for (const { code, message, fix } of promptWarnings(tasks, { ...room, agent, tokenizer, teaches: stage.kind === 'sft' })) {
+      if (this.said.has(message)) continue;
+      this.said.add(message);
+      emit('warning', { step: null, code, message, fix });
     }
   }
 

@@ -1,9 +1,8 @@
 /** @file The engine as it runs inside its worker: one set of weights, sampled and trained. */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Metrics } from '../events.ts';
-import { Builder, createSession, f32, readModel, release, type HostTensor, type Model, type Session } from '../onnx/index.ts';
+import { Builder, OnnxError, createSession, f32, readModel, release, type HostTensor, type Model, type Session } from '../onnx/index.ts';
 import { readSafetensors, writeSafetensors, type Safetensors } from '../models/index.ts';
 import { prepareDecoder, type Decoder } from './decoder.ts';
 import { KeyValueCache } from './key-value-cache.ts';
@@ -14,7 +13,8 @@ import { atPositions, isShared, microBatches, scoredOf, trainingFeeds, type Micr
 import { applyAdam, globalNorm, initAdam, nonFinite, type AdamState } from './optimizer.ts';
 import { samplingGraph } from './sampling-graph.ts';
 import { checkRequest, drawSamples, isFiltered } from './sampler.ts';
-import { loadTokenizer } from './tokenizer.ts';
+import { isMissing, readLimits, type ModelLimits } from './model-limits.ts';
+import { loadTokenizer } from './tokenizer/load-tokenizer.ts';
 import { scoringGraph, trainingGraph } from './training-graph.ts';
 import type { AdamParams, EngineInfo, EngineOptions, Loss, LossMetrics, RefusedUpdate, Sample, SampleRequest, TrainingBatch } from './types.ts';
 
@@ -235,6 +235,8 @@ export class EngineCore {
       first: optimizer && take(optimizer, 'optimizer.safetensors', `first.${name}`, dims),
       second: optimizer && take(optimizer, 'optimizer.safetensors', `second.${name}`, dims),
     }));
+    const broken = nonFinite(loads.map(({ name, weights }) => [name, weights]));
+    if (broken !== undefined) throw new OnnxError(`${join(directory, 'weights.safetensors')}: the weight "${broken}" holds NaN or an infinity; go on from another checkpoint`);
     this.#adam = initAdam(this.#weights);
     for (const load of loads) {
       this.#weights.get(load.name)!.set(load.weights);
@@ -261,35 +263,6 @@ export class EngineCore {
 const tensorsOf = ({ parameters }: Decoder, weights: ReadonlyMap<string, Float32Array>): Record<string, HostTensor> =>
   Object.fromEntries(parameters.map(({ name, dims }) => [name, f32(weights.get(name)!, dims)]));
 
-const isMissing = (error: unknown): boolean => {
-  for (let at: unknown = error; at instanceof Error; at = at.cause) if ((at as NodeJS.ErrnoException).code === 'ENOENT' || (at as { kind?: string }).kind === 'not_found') return true;
-  return false;
-};
-
 function throwIfCancelled(cancelled: () => boolean): void {
   if (cancelled()) throw new DOMException('training was cancelled', 'AbortError');
 }
-
-interface ModelLimits {
-  /** Positions that the model knows. */
-  contextLength: number;
-  /** The widest row that may hold several texts: windows of attention are measured in columns, and so are the masks of old exporters. */
-  sharedWidth: number;
-}
-
-/** From config.json, by the names that architectures have for it. */
-async function readLimits(path: string): Promise<ModelLimits> {
-  let config: Record<string, unknown> | null;
-  try {
-    config = JSON.parse(await readFile(path, 'utf8')) as typeof config;
-  } catch (error) {
-    if (isMissing(error)) throw new Error(`${path} does not exist; a model directory holds config.json, tokenizer files and onnx/model.onnx`, { cause: error });
-    throw new Error(`${path} is not JSON: ${error instanceof Error ? error.message : String(error)}; restore or download the file again`, { cause: error });
-  }
-  const length = config?.['max_position_embeddings'] ?? config?.['n_positions'] ?? 2048;
-  if (!Number.isSafeInteger(length) || (length as number) < 1) throw new Error(`${path}: max_position_embeddings is ${JSON.stringify(length)}, expected a whole number from 1`);
-  const windows = config?.['use_sliding_window'] === false ? [] : WINDOWS.map((key) => config?.[key]).filter((window) => typeof window === 'number');
-  return { contextLength: length as number, sharedWidth: Math.min(length as number, ...windows) };
-}
-
-const WINDOWS = ['sliding_window', 'window_size', 'attention_window', 'attention_chunk_size'];

@@ -211,6 +211,7 @@ function* take(branches: Branch[], first: number, outputs: Readonly<Record<strin
     for (const draft of branch.drafts) {
       const token = Number(tokens[at]!), logprob = Number(logprobs[at]!);
       at += 1;
+      if (!Number.isFinite(logprob)) throw notFinite(draft);
       draft.tokenIds.push(token);
       draft.logprobs.push(logprob);
       parts.onToken?.(draft.request.id, token, logprob);
@@ -222,6 +223,12 @@ function* take(branches: Branch[], first: number, outputs: Readonly<Record<strin
   }
   part(branches, first, parts.cache);
 }
+
+/** One logit that is NaN or infinite makes every probability of its row NaN, and the token drawn from them means nothing. */
+const notFinite = ({ request: { id }, tokenIds }: Draft): Error =>
+  Object.assign(new Error(`the model's probabilities are not finite (request "${id}", token ${tokenIds.length + 1} of the answer): its weights, or what it computes from them, hold NaN or an infinity`), {
+    kind: 'invalid', fix: 'Fork a sound model; after training, move the head to an earlier checkpoint (rlrun models head) and lower train.learning_rate.',
+  });
 
 /** Drafts that drew the same token go on together in their branch's row; for every other token there is a copy of it. */
 function part(branches: Branch[], first: number, cache: KeyValueCache): void {

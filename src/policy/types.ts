@@ -9,15 +9,41 @@ import type { Sources } from '../util/user-sources.ts';
 export interface Tokenizer {
   /** `addSpecialTokens` lets the tokenizer put its own marks around the text (a beginning-of-sequence id, for most). */
   encode(text: string, options: { addSpecialTokens: boolean }): number[];
-  /** The text of some ids, special tokens left out and spaces left as they are. No ids are no text. */
-  decode(ids: readonly number[]): string;
-  /** One conversation through the model's chat template, opened for the assistant's answer. Null: the model has no template. */
-  applyChatTemplate: ((messages: readonly { role: string; content: string }[]) => { text: string; ids: number[] }) | null;
-  /** Ids that end an answer: `eos_token_id` of generation_config.json, else of config.json, else of the tokenizer. */
+  /** The text of some ids, special tokens left out (unless `special`) and spaces left as they are. No ids are no text. */
+  decode(ids: readonly number[], options?: { special?: boolean }): string;
+  /** One conversation through the model's chat template. Null: the model has no template. */
+  applyChatTemplate: ((messages: readonly TemplateMessage[], options?: TemplateOptions) => Rendered) | null;
+  /** Any of these ends an answer: `eos_token_id` of generation_config.json (else of config.json), the tokenizer's own, and the one that the chat template writes. */
   readonly endTokenIds: readonly number[];
+  readonly answerEnds: AnswerEnds;
   /** What stands for text that the tokenizer cannot write down; null where it can write everything. */
   readonly unknownTokenId: number | null;
 }
+
+/** A message as templates read it. Calls and results of tools are in the shapes of OpenAI's chat, which templates were written for. */
+export interface TemplateMessage {
+  readonly role: string;
+  readonly content?: string | null;
+  readonly reasoning_content?: string;
+  readonly tool_calls?: readonly unknown[];
+  readonly tool_call_id?: string;
+  readonly name?: string;
+}
+
+export interface TemplateOptions {
+  /** How it ends: opened for the assistant's answer (the default), closed behind the last message, or open behind its text, which the answer goes on with. */
+  end?: 'open' | 'closed' | 'continued';
+  /** What the model may call, by JSON Schema. */
+  tools?: readonly unknown[] | undefined;
+  /** Arguments of the template: `enable_thinking`, … */
+  args?: Readonly<Record<string, unknown>>;
+}
+
+/** A conversation as text, which is to be encoded without special tokens; or what the template has against it, in words that name the template. */
+export type Rendered = { ok: true; text: string } | { ok: false; message: string };
+
+/** What stands behind an answer that is complete, by how it was asked for; nothing where no token says so. */
+export type AnswerEnds = { readonly [K in 'completion' | 'chat']: readonly number[] };
 
 /** Coordinates of one random stream: (seed, step, task, sample). The position in the text is added by the sampler. */
 export type RandomKey = readonly [seed: number, step: number, task: number, sample: number];

@@ -23,6 +23,7 @@ export const tokenizer: Tokenizer = {
   decode: (ids) => ids.map((id) => (id === STOP ? '' : ALPHABET[id])).join(''),
   applyChatTemplate: null,
   endTokenIds: [STOP],
+  answerEnds: { completion: [STOP], chat: [STOP] },
   unknownTokenId: null,
 };
 
@@ -236,7 +237,7 @@ export function stage(changes: Deep<StageSettings> = {}): StageSettings {
     group: 6,
     batch: 8,
     taskset: { source: 'fake', args: {}, split: { train: 24, eval: 8 }, seed: 0 },
-    agent: { kind: 'completion', system: null, maxTokens: 2, temperature: 1, topP: 1, topK: 0, stop: [], maxSteps: 1, toolFormat: 'auto', maxToolCharacters: 8192 },
+    agent: { kind: 'completion', system: null, templateArgs: {}, maxTokens: 2, temperature: 1, topP: 1, topK: 0, stop: [], maxSteps: 1, toolFormat: 'auto', maxToolCharacters: 8192 },
     tools: [],
     reward: [{ name: 'match', weight: 1, kind: 'exact_match' }],
     runtime: { kind: 'local', command: [], cwd: '.', concurrency: 4, setupTimeoutMs: 1000, scoreTimeoutMs: 1000, rolloutTimeoutMs: 2000, memoryMb: 64 },

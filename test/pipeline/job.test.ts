@@ -239,6 +239,13 @@ describe('every rollout is accounted for', () => {
     expect(done.of('step-skipped')).toMatchObject([{ step: 2, reason: 'non_finite_gradient', message: 'the gradient of layers.0.weight is not finite' }]);
     expect(done.rows.map(({ kind }) => kind)).toEqual(['step', 'skipped', 'step']);
   });
+  test('a job none of whose gradients was finite has failed, and says why', async () => {
+    const done = await run({
+      stages: [stage({ steps: 2, guard: { rollback: false }, eval: { every: 0, baseline: false } })],
+      prepare: ({ engine }) => (engine.refuse = () => 'layers.0.weight'),
+    });
+    expect(done.result).toMatchObject({ status: 'failed', reason: 'no step learnt anything: the gradient of layers.0.weight is not finite' });
+  });
 
   test('a batch in two updates is one step; a refusal of the second takes back the first', async () => {
     const stages = [stage({ steps: 2, group: 24, train: { updates: 2 }, eval: { every: 0, baseline: false }, guard: { rollback: false } })];

@@ -18,10 +18,12 @@ export const sample: Handler = async ({ args: [slug = '', prompt = ''], flags, i
   const { contextLength } = engine.info;
   if (flags.chat && !tokenizer.applyChatTemplate) throw new CommandError('usage', `${slug} has no chat template.`, 'Leave out --chat: the model goes on from the text as it is.');
   // As a pipeline would put it to the model; an answer that does not fit is cut below.
-  const settings = { kind: flags.chat ? 'chat' : 'completion', system: null, maxTokens: 1, temperature: 0, topP: 1, topK: 0, stop: [], maxSteps: 1, toolFormat: 'auto', maxToolCharacters: 8192 } as const;
-  const prepared = createAgent({ settings, tokenizer, contextLength }).prepare({ id: 'sample', prompt, answer: null, args: {} });
+  const settings = { kind: flags.chat ? 'chat' : 'completion', system: null, templateArgs: {}, maxTokens: 1, temperature: 0, topP: 1, topK: 0, stop: [], maxSteps: 1, toolFormat: 'auto', maxToolCharacters: 8192 } as const;
+  const agent = createAgent({ settings, tokenizer, contextLength });
+  const prepared = agent.prepare({ id: 'sample', prompt, answer: null, args: {} });
   if (!prepared.ok) {
-    if (prepared.promptTokens === undefined) throw new CommandError('usage', 'The prompt is empty.', `For example: rlrun sample ${slug} "12+34="`);
+    if (prompt === '' && !flags.chat) throw new CommandError('usage', 'The prompt is empty.', `For example: rlrun sample ${slug} "12+34="`);
+    if (prepared.promptTokens === undefined) throw new CommandError('usage', `The prompt cannot be put to the model: ${prepared.error.message.replace(/^task sample: /, '')}.`, flags.chat ? 'Leave out --chat: the model goes on from the text as it is.' : null);
     throw new CommandError('usage', `The prompt has ${prepared.promptTokens} tokens; the model's context holds ${contextLength}.`, 'Shorten it.');
   }
   const promptTokenIds = prepared.tokenIds;
@@ -41,7 +43,7 @@ export const sample: Handler = async ({ args: [slug = '', prompt = ''], flags, i
     promptTokenIds,
     maxTokens: Math.min(flags.maxTokens ?? DEFAULT_MAX_TOKENS, contextLength - promptTokenIds.length),
     temperature: flags.temperature ?? 0,
-    ...{ topP: 1, topK: 0, stopTokenIds: tokenizer.endTokenIds, stopStrings: [] },
+    ...{ topP: 1, topK: 0, stopTokenIds: agent.stopTokenIds, stopStrings: [] },
     key: [flags.seed ?? 0, 0, 0, 0] as const,
   };
   const options = { signal: io.signal, ...(flags.json ? {} : { onToken: (_: string, token: number) => stream(token) }) };

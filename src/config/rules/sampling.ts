@@ -49,6 +49,12 @@ export const samplingRules: readonly StageRule[] = [
     }
   },
 
+  function templateIsFilledIn({ stage, isWritten, report }) {
+    if (stage.agent.kind === 'completion' && Object.keys(stage.agent.templateArgs).length > 0 && isWritten(['agent', 'template_args'])) {
+      report('no-effect', '"agent.template_args" does nothing with kind: completion, which has no template', [['agent', 'template_args'], ['agent', 'kind']], { fix: 'use kind: chat' });
+    }
+  },
+
   function stepHasTasksEnough({ learns, stage, isWritten, report }) {
     if (learns && stage.batch > stage.taskset.split.train && (isWritten(['batch']) || isWritten(['taskset', 'split', 'train']))) {
       report('repeated-tasks', `a batch of ${stage.batch} draws the same task more than once, since there are ${stage.taskset.split.train} for training`, [['batch'], ['taskset', 'split', 'train']]);

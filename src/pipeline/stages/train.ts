@@ -94,9 +94,10 @@ async function runSteps(session: Session, index: number, { run, begin }: Trainin
 
 const following = ({ step, ofStage, ofModel }: StepPlace): StepPlace => ({ step: step + 1, ofStage: ofStage + 1, ofModel: ofModel + 1 });
 
-/** A stage that went through all its steps may still have learnt nothing: then it says so, and fails if its rewards never worked. */
+/** A stage that went through all its steps may still have learnt nothing: then it says so, and fails if its rewards never worked or no gradient was finite. */
 function endOf(steps: readonly MetricsRow[]): StageEnd {
   if (steps.length === 0 || steps.some(({ kind }) => kind === 'step')) return { end: 'done', reason: null };
   const reason = `no step learnt anything: ${steps.at(-1)!.reason}`;
-  return steps.every(gotNoVerdict) ? { end: 'failed', reason } : { end: 'done', reason };
+  const isRefused = (row: MetricsRow): boolean => row.metrics['update/refused'] === 1;
+  return steps.every(gotNoVerdict) || steps.every(isRefused) ? { end: 'failed', reason } : { end: 'done', reason };
 }
