@@ -90,12 +90,10 @@ test('an environment that is not there is an error of the pipeline, at the place
 test('an environment that is killed in the middle of a job costs nothing but its rollouts: another takes its place', async () => {
   await using folder = await workspace();
   await writeFile(join(folder.cwd, 'serve.mjs'), `
-    import { writeFileSync } from 'node:fs';
     import { serveHud } from ${JSON.stringify(server)};
     const { port } = await serveHud();
     console.log('HUD_SERVE_PORT=' + port);
-    setTimeout(() => process.kill(process.pid, 'SIGKILL'), 1500);
-    writeFileSync('started-' + process.pid, '');`);
+    setTimeout(() => process.kill(process.pid, 'SIGKILL'), 1500);`);
   await writeProject(folder.cwd, { runtime: `{ kind: hud, command: [${process.execPath}, serve.mjs] }`, rows: sums });
   const { stderr, exitCode } = await folder.run('tasks.yaml', '--set', 'steps=40', '--set', 'eval.every=0');
   expect(stderr).toMatch(/^completed: /m);

@@ -29,9 +29,9 @@ export class GymEnvironment implements Environment {
   async setup(task: Omit<TemplateTask, 'prompt'>, signal?: AbortSignal): Promise<Outcome<TemplateTask['prompt']>> {
     const opened = await this.#reset(task, signal);
     if (!opened.ok) return opened;
-    await using session = opened.value.session;
-    void session;
-    return { ok: true, value: opened.value.prompt };
+    const { session, prompt } = opened.value;
+    await session[Symbol.asyncDispose]();
+    return { ok: true, value: prompt };
   }
 
   async grade(task: TemplateTask, answers: readonly Answer[], signal?: AbortSignal): Promise<Verdict> {
@@ -74,8 +74,8 @@ export class GymEnvironment implements Environment {
           if (reward !== null && !reward.ok) return { ok: true, value: { done: true, verdict: reward } };
           if (reward !== null) [earned, isRewarded] = [earned + reward.value, true];
           if (stepped.value.done) return { ok: true, value: { done: true, verdict: isRewarded ? { ok: true, value: earned } : null } };
-          const content_ = observationText(stepped.value.observation, runtime.observationField);
-          return { ok: true, value: { done: false, messages: [{ role: 'user', content: content_ }], reward: reward?.value } };
+          const text = observationText(stepped.value.observation, runtime.observationField);
+          return { ok: true, value: { done: false, messages: [{ role: 'user', content: text }], reward: reward?.value } };
         },
         conclude: async () => ({ ok: true, value: notOver(earned) }),
         [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
