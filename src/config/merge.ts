@@ -1,4 +1,5 @@
 /** @file One rule for `extends`, stages and YAML's `<<`: maps merge deep, scalars and lists replace. */
+import { runtimeHomeKeys } from './runtime-keys.ts';
 import type { Entry, MapNode, Path } from './tree.ts';
 
 /**
@@ -7,9 +8,14 @@ import type { Entry, MapNode, Path } from './tree.ts';
  */
 const tags: Readonly<Record<string, string>> = { 'train.loss': 'kind', 'model.train': 'method' };
 
+/** Keys of one kind of a map whose other keys (limits) are everybody's: another kind starts without them. */
+const ofOneKind: Readonly<Record<string, readonly string[]>> = { runtime: runtimeHomeKeys };
+
 /** `over` wins; what it does not mention stays as in `base`. */
 export function mergeMaps(base: MapNode, over: MapNode, path: Path = []): MapNode {
   const entries = new Map<string, Entry>(base.entries);
+  const [was, is] = [scalarAt(base, 'kind'), scalarAt(over, 'kind')];
+  if (was !== undefined && is !== undefined && was !== is) for (const key of ofOneKind[path.join('.')] ?? []) entries.delete(key);
   for (const [key, entry] of over.entries) {
     const before = base.entries.get(key)?.value;
     const here = [...path, key];

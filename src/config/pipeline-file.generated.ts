@@ -318,7 +318,7 @@ export interface Agent {
    */
   stop?: string[];
   /**
-   * Answers the model may give in one rollout. 1: one prompt, one answer. More: tools that it calls and an environment that replies to it give it another turn. Default: 10 where there are tools, else 1.
+   * Answers the model may give in one rollout. 1: one prompt, one answer. More: tools that it calls and an environment that replies to it give it another turn. Default: 10 where there are tools or the runtime is an environment (hud, tcp, docker, gym), else 1.
    */
   max_steps?: number;
   /**
@@ -716,11 +716,11 @@ export interface RewardAll {
  */
 export interface Runtime {
   /**
-   * subprocess: TypeScript runs in child processes, which are held to every limit, and with command a program of yours, in any language, gives prompts and grades answers over JSON lines. local: TypeScript runs in worker threads of rlrun, for code that you trust.
+   * subprocess: TypeScript runs in child processes, which are held to every limit, and with command a program of yours, in any language, gives prompts and grades answers over JSON lines. local: TypeScript runs in worker threads of rlrun, for code that you trust. hud, tcp, docker: an environment that speaks hud/1.0, which command starts, which listens at url, or which a container brings. gym: a server with reset and step, as OpenEnv has them. Modules run in child processes with those four.
    */
-  kind?: 'subprocess' | 'local';
+  kind?: 'subprocess' | 'local' | 'hud' | 'tcp' | 'docker' | 'gym';
   /**
-   * An environment program and its arguments, as a list. Only for kind: subprocess. Default: none.
+   * A program with an environment and its arguments, as a list. Only for kind: subprocess, hud and gym. Default: none.
    *
    * @minItems 1
    */
@@ -733,6 +733,40 @@ export interface Runtime {
    * Names of secrets of rlrun's own (HF_TOKEN, HUGGING_FACE_HUB_TOKEN) that user code is to have as well. All other variables it has anyway.
    */
   env?: string[];
+  /**
+   * Where an environment listens. Only for kind: tcp and gym. Default: none.
+   */
+  url?: string;
+  /**
+   * The image of a container with an environment that speaks hud/1.0. Only for kind: docker. Default: none.
+   */
+  image?: string;
+  /**
+   * Where the environment listens inside of its container. Only for kind: docker. Default: 8765.
+   */
+  port?: number;
+  /**
+   * Further arguments of docker run, as a list. Only for kind: docker. Default: none.
+   *
+   * @minItems 1
+   */
+  run_args?: string[];
+  /**
+   * Time until an environment that rlrun starts listens. Only for kind: hud, docker and gym. Default: 120s.
+   */
+  start_timeout?: string;
+  /**
+   * The field of an action that the answer goes into. Only for kind: gym. Default: the one that every action needs.
+   */
+  action_field?: string;
+  /**
+   * The field of the first observation that the model reads. Only for kind: gym. Default: its only text, else the one that is called prompt, text, message, …, else all of it as JSON.
+   */
+  prompt_field?: string;
+  /**
+   * The same for the observations that follow. Only for kind: gym. Default: found in the same way.
+   */
+  observation_field?: string;
   /**
    * Rollouts whose task code or graders run side by side.
    */

@@ -4,7 +4,7 @@ import { parseDuration } from './duration.ts';
 import type { Agent, Eval, Guard, Loss as LossFields, Model, Promote, Reward, Runtime, StageExport, Taskset, Tools, Train, Watch } from './pipeline-file.generated.ts';
 import type { ResolvedDocument } from './resolve.ts';
 import { child, nodeAt, toPlain, type MapNode } from './tree.ts';
-import type { AgentSettings, ResolvedPipeline, RewardSettings, RuntimeSettings, StageSettings, ToolSettings, TrainSettings } from './types.ts';
+import type { AgentSettings, EnvironmentHome, ResolvedPipeline, RewardSettings, RuntimeSettings, StageSettings, ToolSettings, TrainSettings } from './types.ts';
 
 /** A section after defaults: every key has a value. */
 type Filled<T> = T extends readonly (infer Item)[] ? readonly Filled<Item>[] : T extends object ? { readonly [K in keyof T]-?: Filled<T[K]> } : T;
@@ -31,7 +31,7 @@ interface StageFields {
   agent: Filled<Agent>;
   tools: readonly Tools[];
   reward: readonly Filled<Reward>[];
-  runtime: Filled<Runtime>;
+  runtime: RuntimeFields;
   train: Omit<Filled<Train>, 'loss'> & { loss: LossFields };
   eval: Filled<Eval>;
   promote: Filled<Promote>;
@@ -71,16 +71,34 @@ function toTools(tools: Tools): ToolSettings {
   return { kind: 'mcp', command: tools.command ?? [], cwd: tools.cwd ?? '.', ...shared };
 }
 
-function toRuntime(runtime: Filled<Runtime>): RuntimeSettings {
+function toRuntime(runtime: RuntimeFields): RuntimeSettings {
   const { kind, command, cwd, env, concurrency } = runtime;
+  const home = kind === 'local' || kind === 'subprocess' ? null : homes[kind](runtime);
   return {
-    kind, command, cwd, env, concurrency,
+    // Modules are not what lives in such a home.
+    kind: kind === 'local' ? kind : 'subprocess',
+    command, cwd, env, concurrency,
     setupTimeoutMs: parseDuration(runtime.setup_timeout),
     scoreTimeoutMs: parseDuration(runtime.score_timeout),
     rolloutTimeoutMs: parseDuration(runtime.timeout),
     memoryMb: runtime.memory_mb,
+    ...(home ? { home } : {}),
   };
 }
+
+/** Keys of one kind have no default in the schema, or they would be everybody's. */
+type OfOneKind = 'url' | 'image' | 'port' | 'run_args' | 'start_timeout' | 'action_field' | 'prompt_field' | 'observation_field';
+type RuntimeFields = Filled<Omit<Runtime, OfOneKind>> & Pick<Runtime, OfOneKind>;
+
+const startTimeout = ({ start_timeout = '120s' }: RuntimeFields) => ({ startTimeoutMs: parseDuration(start_timeout) });
+
+const homes: { [K in EnvironmentHome['kind']]: (runtime: RuntimeFields) => EnvironmentHome } = {
+  hud: (runtime) => ({ kind: 'hud', ...startTimeout(runtime) }),
+  tcp: ({ url = '' }) => ({ kind: 'tcp', url }),
+  docker: ({ image = '', port = 8765, run_args = [], ...runtime }) => ({ kind: 'docker', image, port, runArgs: run_args, ...startTimeout(runtime as RuntimeFields) }),
+  gym: ({ url = '', action_field = null, prompt_field = null, observation_field = null, ...runtime }) =>
+    ({ kind: 'gym', url, actionField: action_field, promptField: prompt_field, observationField: observation_field, ...startTimeout(runtime as RuntimeFields) }),
+};
 
 function toTrain(train: StageFields['train'], name: string): TrainSettings {
   return {

@@ -1,6 +1,7 @@
 /** @file A valid tree → the same tree with nothing left to guess: stages inherit, defaults fill, presets expand, paths are absolute. */
 import { basename, extname, resolve as resolvePath } from 'node:path';
 import { expandHome } from '../util/home.ts';
+import { homesWithTurns } from './runtime-keys.ts';
 import { lossPresets } from './loss-presets.ts';
 import { mergeMaps } from './merge.ts';
 import { parseDuration } from './duration.ts';
@@ -112,10 +113,12 @@ function resolveRuntime(runtime: MapNode, source: Source): MapNode {
   return withFolder(resolved, source);
 }
 
-/** Whoever offers tools wants to hear what the model makes of their results. */
+/** Whoever offers tools, or has an environment that does, wants to hear what the model makes of their results. */
 function turns(stage: MapNode): ConfigNode {
   const tools = child(stage, 'tools') as ListNode;
-  return tools.items.length > 0 ? fromPlain(10, { kind: 'derived', from: 'tools' }) : fromPlain(1, { kind: 'default' });
+  if (tools.items.length > 0) return fromPlain(10, { kind: 'derived', from: 'tools' });
+  const isHome = homesWithTurns.includes(textAt(section(stage, 'runtime'), 'kind') ?? '');
+  return isHome ? fromPlain(10, { kind: 'derived', from: 'runtime.kind' }) : fromPlain(1, { kind: 'default' });
 }
 
 function resolveTools(tools: ListNode, source: Source): ListNode {

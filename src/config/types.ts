@@ -67,8 +67,9 @@ export type RewardSettings = { readonly name: string; readonly weight: number } 
 );
 
 export interface RuntimeSettings {
+  /** Where modules of the user's run. */
   readonly kind: 'local' | 'subprocess';
-  /** subprocess only: the program that speaks JSON lines. */
+  /** The program that speaks JSON lines, or that serves an environment. */
   readonly command: readonly string[];
   readonly cwd: string;
   /** Secrets of rlrun's own that user code gets as well, by name. */
@@ -79,6 +80,25 @@ export interface RuntimeSettings {
   readonly scoreTimeoutMs: number;
   readonly rolloutTimeoutMs: number;
   readonly memoryMb: number;
+  /** Where environments live that are neither modules nor programs of JSON lines. */
+  readonly home?: EnvironmentHome;
+}
+
+export type EnvironmentHome =
+  | { readonly kind: 'hud'; readonly startTimeoutMs: number }
+  | { readonly kind: 'tcp'; readonly url: string }
+  /** `port` is the one inside of the container. */
+  | { readonly kind: 'docker'; readonly image: string; readonly port: number; readonly runArgs: readonly string[]; readonly startTimeoutMs: number }
+  | GymHome;
+
+/** Fields of actions and observations by their names; null: found out. With a command the server is ours to start. */
+export interface GymHome {
+  readonly kind: 'gym';
+  readonly url: string;
+  readonly startTimeoutMs: number;
+  readonly actionField: string | null;
+  readonly promptField: string | null;
+  readonly observationField: string | null;
 }
 
 export interface TrainSettings {

@@ -87,7 +87,8 @@ export async function loadMaterials(pipeline: ResolvedPipeline, { onOutput, sign
   return { ok: true, materials };
 }
 
-const takesTurns = ({ agent, tools }: StageSettings): boolean => agent.maxSteps > 1 || tools.length > 0;
+/** What lives in a home may be asked once, but has to be lived in. */
+const takesTurns = ({ agent, tools, runtime }: StageSettings): boolean => agent.maxSteps > 1 || tools.length > 0 || runtime.home !== undefined;
 
 interface Failed {
   stage: number;

@@ -1,4 +1,5 @@
 export { callPrints, jobPrints } from './prints.ts';
+export { lineReader } from './lines.ts';
 export { type Call, Pool } from './pool.ts';
 export { isProgram, keepTail, programFiles, watchMemory } from './processes.ts';
 export { programPlace } from './program-place.ts';

@@ -145,6 +145,8 @@ function divideAsWritten(rows: readonly RowTask[], { source, split }: Pick<Tasks
   return { ok: true, sides };
 }
 
+const HOME_FIX = 'What such an environment has to do stands in docs/environments.md.';
+
 type Prompted = { ok: true; sides: Sides; files: readonly string[]; hashes: readonly string[] } | { ok: false; error: LoadError };
 
 /** Has every template make its prompt. Each environment is opened once and closed again: grading opens it anew. */
@@ -154,13 +156,18 @@ async function askForPrompts(sides: Record<'train' | 'eval', RowTask[]>, { setti
   try {
     for (const source of sources) {
       const opened = await openEnvironment({ source, runtime, onOutput, signal });
-      if (!opened.ok) return loadFailure(`${source === PROGRAM ? settings.source : source}: ${opened.failure.message}.`, 'Its rows name templates that something has to run.', { key: 'source', at: opened.failure.at ?? null, files: opened.files });
+      if (!opened.ok) {
+        const { message, at = null } = opened.failure;
+        if (source === PROGRAM && runtime.home) return loadFailure(`${settings.source} names tasks of an environment: ${message}.`, HOME_FIX, { key: '/runtime', files: opened.files });
+        return loadFailure(`${source === PROGRAM ? settings.source : source}: ${message}.`, 'Its rows name templates that something has to run.', { key: 'source', at, files: opened.files });
+      }
       environments.set(source, opened.environment);
     }
     const files = [...environments.values()].flatMap((environment) => environment.files);
     const asked = await askAll(sides, { environments, signal });
     if ('fault' in asked) {
       const isProgram = asked.source === PROGRAM;
+      if (isProgram && runtime.home) return loadFailure(`${settings.source}, ${asked.fault}.`, HOME_FIX, { key: 'source', files });
       const fix = isProgram ? 'The program answers each line on stdin with one on stdout: see docs/subprocess.md.' : 'A template yields its prompt first, then the reward.';
       return loadFailure(`${settings.source}, ${asked.fault}.`, fix, { key: isProgram ? '/runtime.command' : 'source', files });
     }

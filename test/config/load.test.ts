@@ -277,3 +277,27 @@ test('the pipeline in README.md runs as it stands, in pipelines/', async () => {
   const result = await loadPipeline({ file: 'pipelines/readme.yaml', directory: root, fileSystem });
   expect(result).toMatchObject({ ok: true, diagnostics: [] });
 });
+
+describe('homes of environments', () => {
+  const runtimeOf = async (runtime: string) => (await stageOf(`${needed}runtime: ${runtime}\n`)).runtime;
+
+  test('each kind has its own settings, with their defaults', async () => {
+    expect((await runtimeOf('{ kind: hud, command: [python3, env.py] }'))).toMatchObject({ kind: 'subprocess', command: ['python3', 'env.py'], home: { kind: 'hud', startTimeoutMs: 120_000 } });
+    expect((await runtimeOf('{ kind: tcp, url: "tcp://127.0.0.1:8765" }')).home).toEqual({ kind: 'tcp', url: 'tcp://127.0.0.1:8765' });
+    expect((await runtimeOf('{ kind: docker, image: calc, start_timeout: 5m }')).home).toEqual({ kind: 'docker', image: 'calc', port: 8765, runArgs: [], startTimeoutMs: 300_000 });
+    expect((await runtimeOf('{ kind: gym, url: "http://127.0.0.1:8000", action_field: move }')).home).toEqual({ kind: 'gym', url: 'http://127.0.0.1:8000', startTimeoutMs: 120_000, actionField: 'move', promptField: null, observationField: null });
+    expect(await runtimeOf('{ kind: subprocess, command: [python3, env.py] }')).not.toHaveProperty('home');
+  });
+
+  test('an agent in one of them has ten turns, unless it is told otherwise', async () => {
+    const turns = async (more: string) => (await stageOf(`${needed}${more}\n`)).agent.maxSteps;
+    expect(await turns('runtime: { kind: tcp, url: "tcp://127.0.0.1:8765" }')).toBe(10);
+    expect(await turns('runtime: { kind: tcp, url: "tcp://127.0.0.1:8765" }\nagent: { max_steps: 1 }')).toBe(1);
+    expect(await turns('runtime: { kind: subprocess, command: [python3, env.py] }')).toBe(1);
+  });
+
+  test('a stage with a home of another kind starts without the keys of the first, and keeps the limits', async () => {
+    const { pipeline } = await loaded(`${needed}runtime: { kind: docker, image: calc, timeout: 5s }\nsteps:\n  - { kind: grpo, steps: 1 }\n  - { kind: grpo, name: more, steps: 1, runtime: { kind: tcp, url: "tcp://127.0.0.1:8765" } }\n`);
+    expect(pipeline.stages[1]!.runtime).toMatchObject({ rolloutTimeoutMs: 5000, home: { kind: 'tcp' } });
+  });
+});

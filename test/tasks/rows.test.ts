@@ -170,7 +170,7 @@ describe('modules', () => {
     expect(loaded.taskset.files).toEqual([source, module]);
   });
   test.each([
-    ['yields no text', 'yield 7;', /row \d: setup of t: expected a prompt/],
+    ['yields no text', 'yield 7;', /row \d: setup of t: gave a number as its prompt; expected a text/],
     ['ends at once', '', /row \d: setup of t: it ended before it yielded a prompt/],
     ['throws', 'throw new Error("no words");', /row \d: setup of t: no words/],
   ])('a template that %s stops the load', async (_name, body, message) => {

@@ -9,10 +9,11 @@ import { evaluationRules } from './evaluation.ts';
 import { fileRules } from './files.ts';
 import { modelRules } from './model.ts';
 import { rewardRules } from './rewards.ts';
+import { runtimeRules } from './runtime.ts';
 import { samplingRules } from './sampling.ts';
 import { trainingRules } from './training.ts';
 
-const stageRules: readonly StageRule[] = [...modelRules, ...samplingRules, ...rewardRules, ...trainingRules, ...evaluationRules, ...fileRules];
+const stageRules: readonly StageRule[] = [...modelRules, ...samplingRules, ...rewardRules, ...trainingRules, ...evaluationRules, ...runtimeRules, ...fileRules];
 
 export interface RuleOptions {
   document: ResolvedDocument;

@@ -74,10 +74,4 @@ export const samplingRules: readonly StageRule[] = [
       }
     }
   },
-
-  function programIsStarted({ stage, isWritten, report }) {
-    if (stage.runtime.kind === 'local' && isWritten(['runtime', 'command'])) {
-      report('no-effect', '"runtime.command" is not started with kind: local', [['runtime', 'command'], ['runtime', 'kind']], { fix: 'use kind: subprocess' });
-    }
-  },
 ];

@@ -1,9 +1,11 @@
 /** @file One session with a server of the Model Context Protocol, whatever it travels on. */
-import { Client, SdkError, SdkErrorCode, type Transport } from '@modelcontextprotocol/client';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client, SdkError, SdkErrorCode, type StreamableHTTPClientTransport, type Transport } from '@modelcontextprotocol/client';
 import type { ToolCall } from '../../events.ts';
 import { type Outcome, failure, seconds } from '../../runtimes/index.ts';
 import type { Tool, ToolResult, ToolSession } from '../types.ts';
 import { argumentChecker } from './arguments.ts';
+import { asText } from './text.ts';
 
 export interface McpSessionOptions {
   transport: Transport;
@@ -16,6 +18,9 @@ export interface McpSessionOptions {
   signal: AbortSignal;
 }
 
+/** A server that does not take leave is left. */
+const GOODBYE_MS = 1000;
+
 /** Begins a session. A server that cannot is an error of the rollout; what goes wrong later costs one call. */
 export async function openMcpSession({ transport, setupTimeoutMs, timeoutMs, pick, meta, signal }: McpSessionOptions): Promise<Outcome<ToolSession>> {
   // Schemas of results are between the server and itself: here they become text.
@@ -24,7 +29,12 @@ export async function openMcpSession({ transport, setupTimeoutMs, timeoutMs, pic
   let last: string | null = null;
   transport.onerror = (error) => { last = error.message; };
   const reason = (error: unknown): string => ((error instanceof SdkError && error.code === SdkErrorCode.ConnectionClosed ? last : null) ?? messageOf(error));
-  const close = () => client.close().catch(() => {});
+  const close = async () => {
+    // Over HTTP a server keeps what belongs to a session until it is told that the session is over.
+    const over = (transport as Partial<StreamableHTTPClientTransport>).terminateSession?.();
+    await Promise.race([over?.catch(() => {}), delay(GOODBYE_MS, undefined, { ref: false })]);
+    await client.close().catch(() => {});
+  };
   try {
     const limits = { timeout: setupTimeoutMs, signal };
     await client.connect(transport, limits);
@@ -94,7 +104,7 @@ interface CallResult {
 
 /** Texts one below the other; what is no text is said to be there. */
 function textOf({ content = [], structuredContent }: CallResult): string {
-  if (content.length === 0 && structuredContent !== undefined) return typeof structuredContent === 'string' ? structuredContent : JSON.stringify(structuredContent);
+  if (content.length === 0 && structuredContent !== undefined) return asText(unwrapped(structuredContent));
   return content.map(({ type, text, data, mimeType, uri, resource }) => {
     if (text !== undefined) return text;
     if (resource?.text !== undefined) return resource.text;
@@ -102,6 +112,12 @@ function textOf({ content = [], structuredContent }: CallResult): string {
     if (bytes !== undefined) return `[${mimeType ?? resource?.mimeType ?? type}, ${Math.floor((bytes.length * 3) / 4)} bytes that are no text]`;
     return `[${type}${uri === undefined ? '' : ` ${uri}`}]`;
   }).join('\n');
+}
+
+/** A server that has something other than an object to say wraps it as `result`. */
+function unwrapped(structured: unknown): unknown {
+  const entries = Object.entries((structured ?? {}) as Record<string, unknown>);
+  return entries.length === 1 && entries[0]![0] === 'result' ? entries[0]![1] : structured;
 }
 
 const isTimeout = (error: unknown): boolean => error instanceof SdkError && error.code === SdkErrorCode.RequestTimeout;
