@@ -1,6 +1,7 @@
-/** @file The model's own tokenizer, by transformers.js, with its traps disarmed. */
+/** @file The model's own tokenizer, as transformers.js has it, with its traps disarmed. */
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import type { PretrainedTokenizer } from './pretrained-tokenizer.ts';
 import type { Tokenizer } from './types.ts';
 
 /**
@@ -9,18 +10,10 @@ import type { Tokenizer } from './types.ts';
  * @throws Error naming the missing or broken file.
  */
 export async function loadTokenizer(directory: string): Promise<Tokenizer> {
-  const { AutoTokenizer, env } = await import('@huggingface/transformers');
-  env.allowRemoteModels = false;
   const root = resolve(directory);
-  // The library remembers for good that a file was missing, and says of a broken one only which property it missed.
-  for (const file of ['tokenizer.json', 'tokenizer_config.json']) {
-    if ((await readJson(join(root, file))) === null) throw new Error(`${join(root, file)} cannot be read; a model directory needs tokenizer.json and tokenizer_config.json`);
-  }
-  const tokenizer = await AutoTokenizer.from_pretrained(root, { local_files_only: true }).catch((error: unknown) => {
-    throw new Error(`the tokenizer in ${root} cannot be used: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
-  });
-  const template = (tokenizer as { chat_template?: unknown }).chat_template ?? (await readText(join(root, 'chat_template.jinja')));
-  const endTokenIds = await readEndTokens(root, tokenizer as { eos_token_id?: number });
+  const tokenizer = await openTokenizer(root);
+  const template = tokenizer.chat_template ?? (await readText(join(root, 'chat_template.jinja')));
+  const endTokenIds = await readEndTokens(root, tokenizer);
   return {
     encode: (text, { addSpecialTokens }) => tokenizer.encode(text, { add_special_tokens: addSpecialTokens }),
     // An empty list makes the library throw; cleaned-up spaces would change what graders see.
@@ -28,24 +21,32 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer> {
     applyChatTemplate: template === null ? null : (messages) => {
       const options = { add_generation_prompt: true, ...(typeof template === 'string' ? { chat_template: template } : {}) };
       const conversation = messages.map(({ role, content }) => ({ role, content }));
-      const text = tokenizer.apply_chat_template(conversation, { ...options, tokenize: false }) as string;
+      const text = tokenizer.apply_chat_template(conversation, options);
       const ids = tokenizer.encode(text, { add_special_tokens: false });
       return { text, ids };
     },
     endTokenIds,
-    unknownTokenId: unknownToken(tokenizer as SpecialTokens),
+    unknownTokenId: unknownToken(tokenizer),
   };
 }
 
-interface SpecialTokens {
-  unk_token_id?: number;
-  bos_token_id?: number;
-  eos_token_id?: number;
-  pad_token_id?: number;
+async function openTokenizer(root: string): Promise<PretrainedTokenizer> {
+  const { PretrainedTokenizer } = await import('./pretrained-tokenizer.ts');
+  const [tokenizer, config] = await Promise.all(['tokenizer.json', 'tokenizer_config.json'].map(async (name) => {
+    const file = join(root, name);
+    const content = await readJson(file);
+    if (content === null) throw new Error(`${file} cannot be read; a model directory needs tokenizer.json and tokenizer_config.json`);
+    return content;
+  }));
+  try {
+    return new PretrainedTokenizer(tokenizer!, config!);
+  } catch (error) {
+    throw new Error(`the tokenizer in ${root} cannot be used: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
 }
 
 /** Tokenizers that can write every byte often name one of their other special tokens here, for form's sake. */
-function unknownToken({ unk_token_id: unknown, bos_token_id: bos, eos_token_id: eos, pad_token_id: pad }: SpecialTokens): number | null {
+function unknownToken({ unk_token_id: unknown, bos_token_id: bos, eos_token_id: eos, pad_token_id: pad }: PretrainedTokenizer): number | null {
   return unknown == null || [bos, eos, pad].includes(unknown) ? null : unknown;
 }
 
@@ -65,10 +66,10 @@ async function readJson(path: string): Promise<Record<string, unknown> | null> {
 }
 
 /** Published directories name their end tokens in up to three files; the most specific wins. */
-async function readEndTokens(root: string, tokenizer: { eos_token_id?: number | null }): Promise<number[]> {
+async function readEndTokens(root: string, tokenizer: PretrainedTokenizer): Promise<number[]> {
   for (const file of ['generation_config.json', 'config.json']) {
     const eos = (await readJson(join(root, file)))?.['eos_token_id'] as number | number[] | null | undefined;
     if (eos != null) return [eos].flat();
   }
-  return tokenizer.eos_token_id == null ? [] : [tokenizer.eos_token_id];
+  return tokenizer.eos_token_id === undefined ? [] : [tokenizer.eos_token_id];
 }
