@@ -1,25 +1,5 @@
 /** The table of commands: parsing, help, completion and the lazy loading of code all come from it. */
-import type { Exit } from './exit-codes.ts';
-import type { Flag, Flags, Value } from './flags.ts';
-import type { Io } from './io.ts';
-
-export interface Invocation {
-  args: readonly string[];
-  flags: Partial<Flags>;
-  io: Io;
-}
-
-export type Handler = (invocation: Invocation) => Promise<Exit>;
-
-export interface CommandSpec {
-  summary: string;
-  /** As commander reads them. */
-  args?: readonly { syntax: string; description: string; value?: Value }[];
-  flags: readonly Flag[];
-  examples?: readonly string[];
-  /** Nothing but the table is loaded before a command is chosen. */
-  load: () => Promise<Handler>;
-}
+import type { CommandSpec, Handler } from './types.ts';
 
 const pipeline = { syntax: '<pipeline>', description: 'a pipeline file (YAML)', value: 'pipeline' } as const;
 const model = { syntax: '<model>', description: 'the slug of a model', value: 'model' } as const;

@@ -1,8 +1,9 @@
 /** The command table as a commander program. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { type CommandName, type CommandSpec, type Handler, type Invocation, commands, groupSummaries } from './commands.ts';
+import { type CommandName, commands, groupSummaries } from './commands.ts';
 import { exitCodes } from './exit-codes.ts';
 import { type Flag, type Flags, type NumberSpec, flagSpecs } from './flags.ts';
+import type { CommandSpec, Handler, Invocation } from './types.ts';
 
 export interface Chosen {
   name: CommandName;

@@ -1,16 +1,15 @@
 /** Going on with a job that was interrupted: which one, and by what command. */
 import { readFile } from 'node:fs/promises';
 import { type ResolvedPipeline, diffPipelines } from '../config/index.ts';
-import { type StoredJob, listJobs } from '../pipeline/index.ts';
+import { type Materials, type StoredJob, listJobs } from '../pipeline/index.ts';
 import { quoted } from '../util/words.ts';
 import { CommandError } from './exit-codes.ts';
-import type { Prepared } from './workbench.ts';
 
 /**
  * The last job of this pipeline, if it can be resumed: it was interrupted, and nothing that it is made of has changed since. `file` is the
  * pipeline's as the user wrote it, in the command `argv`.
  */
-export async function interruptedJob({ pipeline, materials }: Pick<Prepared, 'pipeline' | 'materials'>, { root, file, argv }: { root: string; file: string; argv: readonly string[] }): Promise<StoredJob> {
+export async function interruptedJob({ pipeline, materials }: { pipeline: ResolvedPipeline; materials: Materials }, { root, file, argv }: { root: string; file: string; argv: readonly string[] }): Promise<StoredJob> {
   const begin = command(argv.filter((word) => word !== '--resume'));
   const last = (await listJobs(root)).find((job) => job.file === pipeline.file && job.model === pipeline.model.name);
   if (!last) throw new CommandError('notFound', `No job of ${file} has run here, so there is none to resume.`, `Begin one: ${begin}`);

@@ -19,7 +19,7 @@ import {
   startJob,
   warmUpEngine,
 } from '../pipeline/index.ts';
-import type { Invocation } from './commands.ts';
+import type { Invocation } from './types.ts';
 import { exitOfDiagnostics, readMaterials, setsOf, tellDiagnostics } from './commands/load.ts';
 import { CommandError, type Exit } from './exit-codes.ts';
 import { rootOf } from './paths.ts';

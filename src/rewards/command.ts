@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
 import { execa } from 'execa';
 import { endWithUs, type Failure, invalid, killTree, readVerdict, seconds, type Verdict, watchMemory } from '../runtimes/index.ts';
-import type { SettingsOf } from './graders.ts';
-import type { ScoreRequest } from './types.ts';
+import type { ScoreRequest, SettingsOf } from './types.ts';
 
 const MAX_OUTPUT_BYTES = 1_048_576;
 

@@ -5,17 +5,13 @@ import { keyInside, type Loaded, loadFailure } from '../util/load-error.ts';
 import type { GraderTools } from './tools.ts';
 import { isClose, lastNumber } from './numbers.ts';
 import { similarity } from './similarity.ts';
-import type { ScoreRequest } from './types.ts';
+import type { RewardKind, ScoreRequest, SettingsOf } from './types.ts';
 import { whenAll } from './when-all.ts';
 import { f1, sameText } from './words.ts';
 
 /** A loaded grader. Built-ins of bounded cost answer at once; whatever runs a user's code answers later. */
 export type Grader = (request: ScoreRequest, signal?: AbortSignal) => Verdict | Promise<Verdict>;
 export type LoadedGrader = Loaded<'grader', Grader>;
-
-export type RewardKind = RewardSettings['kind'];
-/** The settings of one kind; kinds that share a shape are told apart by the intersection. */
-export type SettingsOf<K extends RewardKind> = RewardSettings & { readonly kind: K };
 
 /** Comparing two repetitive texts can take this product of their lengths hundreds of times over; above it, it leaves the main thread. */
 const INLINE_COMPARISONS = 250_000;

@@ -3,7 +3,7 @@ import { type ResolvedPipeline, printResolved } from '../../config/index.ts';
 import { type Materials, promptText } from '../../pipeline/index.ts';
 import { type RewardProof, proveReward } from '../../rewards/index.ts';
 import type { Task } from '../../tasks/index.ts';
-import type { Handler } from '../commands.ts';
+import type { Handler } from '../types.ts';
 import { count } from '../../util/words.ts';
 import { clip, oneLine } from '../text.ts';
 import { readMaterials, readPipeline, tellDiagnostics } from './load.ts';

@@ -2,7 +2,7 @@
 import { open } from 'node:fs/promises';
 import { dirname, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Handler } from '../commands.ts';
+import type { Handler } from '../types.ts';
 import { CommandError } from '../exit-codes.ts';
 import { quoted } from '../../util/words.ts';
 

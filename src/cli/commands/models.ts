@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { type CheckpointNode, type StoredCheckpoint, type StoredModel, checkpointTree } from '../../models/index.ts';
 import { formatBytes, formatNumber } from '../../plot/index.ts';
 import { count, formatScore } from '../../util/words.ts';
-import type { Handler } from '../commands.ts';
+import type { Handler } from '../types.ts';
 import { CommandError } from '../exit-codes.ts';
 import { shorten } from '../paths.ts';
 import { storeOf } from '../store.ts';

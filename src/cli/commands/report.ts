@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { formatBytes } from '../../plot/index.ts';
 import { writeReport, writeTensorboard } from '../../report/index.ts';
-import type { Handler } from '../commands.ts';
+import type { Handler } from '../types.ts';
 import { shorten } from '../paths.ts';
 import { decoderOf, namedJob } from '../stored-jobs.ts';
 

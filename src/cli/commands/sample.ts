@@ -2,7 +2,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import { createAgent } from '../../agents/index.ts';
 import { openWeights } from '../../pipeline/index.ts';
-import type { Handler } from '../commands.ts';
+import type { Handler } from '../types.ts';
 import { CommandError } from '../exit-codes.ts';
 import { storeOf } from '../store.ts';
 
