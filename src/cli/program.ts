@@ -10,6 +10,7 @@ export interface Chosen {
   load: () => Promise<Handler>;
   args: Invocation['args'];
   flags: Partial<Flags>;
+  usesStore: boolean;
 }
 
 export type Parsed = { kind: 'command'; chosen: Chosen } | { kind: 'told'; code: number };
@@ -44,7 +45,7 @@ export async function parse(argv: readonly string[], { version, out, err, column
     for (const flag of spec.flags) command.addOption(optionOf(flag));
     if (spec.examples) command.addHelpText('after', `\nExamples:\n${spec.examples.map((example) => `  ${example}`).join('\n')}`);
     command.action(() => {
-      chosen = { name: name as CommandName, load: spec.load, args: command.args, flags: flagsOf(command, spec.flags) };
+      chosen = { name: name as CommandName, load: spec.load, args: command.args, flags: flagsOf(command, spec.flags), usesStore: spec.usesStore ?? false };
     });
     parent.addCommand(command);
   }

@@ -17,6 +17,8 @@ export interface CommandSpec {
   args?: readonly { syntax: string; description: string; value?: Value }[];
   flags: readonly Flag[];
   examples?: readonly string[];
+  /** Does it read or write models and jobs? Then it says where they are, if that is no matter of course. */
+  usesStore?: boolean;
   /** Nothing but the table is loaded before a command is chosen. */
   load: () => Promise<Handler>;
 }

@@ -151,7 +151,9 @@ async function readText(name: string, path: string, { fileSystem, report, onFile
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT' || code === 'ENOTDIR') {
-      const meant = nearest(basename(path), await fileSystem.list(dirname(path)));
+      const there = await fileSystem.list(dirname(path));
+      // `rlrun run arith` beside an arith.yaml.
+      const meant = there.find((file) => file === `${basename(path)}.yaml` || file === `${basename(path)}.yml`) ?? nearest(basename(path), there);
       const fix = meant !== undefined ? `did you mean "${meant}"?` : asked.source.path === path ? 'rlrun init writes a commented pipeline to start from' : undefined;
       report(diagnose('file-not-found', `there is no file ${name}`, asked, { fix }));
     } else if (code === 'EISDIR') report(diagnose('file-unreadable', `${name} is a directory, not a file`, asked));

@@ -32,7 +32,7 @@ describe('rlrun', () => {
   });
 
   test.each([
-    [['chekc', 'x.yaml'], 2, "error: unknown command 'chekc'\n(Did you mean check?)\n"],
+    [['chekc', 'x.yaml'], 2, 'error: There is no command "chekc".\n  Did you mean "check"? rlrun --help shows what there is.\n'],
     [['check', '--resovled', 'x.yaml'], 2, "error: unknown option '--resovled'\n(Did you mean --resolved?)\n"],
     [['x.yaml', '--sed', '3'], 2, "error: unknown option '--sed'\n(Did you mean one of --seed, --set?)\n"],
     [['x.yaml', '--seed', 'three'], 2, "error: option '--seed <n>' argument 'three' is invalid. It takes a whole number, 0 or more.\n"],
