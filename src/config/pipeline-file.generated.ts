@@ -273,7 +273,7 @@ export interface Agent {
    */
   system?: string | null;
   /**
-   * Tokens an answer may have. Longer ones are cut and count as truncated. Prompt and answer together must fit into the context of the model.
+   * Tokens an answer may have. Longer ones are cut and count as truncated. Prompt and answer together must fit into the context of the model: by default no more than half of it.
    */
   max_tokens?: number;
   /**
