@@ -19,10 +19,12 @@ import {
   startJob,
   warmUpEngine,
 } from '../pipeline/index.ts';
+import { quoted } from '../util/words.ts';
 import type { Invocation } from './types.ts';
 import { exitOfDiagnostics, readMaterials, setsOf, tellDiagnostics } from './commands/load.ts';
 import { CommandError, type Exit } from './exit-codes.ts';
 import { rootOf } from './paths.ts';
+import { isUseless, proveRewards } from './proof.ts';
 import { resumeCommand } from './resume.ts';
 import { storeOf } from './store.ts';
 import { surroundings } from './surroundings.ts';
@@ -131,6 +133,7 @@ export class Workbench implements AsyncDisposable {
     const { flags, io } = this.invocation;
     await this.keepOnly(materials);
     const around = surroundings(io.argv, io.cwd);
+    if (!resume) await this.refuseIfNothingIsJudged(prepared);
     const { model, engine, tokenizer } = await this.open(prepared);
     for (const [index, { kind }] of pipeline.stages.entries()) if (kind === 'sft' || kind === 'grpo') this.refuseIfNoPromptFits(prepared, index, 'train');
     await using _ = await model.lock(`a job of ${pipeline.name}`);
@@ -146,6 +149,14 @@ export class Workbench implements AsyncDisposable {
       resumeCommand: resumeCommand(io.argv),
     });
     return { kind: 'ran', ...started };
+  }
+
+  /** A reward that has no verdict on any task teaches nothing: that is known before a model is made. */
+  private async refuseIfNothingIsJudged({ pipeline, materials, placeOf }: Prepared): Promise<void> {
+    for await (const proof of proveRewards(pipeline, { materials, signal: this.options.panel.signal })) {
+      if (!isUseless(proof)) continue;
+      throw new CommandError('usage', `${placeOf(proof.stage, 'reward')}: no task gets a verdict: ${proof.messages[0]}`, `rlrun check ${quoted(this.invocation.args[0] ?? '')} tells more.`);
+    }
   }
 
   /** A stage whose prompts are all too long for the model that is open would lose every rollout: nothing is begun then. */

@@ -2,7 +2,7 @@
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseDocument } from 'yaml';
-import type { FileSystem } from './files.ts';
+import { disk, type FileSystem } from './files.ts';
 import type { Location } from './source.ts';
 
 /** Of a `model.fork` whose paths are absolute. */
@@ -22,7 +22,7 @@ function configFile(fork: string): string | null {
 }
 
 /** Null where it is not known: a model of the Hub, a model of the store. */
-export async function contextLength(fork: string, { pipelineFile, fileSystem }: { pipelineFile: string; fileSystem: FileSystem }): Promise<{ length: number; at: Location } | null> {
+export async function contextLength(fork: string, { pipelineFile, fileSystem = disk }: { pipelineFile: string; fileSystem?: FileSystem }): Promise<{ length: number; at: Location } | null> {
   const path = configFile(fork);
   const text = path === null ? null : await fileSystem.readFile(path).catch(() => null);
   if (path === null || text === null) return null;

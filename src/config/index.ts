@@ -9,3 +9,4 @@ export type * from './types.ts';
 export { diffPipelines, hashPipeline, listSettings } from './compare.ts';
 export { describeOrigin, printResolved } from './resolved.ts';
 export { keyPlaces } from './schema.ts';
+export { contextLength } from './context-length.ts';

@@ -7,7 +7,7 @@ export type { Clock, ModelLine } from './loop.ts';
 export { type Materials, type MaterialsOptions, loadMaterials } from './materials.ts';
 export { type OpenedModel, engineOptions, exportHead, openModel, openProjectStore, openWeights, warmUpEngine } from './open.ts';
 export { promptText } from './progress.ts';
-export { refusePrompts } from './prompts.ts';
+export { refusePrompts, warnOfLongAnswers, warnOfPrompts, warnOfUnknownText } from './prompts.ts';
 export { rescore } from './rescore.ts';
 export { type StartOptions, type StartedJob, type Surroundings, startJob } from './start.ts';
 export { tryRollouts } from './step.ts';

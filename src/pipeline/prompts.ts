@@ -83,6 +83,19 @@ export function warnOfUnknownText(tasks: readonly Task[], { agent, tokenizer }: 
   };
 }
 
+/** What to say when the gold answer of a task has more tokens than an answer may have: nobody can give it. */
+export function warnOfLongAnswers(tasks: readonly Task[], { settings, tokenizer, split }: Pick<PromptRoom, 'settings' | 'split'> & { tokenizer: Tokenizer }): { message: string; fix: string } | null {
+  const looked = spread(tasks);
+  const lengths = looked.flatMap(({ answer }) => (answer === null ? [] : tokenizer.encode(answer, { addSpecialTokens: false }).length));
+  const long = lengths.filter((length) => length > settings.maxTokens);
+  if (long.length === 0) return null;
+  const longest = Math.max(...long);
+  return {
+    message: `the answers of ${long.length} of ${looked.length} ${split} tasks are longer than agent.max_tokens allows: the longest has ${longest} tokens, and answers end after ${settings.maxTokens}`,
+    fix: `raise agent.max_tokens to ${longest} or more, or leave such tasks out`,
+  };
+}
+
 const inNumbers = ({ task, tokens }: TooLong, { settings, contextLength }: PromptRoom): string =>
   `task ${task.id}, has ${tokens} tokens, agent.max_tokens allows ${settings.maxTokens} more, and the context holds ${contextLength}`;
 

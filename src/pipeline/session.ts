@@ -13,7 +13,7 @@ import { History, type Start, checkpointsOfJob, keptRows } from './history.ts';
 import type { JobFiles } from './job-files.ts';
 import type { Clock, Loop, ModelLine, StageMaterials } from './loop.ts';
 import type { StepResult } from './promote.ts';
-import { warnOfPrompts, warnOfUnknownText } from './prompts.ts';
+import { warnOfLongAnswers, warnOfPrompts, warnOfUnknownText } from './prompts.ts';
 
 /** What the checkpoints of a model may take on disk before the oldest lose their weights. */
 const CHECKPOINT_BUDGET_BYTES = 1e9;
@@ -85,8 +85,8 @@ export class Session {
     const tasks = split === 'eval' ? taskset.eval.slice(0, stage.eval.tasks) : taskset.train;
     const warnings = {
       context_overflow: warnOfPrompts(tasks, { agent, settings: stage.agent, contextLength: engine.info.contextLength, split }),
-      // Of the held-out tasks it would say the same.
-      unknown_text: split === 'train' ? warnOfUnknownText(tasks, { agent, tokenizer }) : null,
+      // Of the held-out tasks they would say the same.
+      ...(split === 'train' ? { unknown_text: warnOfUnknownText(tasks, { agent, tokenizer }), long_answers: warnOfLongAnswers(tasks, { settings: stage.agent, tokenizer, split }) } : {}),
     };
     for (const [code, warning] of Object.entries(warnings)) {
       if (!warning || this.said.has(warning.message)) continue;
