@@ -1,5 +1,5 @@
 /** What a pipeline's rewards say of gold answers: `check` tells it, and a run begins with it. */
-import type { ResolvedPipeline } from '../config/index.ts';
+import type { ResolvedPipeline, RewardSettings } from '../config/index.ts';
 import { type Materials, promptText } from '../pipeline/index.ts';
 import { type RewardProof, proveReward } from '../rewards/index.ts';
 import type { Task, Taskset } from '../tasks/index.ts';
@@ -22,8 +22,16 @@ export interface StageProof {
   messages: readonly string[];
 }
 
-export async function* proveRewards(pipeline: ResolvedPipeline, { materials, signal }: { materials: Materials; signal: AbortSignal }): AsyncGenerator<StageProof, void, void> {
+export interface ProofOptions {
+  materials: Materials;
+  signal: AbortSignal;
+  /** Rewards of the user are left out: they may be slow, and they may cost. */
+  builtInOnly?: boolean;
+}
+
+export async function* proveRewards(pipeline: ResolvedPipeline, { materials, signal, builtInOnly = false }: ProofOptions): AsyncGenerator<StageProof, void, void> {
   for (const { name, stage, taskset, scorer } of differentStages(pipeline, materials)) {
+    if (builtInOnly && pipeline.stages[stage]!.reward.some(runsUserCode)) continue;
     const tasks = [...taskset.train.slice(0, TASKS_PROVED), ...taskset.eval.slice(0, 1)];
     const proofs = await proveReward({ scorer, tasks, signal });
     yield { name, stage, taskset, proofs, wrong: proofs.filter(({ faults }) => faults.some(isWrong)).length, messages: faultMessages(proofs, tasks) };
@@ -32,6 +40,11 @@ export async function* proveRewards(pipeline: ResolvedPipeline, { materials, sig
 
 /** A reward that has no verdict on anything cannot teach; whatever else is odd about it may be meant. */
 export const isUseless = ({ proofs }: StageProof): boolean => proofs.length > 0 && proofs.every(({ gold, again, empty }) => gold === null && again === null && empty === null);
+
+const runsUserCode = (reward: RewardSettings): boolean => {
+  if (reward.kind === 'any' || reward.kind === 'all') return reward.rewards.some(runsUserCode);
+  return reward.kind === 'module' || reward.kind === 'command' || reward.kind === 'task';
+};
 
 /** A task without an answer leaves a gap in the proof; that is no fault of the reward. */
 const isWrong = ({ kind }: RewardProof['faults'][number]): boolean => kind !== 'no_answer';

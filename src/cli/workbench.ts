@@ -151,9 +151,9 @@ export class Workbench implements AsyncDisposable {
     return { kind: 'ran', ...started };
   }
 
-  /** A reward that has no verdict on any task teaches nothing: that is known before a model is made. */
+  /** A reward that has no verdict on any task teaches nothing. Of the built-in ones that is known at once; the user's own are asked by the first evaluation. */
   private async refuseIfNothingIsJudged({ pipeline, materials, placeOf }: Prepared): Promise<void> {
-    for await (const proof of proveRewards(pipeline, { materials, signal: this.options.panel.signal })) {
+    for await (const proof of proveRewards(pipeline, { materials, signal: this.options.panel.signal, builtInOnly: true })) {
       if (!isUseless(proof)) continue;
       throw new CommandError('usage', `${placeOf(proof.stage, 'reward')}: no task gets a verdict: ${proof.messages[0]}`, `rlrun check ${quoted(this.invocation.args[0] ?? '')} tells more.`);
     }

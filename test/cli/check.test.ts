@@ -76,3 +76,13 @@ describe('check warns of what a run would learn nothing from:', () => {
     expect(told.filter(({ code }) => code === 'unsuited-tasks')).toEqual([expect.objectContaining({ code: 'unsuited-tasks', severity: 'warning', file: 'p.yaml', line: 4 }), expect.objectContaining({ code: 'unsuited-tasks', line: 2 })]);
   });
 });
+
+test('a run whose built-in reward has no verdict on any task is refused, and nothing is made', async () => {
+  await using folder = await checked(smallest.replace('builtin:arith ', 'builtin:reverse-text '));
+  expect(folder.exitCode).toBe(2);
+  const { stderr, exitCode } = await folder.run('p.yaml');
+  expect(exitCode).toBe(2);
+  expect(stderr).toMatch(/error: p\.yaml:3:9: no task gets a verdict: .*holds no number/);
+  expect(stderr).toContain('  rlrun check p.yaml tells more.\n');
+  expect((await folder.run('models', 'list', '--quiet')).stdout).toBe('builtin:arith-tiny\n');
+});
