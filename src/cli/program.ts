@@ -57,10 +57,19 @@ export async function parse(argv: readonly string[], { version, out, err, column
     await program.parseAsync(argv, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
+    if (error.code === 'commander.unknownOption') err(await settingMeant(error.message));
     const isHelp = error.exitCode === 0 || error.code === 'commander.help';
     return { kind: 'told', code: isHelp ? exitCodes.ok.code : exitCodes.usage.code };
   }
   return chosen ? { kind: 'command', chosen } : { kind: 'told', code: exitCodes.usage.code };
+}
+
+/** `--steps 3` for `--set steps=3`. */
+async function settingMeant(message: string): Promise<string> {
+  const [, name] = /'--([\w-]+)/.exec(message) ?? [];
+  const { keyPlaces } = await import('../config/index.ts');
+  const path = keyPlaces().get((name ?? '').replaceAll('-', '_'))?.[0];
+  return path === undefined ? '' : `(a setting of the pipeline is written --set ${path}=…)\n`;
 }
 
 function describe(command: Command, { out, err, columns, help }: Omit<ParseOptions, 'version'> & { help: string }): Command {
