@@ -1,5 +1,6 @@
 /**
- * `npm run bench:policy`: rollouts against stock transformers.js, a GRPO step against TRL, memory over many steps, cost per token.
+ * `npm run bench:policy`: rollouts against stock transformers.js, conversations against single turns, a GRPO step against TRL, memory over many
+ * steps, cost per token.
  *
  * All ratios are paired: the two sides take turns in one run, and the median of the pairwise ratios is printed.
  */
@@ -12,9 +13,10 @@ import { arithmeticCharacters, characterTokenizer } from '../src/models/characte
 import { writeOnnxFile } from '../src/models/onnx-file.ts';
 import { elementCount, float32Tensor } from '../src/onnx/index.ts';
 import { openEngine } from '../src/policy/index.ts';
-import { loadTokenizer } from '../src/policy/tokenizer.ts';
+import { loadTokenizer } from '../src/policy/tokenizer/load-tokenizer.ts';
 import type { Engine, SampleRequest, TrainingSequence } from '../src/policy/types.ts';
 import { normal } from '../src/util/random.ts';
+import { conversation, slowEnvironment } from './conversation.ts';
 import { openPeer } from './peers/peer.ts';
 import { median, round } from './numbers.ts';
 
@@ -168,6 +170,8 @@ try {
     },
     'rollouts-random': async () => rollouts(await modelDirectory(root, 'small', small), '0.85M, random weights: nothing is drawn twice', { rows: 512, group: 8, promptLength: 6, newTokens: 8, vocabulary: 64 }, { promptOf: (task) => prompt(task, 6, 64), endToken: null }),
     'rollouts-large': async () => rollouts(await modelDirectory(root, 'large', large), '135M shape', { rows: 64, group: 8, promptLength: 16, newTokens: 32, vocabulary: 49_152 }, { promptOf: (task) => prompt(task, 16, 49_152), endToken: null }),
+    conversation: async () => conversation(await modelDirectory(root, 'conversation', large), rounds),
+    'slow-environment': async () => slowEnvironment(await modelDirectory(root, 'slow', large), rounds),
     grpo: async () => grpoStep(await modelDirectory(root, 'grpo', small)),
     steady: async () => steady(await modelDirectory(root, 'steady', small)),
   };

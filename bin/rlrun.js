@@ -64,7 +64,7 @@ function runUnderInstalledNode() {
   var env = Object.assign({}, process.env, { RLRUN_NODE_CHOSEN: '1' });
   var child = spawn(node, [file].concat(process.argv.slice(2)), { stdio: ['inherit', 'inherit', 'inherit', 'ipc'], env: env });
   // Ctrl-C in a terminal reaches the child by itself as well; it takes both for one.
-  ['SIGINT', 'SIGTERM'].forEach(function (signal) {
+  ['SIGINT', 'SIGTERM', 'SIGHUP'].forEach(function (signal) {
     process.on(signal, function () {
       child.kill(signal);
     });

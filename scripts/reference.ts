@@ -19,7 +19,8 @@ An editor that speaks JSON Schema completes and explains the keys if the file be
   replaces the inherited one, and another \`taskset.source\` starts without the inherited \`args\`.
 - **\`--set path=value\`** may be repeated. It is split at the first \`=\`, never at commas; the value is YAML; \`reward.1.weight\` indexes a list.
 - **\`\${env:NAME}\`** and \`\${env:NAME:-default}\` insert environment variables. A value that is one reference takes the type of its content; inside \`{ }\`
-  put quotes around it. \`$\${env:\` stands for itself.
+  put quotes around it. \`$\${env:\` stands for itself. What a job keeps, reports and prints is the reference, never the value, so that keys may be
+  given this way; a value that \`--set\` gives to a key like \`api_key\`, \`token\` or \`password\` is not told either. Another value is noticed when a job is resumed.
 - **Paths** are relative to the file that writes them; in \`--set\`, to the current directory.
 - **Anchors** and \`<<\` work; keys that begin with \`x-\` at the top level are ignored and are the place for them.
 - **Durations** are a number and a unit: \`500ms\`, \`10s\`, \`2m\`, \`1h\`.

@@ -12,10 +12,43 @@ export interface Turn {
   outputLogprobs: number[];
 }
 
-/** A named part of a reward. `value` is the grader's own number, `weight` its share in the reward. */
+/** A call of a tool, as the model wrote it. The id ties its result to it. */
+export interface ToolCall {
+  id: string;
+  name: string;
+  arguments: Record<string, unknown>;
+}
+
+/** One message of a conversation, for people, graders and chat templates. Token ids in `turns` are the record. */
+export interface Message {
+  role: 'system' | 'user' | 'assistant' | 'tool';
+  content: string;
+  /** Of an answer: what the model thought before it, kept apart (`<think>`). */
+  reasoning?: string;
+  toolCalls?: ToolCall[];
+  /** Of an answer: the environment was told it (and not a tool). */
+  heard?: true;
+  /** Of a tool's message: the call that it answers, and the tool. */
+  toolCallId?: string;
+  name?: string;
+  /** Of a tool's message: why there is no result. */
+  failure?: 'malformed' | 'unknown_tool' | 'invalid_arguments' | 'timeout' | 'error';
+}
+
+/** What became of a rollout of several turns, beside its ids. */
+export interface Conversation {
+  /** What came after the prompt: answers, results of tools, what the environment said. */
+  messages: Message[];
+  /** Milliseconds that the environment and the tools took. */
+  environmentMs: number;
+  /** What the environment itself said of it, if it did: `reward` is the sum of what it gave step by step and at the end. */
+  verdict?: { reward: number | null; info?: Record<string, unknown>; subscores?: Subscore[] };
+}
+
+/** A named part of a reward. `value` is the grader's own number, or null where it abstained; `weight` its share in the reward. */
 export interface Subscore {
   name: string;
-  value: number;
+  value: number | null;
   weight: number;
   children?: Subscore[];
   info?: Record<string, unknown>;
@@ -26,12 +59,15 @@ export type StopReason = 'done' | 'length' | 'max_steps' | 'timeout' | 'malforme
 
 /** Where in its life a rollout failed, and how. A failing rollout is data, never a crash. */
 export interface RolloutError {
-  phase: 'setup' | 'agent' | 'scoring';
+  phase: 'setup' | 'agent' | 'environment' | 'scoring';
   type: 'timeout' | 'exception' | 'exit' | 'memory' | 'invalid_reward' | 'context_overflow' | 'protocol';
   message: string;
 }
 
-/** One attempt at one task. `reward` is null when there is no verdict (which is not the same as 0). */
+/**
+ * One attempt at one task. `reward` is null when there is no verdict (which is not the same as 0): something went wrong, as `status` and
+ * `error` say, or the rollout is completed and its reward abstained.
+ */
 export interface Rollout {
   id: string;
   taskId: string;
@@ -40,6 +76,8 @@ export interface Rollout {
   prompt: string;
   completion: string;
   turns: Turn[];
+  /** Of agents that take turns. `completion` is then the last answer. */
+  conversation?: Conversation;
   status: RolloutStatus;
   stopReason: StopReason;
   reward: number | null;
@@ -81,18 +119,21 @@ export interface PhaseTimes {
 }
 export type Phase = keyof PhaseTimes;
 
-/** What became of the rollouts of a step: generated → errored → truncated → no spread → trained. */
+/** What became of the rollouts of a step: each is errored, abstained on, dropped with its group, without spread, or trained. */
 export interface Accounting {
   generated: number;
-  /** Rollouts without a verdict. */
+  /** Rollouts that failed, or whose reward did. */
   errored: number;
-  /** Healthy rollouts dropped because another one of their group had no verdict. */
+  /** Rollouts whose reward abstained: the others of their group are compared without them. */
+  abstained: number;
+  /** Rollouts with a verdict dropped because another one of their group failed. */
   droppedWithGroup: number;
   /** Rollouts that hit the token limit (they are trained on all the same). */
   truncated: number;
   /** Rollouts in groups whose rewards were all equal, split into those at the top and those at the bottom. */
   noSpreadGood: number;
   noSpreadBad: number;
+  /** Rollouts with an advantage, and their tokens. A KL or an entropy term learns from those without spread as well. */
   trained: number;
   trainedTokens: number;
 }
@@ -184,7 +225,7 @@ export interface EventData {
     tokens: number;
     error: RolloutError | null;
   };
-  /** All rollouts of a group have a verdict, or the group is dropped (`advantages` null). */
+  /** The rollouts of a group are compared, or the group is dropped (`advantages` null): one of them failed, or all were abstained on. An advantage is null where its reward is. */
   'group-finished': {
     step: number;
     groupId: string;
@@ -192,7 +233,7 @@ export interface EventData {
     mean: number | null;
     std: number | null;
     spread: 'mixed' | 'all-good' | 'all-bad' | 'dropped';
-    advantages: number[] | null;
+    advantages: (number | null)[] | null;
   };
   /** The numbers of a step; its checkpoint follows. */
   'step-finished': { step: number; stage: string; metrics: Metrics; times: PhaseTimes; accounting: Accounting };
@@ -203,8 +244,8 @@ export interface EventData {
   'eval-finished': { step: number; metrics: Metrics; tasks: number; interval: [low: number, high: number]; baseline: boolean };
   /** The weights of a step are on the disk. */
   'checkpoint-saved': { step: number; checkpoint: CheckpointSummary };
-  /** Room was made: these keep their place in the tree and their numbers, but there is no way back to their weights. */
-  'checkpoints-pruned': { checkpoints: string[] };
+  /** A model had more than `maxBytes` of weights: these keep their place in the tree and their numbers, but there is no way back to their weights. `earlier` names those that earlier jobs made. */
+  'checkpoints-pruned': { checkpoints: string[]; earlier: string[]; bytes: number; maxBytes: number };
   /** The head moved: the next batch samples this checkpoint. */
   'promoted': { step: number; checkpoint: string; previous: string | null; reason: string };
   /** A gate held the head back although a checkpoint was saved. */

@@ -31,6 +31,9 @@ const calls: { [K in keyof Calls]: (engine: Engine, argument: Calls[K]) => Promi
   async sample(engine, { requests }) {
     for await (const _ of engine.sampler.sample(requests));
   },
+  async release(engine, tokenIds) {
+    engine.sampler.release(tokenIds);
+  },
   forwardBackward: (engine, { batch, loss }) => engine.trainer.forwardBackward(batch, loss),
   forward: (engine, { batch }) => engine.trainer.forward(batch),
   zeroGrad: (engine) => engine.trainer.zeroGrad(),

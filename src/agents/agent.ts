@@ -2,30 +2,10 @@ import type { AgentSettings } from '../config/types.ts';
 import type { RolloutError } from '../events.ts';
 import type { Tokenizer } from '../policy/types.ts';
 import type { ChatMessage, Task } from '../tasks/types.ts';
-
-/** A task as the model gets it: text for people and graders, ids for the model. */
-export type Prepared =
-  | { ok: true; prompt: string; tokenIds: number[] }
-  /** `promptTokens` of a prompt that is too long. */
-  | { ok: false; error: RolloutError; promptTokens?: number };
-
-/** How the model acts on a task: which ids it is given, and what its output means as text. Holds no state between rollouts. */
-export interface Agent {
-  prepare(task: Task): Prepared;
-  /** The completion: output ids as text, without the stop token, ending before the first stop string. */
-  decode(outputTokenIds: readonly number[]): string;
-  /** Any of these ends an answer: the tokenizer's own, and those that `agent.stop` names by their text. */
-  readonly stopTokenIds: readonly number[];
-  /** And any of these, once the answer's text contains it. */
-  readonly stopStrings: readonly string[];
-}
-
-export interface AgentOptions {
-  settings: AgentSettings;
-  tokenizer: Tokenizer;
-  /** Tokens that prompt and completion may have together. */
-  contextLength: number;
-}
+import { chatComposers } from './chat-composer.ts';
+import { completionComposer } from './completion-composer.ts';
+import { begunOnce } from './beginning.ts';
+import type { Agent, AgentOptions, Prepared } from './types.ts';
 
 interface Prompt {
   text: string;
@@ -43,14 +23,16 @@ export function createAgent(options: AgentOptions): Agent {
   const special = specialTokens(settings.stop, tokenizer);
   const stopTokens = new Set([...tokenizer.endTokenIds, ...special.values()]);
   const stopStrings = settings.stop.filter((text) => !special.has(text));
-  return {
+  const agent: Agent = {
     stopTokenIds: [...stopTokens],
     stopStrings,
+    contextLength: options.contextLength,
+    composer: (tools) => composers(tools),
+    answerEnd: tokenizer.answerEnds[settings.kind],
     prepare(task) {
       try {
         const { text, ids } = promptRules[settings.kind](task, options);
-        const error = overflow(task, ids.length, options);
-        return error ? { ok: false, error, promptTokens: ids.length } : { ok: true, prompt: text, tokenIds: ids };
+        return refusal(task, ids.length, options) ?? { ok: true, prompt: text, tokenIds: ids };
       } catch (error) {
         if (!(error instanceof Unsuited)) throw error;
         return { ok: false, error: { phase: 'setup', type: 'exception', message: `task ${task.id}: ${error.message}` } };
@@ -63,6 +45,12 @@ export function createAgent(options: AgentOptions): Agent {
       return cuts.length === 0 ? text : text.slice(0, Math.min(...cuts));
     },
   };
+  const composers = settings.kind === 'completion' ? () => completionComposer(agent, tokenizer) : chatComposers({
+    ...options, agent,
+    messagesOf: (task) => messagesOf(task, settings),
+    fits: (task, promptTokens) => refusal(task, promptTokens, options),
+  });
+  return agent;
 }
 
 /** The same agent, which prepares a task when it is first asked to and remembers it. */
@@ -89,7 +77,7 @@ const specialTokens = (texts: readonly string[], tokenizer: Tokenizer): Readonly
 function completionPrompt(task: Task, { settings, tokenizer }: AgentOptions): Prompt {
   if (typeof task.prompt !== 'string') throw new Unsuited('its prompt is a list of messages, which a completion agent cannot send; write agent: { kind: chat }');
   const text = (settings.system ?? '') + task.prompt;
-  const ids = tokenizer.encode(text, { addSpecialTokens: true });
+  const ids = begunOnce(tokenizer.encode(text, { addSpecialTokens: true }), tokenizer);
   // Some tokenizers also close what they encode; a closed prompt would ask the model to go on after its end.
   while (ids.length > 1 && tokenizer.endTokenIds.includes(ids.at(-1) ?? -1) && !endsByItself(text, tokenizer)) ids.pop();
   if (ids.length === 0) throw new Unsuited('its prompt is empty: there is no token to start from');
@@ -99,15 +87,34 @@ function completionPrompt(task: Task, { settings, tokenizer }: AgentOptions): Pr
 const endsByItself = (text: string, tokenizer: Tokenizer): boolean =>
   tokenizer.endTokenIds.includes(tokenizer.encode(text, { addSpecialTokens: false }).at(-1) ?? -1);
 
-/** The messages through the model's own template; `agent.system` goes first unless the task brings a system message of its own. */
+/**
+ * The messages through the model's own template; `agent.system` goes first unless the task brings a system message of its own. Where the last
+ * message is the assistant's, the answer goes on with it.
+ */
 function chatPrompt(task: Task, { settings, tokenizer }: AgentOptions): Prompt {
   if (!tokenizer.applyChatTemplate) throw new Unsuited('the model has no chat template; write agent: { kind: completion }');
-  const messages: ChatMessage[] = typeof task.prompt === 'string' ? [{ role: 'user', content: task.prompt }] : [...task.prompt];
-  if (settings.system !== null && messages[0]?.role !== 'system') messages.unshift({ role: 'system', content: settings.system });
-  return tokenizer.applyChatTemplate(messages);
+  const messages = messagesOf(task, settings);
+  const addsSystem = messages.length > (typeof task.prompt === 'string' ? 1 : task.prompt.length);
+  const rendered = tokenizer.applyChatTemplate(messages, { args: settings.templateArgs, end: messages.at(-1)?.role === 'assistant' ? 'continued' : 'open' });
+  if (!rendered.ok) throw new Unsuited(`${rendered.message}${addsSystem && /system/i.test(rendered.message) ? '; leave agent.system out' : ''}`);
+  const { text } = rendered;
+  const ids = tokenizer.encode(text, { addSpecialTokens: false });
+  if (ids.length === 0) throw new Unsuited('its prompt is empty: there is no token to start from');
+  return { text, ids: begunOnce(ids, tokenizer) };
 }
 
-function overflow(task: Task, promptTokens: number, { settings, contextLength }: AgentOptions): RolloutError | null {
+/** `agent.system` goes first unless the task brings a system message of its own. */
+function messagesOf({ prompt }: Pick<Task, 'prompt'>, { system }: Pick<AgentSettings, 'system'>): ChatMessage[] {
+  const messages: ChatMessage[] = typeof prompt === 'string' ? [{ role: 'user', content: prompt }] : [...prompt];
+  return system === null || messages[0]?.role === 'system' ? messages : [{ role: 'system', content: system }, ...messages];
+}
+
+function refusal(task: Pick<Task, 'id'>, promptTokens: number, options: AgentOptions): (Prepared & { ok: false }) | null {
+  const error = overflow(task, promptTokens, options);
+  return error ? { ok: false, error, promptTokens } : null;
+}
+
+function overflow(task: Pick<Task, 'id'>, promptTokens: number, { settings, contextLength }: AgentOptions): RolloutError | null {
   if (promptTokens + settings.maxTokens <= contextLength) return null;
   const room = contextLength - promptTokens;
   const message =

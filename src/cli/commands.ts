@@ -8,7 +8,7 @@ export const commands = {
   run: {
     summary: 'run a pipeline; `rlrun PIPELINE` is short for it',
     args: [pipeline],
-    flags: ['setMany', 'resume', 'watch', 'from', 'device', 'threads', 'seed', 'dryRun', 'tui', 'json', 'quiet'],
+    flags: ['setMany', 'resume', 'watch', 'from', 'device', 'threads', 'seed', 'dryRun', 'tui', 'json', 'verbose', 'quiet'],
     examples: ['rlrun pipelines/arith.yaml', 'rlrun pipelines/arith.yaml --set train.learning_rate=3e-4 --seed 8', 'rlrun pipelines/arith.yaml --resume'],
     usesStore: true,
     load: async () => (await import('./commands/run.ts')).run,
@@ -16,7 +16,7 @@ export const commands = {
   check: {
     summary: 'prove a pipeline without running it: the file, its tasks, its rewards',
     args: [pipeline],
-    flags: ['setMany', 'resolved', 'json', 'quiet'],
+    flags: ['setMany', 'resolved', 'json', 'verbose', 'quiet'],
     examples: ['rlrun check pipelines/arith.yaml --resolved'],
     load: async () => (await import('./commands/check.ts')).check,
   },

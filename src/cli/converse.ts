@@ -7,8 +7,8 @@ import type { Io } from './io.ts';
  * Until Ctrl-D. Ctrl-C ends the answer that is under way, or, while none is, the conversation. What a line does wrong is told, and the next one is
  * asked for. The prompt and the echo go to stderr, so that stdout has the answers alone.
  */
-export async function converse(io: Pick<Io, 'stdin' | 'stderr' | 'signal' | 'say' | 'paint'>, answer: (line: string, signal: AbortSignal) => Promise<void>): Promise<void> {
-  using lines = createInterface({ input: io.stdin, output: io.stderr, prompt: '> ', terminal: io.stdin.isTTY });
+export async function converse(io: Pick<Io, 'stdin' | 'lineEditor' | 'signal' | 'say' | 'tell' | 'paint'>, answer: (line: string, signal: AbortSignal) => Promise<void>): Promise<void> {
+  using lines = createInterface({ input: io.stdin, output: io.lineEditor, prompt: '> ', terminal: io.stdin.isTTY });
   let answering: AbortController | null = null;
   lines.on('SIGINT', () => {
     if (answering) answering.abort();
@@ -29,12 +29,12 @@ export async function converse(io: Pick<Io, 'stdin' | 'stderr' | 'signal' | 'say
     // What was typed ahead of the end is still answered.
     if (isOpen) lines.prompt();
   }
-  io.stderr.write('\n');
+  io.lineEditor.write('\n');
 }
 
-function tell(error: unknown, signal: AbortSignal, io: Pick<Io, 'say' | 'paint'>): void {
+function tell(error: unknown, signal: AbortSignal, io: Pick<Io, 'say' | 'tell' | 'paint'>): void {
   if (signal.aborted) return io.say(' …');
   if (exitOf(error) === null) throw error;
   const { message, fix } = error as Error & { fix?: string | null };
-  io.say(`${io.paint('red', 'error')}: ${message}${fix ? `\n  ${fix}` : ''}`);
+  io.tell(`${io.paint('red', 'error')}: ${message}${fix ? `\n  ${fix}` : ''}`);
 }

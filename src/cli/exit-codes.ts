@@ -1,3 +1,5 @@
+import { wordsOfSystemError } from '../util/system-errors.ts';
+
 /** What the shell gets to know. HUD's codes, and the shell's own for signals. */
 export const exitCodes = {
   ok: { code: 0, meaning: 'done' },
@@ -24,19 +26,12 @@ export class CommandError extends Error {
   }
 }
 
-const byErrorCode: Record<string, Exit> = {
-  ENOENT: 'notFound',
-  EACCES: 'permission',
-  EPERM: 'permission',
-  EROFS: 'permission',
-  EEXIST: 'conflict',
+const byKind: Record<string, Exit> = {
   not_found: 'notFound',
   permission: 'permission',
   conflict: 'conflict',
   invalid: 'failure',
   usage: 'usage',
-  ENOSPC: 'failure',
-  EISDIR: 'usage',
 };
 
 /** The exit of an error that is no bug: file system errors, and errors of the model store by their `kind`. Null for bugs. */
@@ -44,5 +39,5 @@ export function exitOf(error: unknown): Exit | null {
   if (error instanceof CommandError) return error.exit;
   if (!(error instanceof Error)) return null;
   const { code, kind } = error as { code?: unknown; kind?: unknown };
-  return byErrorCode[String(kind)] ?? byErrorCode[String(code)] ?? null;
+  return byKind[String(kind)] ?? byKind[String(wordsOfSystemError(String(code))?.kind)] ?? null;
 }

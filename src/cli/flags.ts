@@ -30,6 +30,7 @@ export interface Flags {
   tensorboard: string;
   threads: number;
   tui: boolean;
+  verbose: boolean;
   watch: boolean;
 }
 
@@ -89,5 +90,6 @@ export const flagSpecs: { readonly [F in Flag]: FlagSpec } = {
   tensorboard: { syntax: '--tensorboard <dir>', description: 'write TensorBoard event files as well', value: 'folder' },
   threads: { syntax: '--threads <n>', description: 'threads to compute with: `model.threads` of a pipeline', number: { ...whole, to: 1024 } },
   tui: { syntax: '--no-tui', description: 'lines instead of the full screen' },
+  verbose: { syntax: '--verbose', description: 'what rewards and tasks print as well' },
   watch: { syntax: '-w, --watch', description: 'stay, and run again when a file of the pipeline changes' },
 };

@@ -3,6 +3,7 @@ import { commandLineOf } from './command-line.ts';
 import { CommandError, exitCodes, exitOf } from './exit-codes.ts';
 import { type Io, createIo } from './io.ts';
 import { ownRoot, packageVersion, rootOf, shorten } from './paths.ts';
+import { wordsOfSystemError } from '../util/system-errors.ts';
 import { parse } from './program.ts';
 
 /** Runs the command that the process was started with. Sets `process.exitCode` instead of exiting, so that no output is cut off. */
@@ -18,7 +19,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     const parsed = await parse(commandLineOf(argv, io), {
       version: packageVersion(),
       out: (text) => io.print(text),
-      err: (text) => void io.stderr.write(text),
+      err: (text) => io.tell(text),
       columns: Math.min(100, io.stdout.columns ?? 100),
     });
     if (parsed.kind === 'told') return parsed.code;
@@ -33,17 +34,9 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
   }
 }
 
-const systemErrors: Record<string, { what: string; fix: string }> = {
-  EACCES: { what: 'may not be read or written', fix: 'Check who owns it and its permissions.' },
-  EPERM: { what: 'may not be read or written', fix: 'Check who owns it and its permissions.' },
-  EROFS: { what: 'is on a disk that cannot be written to', fix: 'Choose another folder; RLRUN_HOME moves models and jobs.' },
-  ENOSPC: { what: 'could not be written: the disk is full', fix: 'Free some space and run again; nothing that was saved before is lost.' },
-  EISDIR: { what: 'is a folder', fix: 'Name a file.' },
-};
-
 /** What the operating system says, in words. */
 function wordsOf(error: Error & Partial<Pick<CommandError, 'fix'>> & { code?: string; path?: string }): { message: string; fix: string | null } {
-  const known = systemErrors[error.code ?? ''];
+  const known = wordsOfSystemError(error.code);
   if (known && error.path) return { message: `${error.path} ${known.what}`, fix: known.fix };
   return { message: error.message, fix: error.fix ?? null };
 }
@@ -53,11 +46,11 @@ function tell(error: unknown, io: Io, argv: readonly string[]) {
   const exit = exitOf(error);
   if (exit === null) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    io.stderr.write(`${io.paint('red', 'error')}: this is a bug in rlrun\n${text}\n`);
+    io.tell(`${io.paint('red', 'error')}: this is a bug in rlrun\n${text}`);
     return 'failure' as const;
   }
   const { message, fix } = wordsOf(error as Error);
   if (argv.includes('--json')) io.json({ type: 'error', exit: exitCodes[exit].code, message, fix: fix ?? null });
-  io.stderr.write(`${io.paint('red', 'error')}: ${message}\n${fix ? `  ${fix}\n` : ''}`);
+  io.tell(`${io.paint('red', 'error')}: ${message}${fix ? `\n  ${fix}` : ''}`);
   return exit;
 }

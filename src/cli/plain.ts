@@ -1,12 +1,14 @@
 /** A job as lines of plain text, for people without a full screen: one line per step, warnings in words with the fix. */
 import type { EventData, EventType, JobEvent, Metrics, RescoredRollout } from '../events.ts';
-import { formatDuration } from '../plot/index.ts';
+import { formatBytes, formatDuration } from '../plot/index.ts';
 import { withinGroups } from '../util/statistics.ts';
-import { count, formatScore } from '../util/words.ts';
+import { count, formatScore, listed } from '../util/words.ts';
 import type { Style } from './io.ts';
-import { oneLine } from './text.ts';
+import { linesOf, oneLine } from './text.ts';
 
 export interface PlainOptions {
+  /** Tell what is only for the search for a fault too, such as what a reward prints. */
+  verbose?: boolean;
   write: (line: string) => void;
   paint: (style: Style, text: string) => string;
   /** Checkpoints have ids for programs and names for people. */
@@ -20,7 +22,11 @@ interface State {
   /** When the first step of this process began, and how many were done then. */
   began: { time: number; steps: number } | null;
   evaluation: string | null;
+  /** The last step that learnt nothing: it has been told. */
+  skipped: number | null;
   stages: number;
+  /** Has it been said that old weights are deleted? */
+  madeRoom: boolean;
   /** Does the session stay when the job is over? `next`: another job follows at once, or none ever. */
   watching: boolean;
   next: boolean;
@@ -37,7 +43,7 @@ const nothing = () => null;
 const lines: { readonly [K in EventType]: Line<K> } = {
   'job-started': (event, state, { paint, shorten, nameOf }) => {
     // While watching, one job follows another: its time and scores are its own.
-    Object.assign(state, { totalSteps: event.totalSteps, stages: event.stages.length, began: null, evaluation: null, next: false });
+    Object.assign(state, { totalSteps: event.totalSteps, stages: event.stages.length, began: null, evaluation: null, skipped: null, madeRoom: false, next: false });
     const trained = event.trainableParameters === event.parameters ? 'all trained' : `${event.trainableParameters.toLocaleString('en-US')} trained`;
     const where = event.threads > 0 ? `${event.device}, ${count(event.threads, 'thread')}` : event.device;
     const from = event.resumedFrom === null ? (event.head === null ? null : `goes on from ${nameOf(event.head)}, its head`) : `resumed after step ${event.resumedFrom}`;
@@ -62,7 +68,10 @@ const lines: { readonly [K in EventType]: Line<K> } = {
   'rollout-finished': nothing,
   'group-finished': nothing,
   'step-finished': (event, state) => stepLine(event, state),
-  'step-skipped': ({ step, reason, message }, _, { paint }) => `step ${step}  ${paint('yellow', 'skipped')}: ${reason.replaceAll('_', ' ')}: ${oneLine(message)}`,
+  'step-skipped': ({ step, reason, message }, state, { paint }) => {
+    state.skipped = step;
+    return `step ${step}  ${paint('yellow', 'skipped')}: ${reason.replaceAll('_', ' ')}: ${oneLine(message)}`;
+  },
   'eval-started': nothing,
   'eval-finished': ({ step, metrics, tasks, interval: [low, high], baseline }, state) => {
     const score = metrics['eval/reward'];
@@ -76,7 +85,14 @@ const lines: { readonly [K in EventType]: Line<K> } = {
     return [`eval ${where}  reward ${formatScore(score)} ${interval(low, high)}`, `accuracy ${formatScore(metrics['eval/accuracy'])}`, ...passes, count(tasks, 'held-out task')].join('  ');
   },
   'checkpoint-saved': nothing,
-  'checkpoints-pruned': nothing,
+  'checkpoints-pruned': ({ earlier, maxBytes }, state) => {
+    const isNew = !state.madeRoom;
+    state.madeRoom = true;
+    return [
+      ...(isNew ? [`made room: a model keeps ${formatBytes(maxBytes)} of weights, so the oldest are deleted from here on; the head, the newest, the best and what the job began with stay`] : []),
+      ...(earlier.length > 0 ? [`deleted the weights of ${listed(earlier)}, which earlier jobs made`] : []),
+    ];
+  },
   promoted: nothing,
   'promotion-held': ({ checkpoint, head, reason }, _, { nameOf }) => `held: ${nameOf(checkpoint)} is saved, the head stays at ${head ? nameOf(head) : 'the base'} (${reason})`,
   'rolled-back': ({ from, to, reason }, state, { paint, nameOf }) => {
@@ -86,7 +102,7 @@ const lines: { readonly [K in EventType]: Line<K> } = {
   },
   exported: ({ directory, format }, _, { shorten }) => `exported as ${format} to ${shorten(directory)}`,
   warning: ({ step, message, fix }, _, { paint }) => [`${paint('yellow', 'warning')}${step === null ? '' : ` at step ${step}`}: ${oneLine(message)}`, `  ${oneLine(fix)}`],
-  log: ({ level, message }) => (level === 'info' ? oneLine(message) : null),
+  log: ({ level, message }, _, { paint, verbose }) => (level === 'info' ? oneLine(message) : verbose ? linesOf(message).map((line) => paint('dim', `  ${line}`)) : null),
   'job-paused': ({ step }) => `paused after step ${step}`,
   'job-continued': () => 'goes on',
   'stop-requested': ({ mode }, state) => {
@@ -118,7 +134,7 @@ const lines: { readonly [K in EventType]: Line<K> } = {
 
 /** `step 12/60  reward 0.410 ±0.220  mixed 34/64  eval 0.520  entropy 0.41  cut 0 %  412 tok/s  eta 3m` */
 function stepLine({ step, metrics, accounting, time }: JobEvent<'step-finished'> & EventData['step-finished'], state: State): string | null {
-  if (accounting.trained === 0) return null;
+  if (state.skipped === step) return null;
   const value = (name: string) => metrics[name];
   const done = step - (state.began?.steps ?? 0);
   const left = done > 0 && state.began ? ((time - state.began.time) / done) * (state.totalSteps - step) : 0;
@@ -132,6 +148,7 @@ function stepLine({ step, metrics, accounting, time }: JobEvent<'step-finished'>
     ...has('entropy', (entropy) => `entropy ${entropy.toPrecision(3)}`),
     ...has('completions/clipped_ratio', (cut) => `truncated ${percent(cut)}`),
     ...(accounting.errored > 0 ? [`errors ${accounting.errored}`] : []),
+    ...(accounting.abstained > 0 ? [`abstained ${accounting.abstained}`] : []),
     ...has('tokens_per_second', (speed) => `${Math.round(speed).toLocaleString('en-US')} tok/s`),
     ...(step < state.totalSteps ? [`eta ${formatDuration(left)}`] : []),
   ].join('  ');
@@ -175,7 +192,7 @@ function rescoredLines({ step, rollouts, durationMs }: EventData['rescored'], pa
 
 /** A consumer of events that writes lines. */
 export function createPlainLog(options: PlainOptions): (event: JobEvent) => void {
-  const state: State = { totalSteps: 0, began: null, evaluation: null, stages: 1, watching: false, next: false };
+  const state: State = { totalSteps: 0, began: null, evaluation: null, skipped: null, stages: 1, madeRoom: false, watching: false, next: false };
   const render = <K extends EventType>(event: JobEvent<K> & EventData[K]) => (lines[event.type] as Line<K>)(event, state, options);
   return (event) => {
     for (const line of [render(event as never) ?? []].flat()) options.write(line);

@@ -109,8 +109,10 @@ function flagsOf(command: Command, flags: readonly Flag[]): Partial<Flags> {
 
 const environment: readonly (readonly [string, string])[] = [
   ['RLRUN_HOME', 'where models and jobs are kept; .rlrun by default'],
-  ['HF_TOKEN', 'for repositories of the Hugging Face Hub that are not public'],
+  ['HF_TOKEN', 'for repositories of the Hugging Face Hub that are not public; by default what `hf auth login` left'],
   ['HF_ENDPOINT', 'another Hub than https://huggingface.co'],
+  ['HF_HOME', 'what the Hugging Face tools keep, downloads among it: these are not downloaded again'],
+  ['HF_HUB_OFFLINE', '1: use what is at hand, and ask no network'],
   ['RLRUN_HUB_CACHE', 'where downloads are kept, for several projects to share; in RLRUN_HOME by default'],
   ['NO_COLOR', 'no colours'],
 ];

@@ -8,6 +8,8 @@ import { clip, oneLine } from './text.ts';
 
 /** A reward that is wrong is wrong almost everywhere. */
 const TASKS_PROVED = 8;
+/** An answer may be wrong in a single task, far behind the first ones. */
+const REFUSED_PROVED = 3;
 const PROMPT_WIDTH = 80;
 
 export interface StageProof {
@@ -32,7 +34,8 @@ export interface ProofOptions {
 export async function* proveRewards(pipeline: ResolvedPipeline, { materials, signal, builtInOnly = false }: ProofOptions): AsyncGenerator<StageProof, void, void> {
   for (const { name, stage, taskset, scorer } of differentStages(pipeline, materials)) {
     if (builtInOnly && pipeline.stages[stage]!.reward.some(runsUserCode)) continue;
-    const tasks = [...taskset.train.slice(0, TASKS_PROVED), ...taskset.eval.slice(0, 1)];
+    const refused = [...taskset.train.slice(TASKS_PROVED), ...taskset.eval.slice(1)].filter((task) => scorer.refuses(task) !== null);
+    const tasks = [...taskset.train.slice(0, TASKS_PROVED), ...taskset.eval.slice(0, 1), ...refused.slice(0, REFUSED_PROVED)];
     const proofs = await proveReward({ scorer, tasks, signal });
     yield { name, stage, taskset, proofs, wrong: proofs.filter(({ faults }) => faults.some(isWrong)).length, messages: faultMessages(proofs, tasks) };
   }
@@ -41,13 +44,16 @@ export async function* proveRewards(pipeline: ResolvedPipeline, { materials, sig
 /** A reward that has no verdict on anything cannot teach; whatever else is odd about it may be meant. */
 export const isUseless = ({ proofs }: StageProof): boolean => proofs.length > 0 && proofs.every(({ gold, again, empty }) => gold === null && again === null && empty === null);
 
+/** Rewards that say nothing at all: a run with them would end at its first measurement. */
+export const isSilent = (proof: StageProof): boolean => isUseless(proof) && proof.proofs.every(({ faults }) => faults.some(({ kind }) => kind === 'abstained'));
+
 const runsUserCode = (reward: RewardSettings): boolean => {
   if (reward.kind === 'any' || reward.kind === 'all') return reward.rewards.some(runsUserCode);
   return reward.kind === 'module' || reward.kind === 'command' || reward.kind === 'task';
 };
 
-/** A task without an answer leaves a gap in the proof; that is no fault of the reward. */
-const isWrong = ({ kind }: RewardProof['faults'][number]): boolean => kind !== 'no_answer';
+/** A task without an answer leaves a gap in the proof, and so does a reward that abstains; that is no fault of it. */
+const isWrong = ({ kind }: RewardProof['faults'][number]): boolean => kind !== 'no_answer' && kind !== 'abstained';
 
 /** The first stage of each pair of tasks and rewards; an export has neither. */
 function differentStages(pipeline: ResolvedPipeline, materials: Materials) {

@@ -23,15 +23,16 @@ export interface ScreenOptions {
 
 export function createScreen({ flags, io }: Invocation, options: ScreenOptions): Screen {
   if (flags.json) return jsonLines((event) => io.json(event));
-  const plain = plainLines({ io }, options);
+  const plain = plainLines({ io, flags }, options);
   return flags.tui !== false && !flags.quiet && isInteractive(io) ? fullScreen({ io }, options, plain) : plain;
 }
 
 const jsonLines = (listen: (event: JobEvent) => void): Screen => ({ listen, open: async () => {}, isFull: false, close: async () => {} });
 
-function plainLines({ io }: Pick<Invocation, 'io'>, { names }: ScreenOptions): Screen {
+function plainLines({ io, flags }: Pick<Invocation, 'io' | 'flags'>, { names }: ScreenOptions): Screen {
   const saved = new Map<string, string>();
   const log = createPlainLog({
+    verbose: flags.verbose ?? false,
     write: (line) => io.say(line),
     paint: (style, text) => io.paint(style, text),
     shorten: (path) => shorten(path, io),
@@ -67,7 +68,7 @@ function fullScreen({ io }: Pick<Invocation, 'io'>, { controls }: ScreenOptions,
     async open(pipeline: () => string) {
       if (show) return;
       const { detectTheme, startDashboard } = await import('../tui/index.ts');
-      const { stdout, stdin, env } = io;
+      const { screen: stdout, stdin, env } = io;
       const dashboard = await startDashboard({
         events(listener) {
           show = listener;

@@ -40,7 +40,7 @@ export function runSession(workbench: Workbench, { watching, resume, emit, befor
       const head = change === 'reward' && last && value.pipeline.watch.onReward === 'rollback' ? last.start.checkpoint : undefined;
       if (change) emit('watch-decision', { action: 'rerun', from: head ?? null, reason: change === 'none' ? 'with what ran before, from the head' : reasonToRerun(head) });
       try {
-        const resumed = resume && !before ? await interruptedJob(value, { root: workbench.root, file: workbench.invocation.args[0]!, argv: workbench.invocation.io.argv }) : null;
+        const resumed = resume && !before ? await interruptedJob({ ...value, materials: workbench.sealed(value) }, { root: workbench.root, file: workbench.invocation.args[0]!, argv: workbench.invocation.io.argv }) : null;
         outcome = await workbench.run(value, { resume: resumed, parentJob: last?.id ?? null, ...(head === undefined ? {} : { head }) });
         if (outcome.kind !== 'ran') return false;
         last = await findJob(workbench.root, outcome.id);
@@ -58,10 +58,15 @@ export function runSession(workbench: Workbench, { watching, resume, emit, befor
     keepGoing: () => panel.reset(),
     abort: () => panel.controls.stop(),
     compare,
-    async rescore(version) {
-      const { file, model } = version.value.pipeline;
-      const job = last ?? (await listJobs(workbench.root)).find((other) => other.file === file && other.model === model.name);
-      return job ? await showRescored(version.value, { directory: job.directory, signal: panel.signal, emit }) : true;
+    async rescore({ value }) {
+      // Not `last`, which is over: the job that runs has newer rollouts, once its first step is scored.
+      const { file, model } = value.pipeline;
+      const stored = (await listJobs(workbench.root)).filter((job) => job.file === file && job.model === model.name);
+      for (const directory of new Set([workbench.directory, last?.directory, stored[0]?.directory])) {
+        const answers = directory && (await lastRollouts({ directory }));
+        if (answers && answers.rollouts.length > 0) return await showRescored(value, answers, { signal: panel.signal, emit });
+      }
+      return true;
     },
   };
   const session = startSession(host, { watching });
@@ -76,7 +81,7 @@ const compare = (before: Version<Prepared>, after: Version<Prepared>) => changeO
 
 /** What differs between two versions: the settings, or the code behind them. A change of rewards alone can be judged on old rollouts. */
 function changeOf(before: Prepared, after: Prepared): { kind: EventData['watch-changed']['kind']; changes: Change[] } {
-  const changes = diffPipelines(before.pipeline, after.pipeline);
+  const changes = diffPipelines(before.shown, after.shown);
   const [old, now] = [before.materials.hashes, after.materials.hashes];
   const isReward = ({ path }: Change) => /(^|\s)reward\b/.test(path);
   if (changes.length > 0 || old.config !== now.config) return { kind: changes.length > 0 && changes.every(isReward) ? 'reward' : 'config', changes };
@@ -85,11 +90,14 @@ function changeOf(before: Prepared, after: Prepared): { kind: EventData['watch-c
 }
 
 /** The last rollouts of a job under other rewards. False if none of them gets a verdict any more. */
-async function showRescored({ pipeline, materials }: Prepared, { directory, signal, emit }: { directory: string; signal: AbortSignal; emit: Emit }): Promise<boolean> {
-  const { step, rollouts } = await lastRollouts({ directory });
+async function showRescored(
+  { pipeline, materials }: Prepared,
+  { step, rollouts }: Awaited<ReturnType<typeof lastRollouts>>,
+  { signal, emit }: { signal: AbortSignal; emit: Emit },
+): Promise<boolean> {
   const index = pipeline.stages.findIndex(({ kind }) => kind === 'grpo');
   const [stage, loaded] = [pipeline.stages[index], materials.stages[index]];
-  if (rollouts.length === 0 || !stage || !loaded) return true;
+  if (!stage || !loaded) return true;
   const began = performance.now();
   const rescored = await rescore(rollouts, loaded.taskset.train, { scorer: loaded.scorer, train: stage.train, signal });
   emit('rescored', { step, file: materials.files.reward[0] ?? pipeline.file, rollouts: rescored, durationMs: Math.round(performance.now() - began) });

@@ -1,10 +1,11 @@
 /** Does the model suit the pipeline? What a run would find once the model is open, as far as files on this disk tell. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { createAgent } from '../agents/index.ts';
+import { createAgent, preparingOnce } from '../agents/index.ts';
 import { type Diagnostic, type DiagnosticCode, type LoadResult, type ResolvedPipeline, contextLength, diagnoseLoadError } from '../config/index.ts';
-import { type Materials, refusePrompts, warnOfLongAnswers, warnOfPrompts, warnOfUnknownText } from '../pipeline/index.ts';
+import { type Materials, type PromptWarning, promptWarnings, refusePrompts } from '../pipeline/index.ts';
 import type { Tokenizer } from '../policy/types.ts';
+import type { Task } from '../tasks/index.ts';
 import { exitOf } from './exit-codes.ts';
 import type { Io } from './io.ts';
 import { storeOf } from './store.ts';
@@ -63,7 +64,7 @@ interface StageOptions {
 }
 
 function stageFindings(stage: number, { pipeline, materials, tokenizer, contextLength: length }: StageOptions): Finding[] {
-  const settings = pipeline.stages[stage]!.agent;
+  const { kind, agent: settings, eval: measured } = pipeline.stages[stage]!;
   const { taskset } = materials.stages[stage]!;
   const of = (code: DiagnosticCode, key: string, said: { message: string; fix: string } | null): Finding[] => (said ? [{ code, stage, key, ...said }] : []);
   if (settings.kind === 'chat' && !tokenizer.applyChatTemplate) {
@@ -74,11 +75,16 @@ function stageFindings(stage: number, { pipeline, materials, tokenizer, contextL
     const refused = refusePrompts(taskset[split], { ...room(split), tokenizer });
     if (refused) return of('not-loaded', refused.key ?? 'taskset', refused);
   }
-  const agent = createAgent({ settings, tokenizer, contextLength: length });
-  // Of the held-out tasks the last two would say the same.
-  return [
-    ...(['train', 'eval'] as const).flatMap((split) => of('unsuited-tasks', 'agent.max_tokens', warnOfPrompts(taskset[split], { ...room(split), agent }))),
-    ...of('unsuited-tasks', 'agent.max_tokens', warnOfLongAnswers(taskset.train, { settings, tokenizer, split: 'train' })),
-    ...of('unsuited-tasks', 'taskset.source', warnOfUnknownText(taskset.train, { agent, tokenizer })),
-  ];
+  const agent = preparingOnce(createAgent({ settings, tokenizer, contextLength: length }));
+  const warnings = (split: 'train' | 'eval', tasks: readonly Task[]) => promptWarnings(tasks, { ...room(split), agent, tokenizer, teaches: kind === 'sft' });
+  return [...warnings('train', taskset.train), ...warnings('eval', taskset.eval.slice(0, measured.tasks))].flatMap(({ code, message, fix }) => of('unsuited-tasks', keyOf[code], { message, fix }));
 }
+
+/** The setting that a warning is about. */
+const keyOf: { readonly [C in PromptWarning['code']]: string } = {
+  context_overflow: 'agent.max_tokens',
+  long_answers: 'agent.max_tokens',
+  unknown_text: 'taskset.source',
+  unsuited_tasks: 'agent',
+  generation_prompt: 'agent.kind',
+};

@@ -1,9 +1,9 @@
 /** Keeps what jobs of one command share: the store, and an engine that stays open as long as it fits. */
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ResolvedPipeline, describeLocation, formatDiagnostics, loadPipeline, printResolved, settingPlace } from '../config/index.ts';
+import { type ResolvedPipeline, type Secrets, concealer, describeLocation, formatDiagnostics, loadPipeline, printResolved, settingPlace } from '../config/index.ts';
 import type { Emit, JobEvent } from '../events.ts';
 import {
   type ControlPanel,
@@ -19,19 +19,25 @@ import {
   startJob,
   warmUpEngine,
 } from '../pipeline/index.ts';
+import { jobPrints } from '../runtimes/index.ts';
+import { readRegularFile } from '../util/regular-file.ts';
 import { quoted } from '../util/words.ts';
 import type { Invocation } from './types.ts';
 import { exitOfDiagnostics, readMaterials, setsOf, tellDiagnostics } from './commands/load.ts';
 import { CommandError, type Exit } from './exit-codes.ts';
-import { rootOf } from './paths.ts';
+import { foldersToKeep, rootOf } from './paths.ts';
 import { isUseless, proveRewards } from './proof.ts';
-import { resumeCommand } from './resume.ts';
+import { resumeCommand, toldArgv } from './resume.ts';
+import { sealOf } from './seal.ts';
 import { storeOf } from './store.ts';
 import { surroundings } from './surroundings.ts';
 
 /** A pipeline that is ready to run. */
 export interface Prepared {
   pipeline: ResolvedPipeline;
+  /** The same without secrets, and what they are. */
+  shown: ResolvedPipeline;
+  secrets: Secrets;
   materials: Materials;
   /** The file, byte for byte. */
   source: string;
@@ -56,9 +62,13 @@ export class Workbench implements AsyncDisposable {
   readonly invocation: Invocation;
   readonly options: WorkbenchOptions;
   readonly root: string;
+  /** While a model is fetched and opened: nothing has begun that could be finished. */
+  isOpening = false;
   /** Of the checkpoints of the model that is open, by id. */
   readonly names = new Map<string, string>();
-  /** The voice of the last job, if there is one: what it says is kept in the job's files. */
+  /** Of the job that runs, or ran last. */
+  directory: string | null = null;
+  /** The voice of that job: what it says is kept in the job's files. */
   private voice: Emit | null = null;
   private folder: string | null = null;
   private opened: (OpenedModel & { key: string }) | null = null;
@@ -77,6 +87,9 @@ export class Workbench implements AsyncDisposable {
     else this.options.listen({ type, time: Date.now(), ...data } as unknown as JobEvent);
   };
 
+  /** What user code prints. */
+  private readonly prints = jobPrints((text) => this.emit('log', { level: 'debug', message: text }));
+
   /** Reads the pipeline and everything that it names; tells what is wrong. */
   async load(): Promise<LoadWithExit> {
     const { args: [file = ''], flags, io } = this.invocation;
@@ -84,11 +97,12 @@ export class Workbench implements AsyncDisposable {
     const isSilent = this.options.isSilent?.() ?? false;
     if (!isSilent) tellDiagnostics(loaded, { flags, io });
     if (!loaded.ok) return { ok: false, files: loaded.files, message: formatDiagnostics(loaded.diagnostics), exit: exitOfDiagnostics(loaded) };
-    const { pipeline } = loaded;
+    const { pipeline, shown, secrets } = loaded;
+    io.conceal(concealer(secrets));
     if (!this.opened) await warmUpEngine();
     const read = await readMaterials(loaded, {
-      directory: io.cwd,
-      onOutput: (text) => this.emit('log', { level: 'debug', message: text }),
+      io,
+      onOutput: this.prints.add,
       signal: this.options.panel.signal,
     });
     if (!read.ok) {
@@ -104,7 +118,7 @@ export class Workbench implements AsyncDisposable {
         hash: [config, taskset, reward].join('-'),
         files: [...new Set([...loaded.files, ...Object.values(materials.files).flat()])],
         value: {
-          ...{ pipeline, materials, source: await readFile(pipeline.file, 'utf8') },
+          ...{ pipeline, shown, secrets, materials, source: await readRegularFile(pipeline.file) },
           describe: () => printResolved(loaded.origins),
           placeOf: (stage, key) => describeLocation(settingPlace(loaded.origins, { stage, key })),
         },
@@ -121,7 +135,8 @@ export class Workbench implements AsyncDisposable {
     await this.opened?.[Symbol.asyncDispose]();
     this.opened = null;
     const root = justLooking ? await this.rootForLooking(pipeline) : this.root;
-    const opened = await openModel({ store: await storeOf(this.invocation.io, { root, say: (message) => this.emit('log', { level: 'info', message }) }), pipeline, losses, signal: this.options.panel.signal });
+    this.isOpening = true;
+    const opened = await openModel({ store: await storeOf(this.invocation.io, { root, say: (message) => this.emit('log', { level: 'info', message }) }), pipeline, losses, signal: this.options.panel.signal }).finally(() => (this.isOpening = false));
     for (const { id, name } of await opened.model.checkpoints()) this.names.set(id, name);
     this.opened = Object.assign(opened, { key: keyOf({ pipeline, losses }, opened) });
     return this.opened;
@@ -129,10 +144,13 @@ export class Workbench implements AsyncDisposable {
 
   /** Runs one job to its end. `head`: where it begins, if not at the head. */
   async run(prepared: Prepared, { resume, parentJob, head }: { resume: StoredJob | null; parentJob: string | null; head?: string | null }): Promise<Outcome> {
-    const { pipeline, materials, source } = prepared;
+    const { pipeline, shown, secrets, source } = prepared;
     const { flags, io } = this.invocation;
-    await this.keepOnly(materials);
-    const around = surroundings(io.argv, io.cwd);
+    await this.keepOnly(prepared.materials);
+    this.prints.reset();
+    const materials = this.sealed(prepared);
+    const argv = toldArgv(io.argv, secrets);
+    const around = surroundings(argv, io.cwd);
     if (!resume) await this.refuseIfNothingIsJudged(prepared);
     const { model, engine, tokenizer } = await this.open(prepared);
     for (const [index, { kind }] of pipeline.stages.entries()) if (kind === 'sft' || kind === 'grpo') this.refuseIfNoPromptFits(prepared, index, 'train');
@@ -140,13 +158,14 @@ export class Workbench implements AsyncDisposable {
     if (flags.from !== undefined && !resume && !parentJob) await model.setHead(flags.from === 'base' ? null : (await model.find(flags.from)).id);
     if (head !== undefined) await model.setHead(head);
     const started = await startJob({
-      ...{ root: this.root, pipeline, source, materials, model, engine, tokenizer, resume, parentJob },
+      ...{ root: this.root, pipeline, shown, source, materials, model, engine, tokenizer, resume, parentJob },
       ...this.options,
-      exportModel: (settings) => exportHead(model, settings),
-      onEmit: (emit) => (this.voice = emit),
+      conceal: secrets.size === 0 ? null : concealer(secrets),
+      exportModel: (settings) => exportHead(model, settings, { keep: foldersToKeep(io, pipeline.file) }),
+      onEmit: (emit, directory) => void ([this.voice, this.directory] = [emit, directory]),
       clock: () => performance.timeOrigin + performance.now(),
       surroundings: await around,
-      resumeCommand: resumeCommand(io.argv),
+      resumeCommand: resumeCommand(argv),
     });
     return { kind: 'ran', ...started };
   }
@@ -157,6 +176,13 @@ export class Workbench implements AsyncDisposable {
       if (!isUseless(proof)) continue;
       throw new CommandError('usage', `${placeOf(proof.stage, 'reward')}: no task gets a verdict: ${proof.messages[0]}`, `rlrun check ${quoted(this.invocation.args[0] ?? '')} tells more.`);
     }
+  }
+
+  /** The materials with hashes that may be written down. */
+  sealed({ materials, secrets }: Pick<Prepared, 'materials' | 'secrets'>): Materials {
+    const seal = sealOf(this.root, secrets);
+    const { config, taskset, reward } = materials.hashes;
+    return seal === null ? materials : { ...materials, hashes: { config: seal(config), taskset: seal(taskset), reward: seal(reward) } };
   }
 
   /** A stage whose prompts are all too long for the model that is open would lose every rollout: nothing is begun then. */

@@ -8,9 +8,10 @@ import type { Location } from './source.ts';
 /** Of a `model.fork` whose paths are absolute. */
 export const isDirectory = (fork: string): boolean => /^(\/|[A-Za-z]:[\\/])/.test(fork);
 
-/** Relative to the pipeline, as its author thinks of it. */
+/** Relative to the pipeline, as its author thinks of it; what lies far away has a name of its own. */
 export function asSeenFrom(pipelineFile: string, file: string): string {
   const path = relative(dirname(pipelineFile), file).replaceAll('\\', '/');
+  if (path.startsWith('../../../')) return file;
   return path.startsWith('.') ? path : `./${path}`;
 }
 

@@ -41,6 +41,8 @@ export const diagnosticCodes = {
   'context-too-small': { severity: 'error', meaning: '`agent.max_tokens` does not fit into the context of the model' },
   'group-too-small': { severity: 'error', meaning: 'a group of one rollout has nothing to compare' },
   'greedy-training': { severity: 'error', meaning: 'training rollouts sampled at temperature 0 are all equal' },
+  'tools-without-chat': { severity: 'error', meaning: 'tools are told to the model by a chat template, and the agent does not chat' },
+  'tools-without-source': { severity: 'error', meaning: 'an MCP server has neither a command nor an address' },
   'greedy-samples': { severity: 'error', meaning: 'sampled attempts at temperature 0 are all equal' },
   'truncated-sampling': { severity: 'error', meaning: '`top_p` or `top_k` while training biases the probability ratios' },
   'loss-conflict': { severity: 'error', meaning: 'fields of the loss that exclude each other' },
@@ -56,8 +58,8 @@ export const diagnosticCodes = {
   'own-source': { severity: 'error', meaning: 'a model that is forked from itself' },
   'export-mismatch': { severity: 'error', meaning: 'an export that cannot be made from this model' },
   // What a taskset, a reward or a runtime says when it is loaded
-  'unsuited-tasks': { severity: 'warning', meaning: 'tasks that the model cannot read, or cannot answer in so many tokens' },
-  'not-loaded': { severity: 'error', meaning: 'a taskset or a grader that refuses its settings or its file' },
+  'unsuited-tasks': { severity: 'warning', meaning: 'tasks that the model cannot read, or cannot answer in so many tokens; a chat template that does not tell it that it is its turn' },
+  'not-loaded': { severity: 'error', meaning: 'a taskset, a grader or an export that refuses its settings or its file' },
   // Configuration without effect, or not what its name says
   'no-effect': { severity: 'warning', meaning: 'a setting that changes nothing as the others stand' },
   'not-as-named': { severity: 'warning', meaning: 'an algorithm whose defining part is overridden' },

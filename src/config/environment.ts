@@ -21,6 +21,7 @@ const reference = /\$\$\{env:|\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|\
 export function expandVariables(text: string, { at, origin, env, report }: ExpandOptions): ScalarNode {
   if (!text.includes('${env')) return { type: 'scalar', value: text, origin };
   const names: string[] = [];
+  const texts = new Map<string, string>();
   const expanded = text.replace(reference, (whole, name: string | undefined, fallback: string | undefined) => {
     if (whole === '$${env:') return '${env:';
     if (name === undefined) {
@@ -33,11 +34,14 @@ export function expandVariables(text: string, { at, origin, env, report }: Expan
     if (value === undefined && fallback === undefined) {
       report(diagnose('unknown-variable', `the environment variable ${name} is not set`, at, { fix: `set it, or give a default: \${env:${name}:-…}` }));
     }
+    if (env[name]) texts.set(env[name], `\${env:${name}}`);
     return value ?? '';
   });
-  if (names.length === 0) return { type: 'scalar', value: expanded, origin };
+  // Read again, what is told has to be what was written, with the doubled sign of a `${env:` that stands for itself.
+  const secret = { shown: text, texts };
+  if (names.length === 0) return { type: 'scalar', value: expanded, origin, secret };
   const isWhole = names.length === 1 && text.replace(reference, '') === '';
-  return { type: 'scalar', value: isWhole ? typed(expanded) : expanded, origin: { kind: 'env', at, variable: names.join(', ') } };
+  return { type: 'scalar', value: isWhole ? typed(expanded) : expanded, origin: { kind: 'env', at, variable: names.join(', ') }, secret };
 }
 
 function typed(text: string): string | number | boolean {

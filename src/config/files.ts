@@ -1,6 +1,8 @@
 /** @file The pipeline file and everything it extends, read and merged into one tree. */
-import { readdir, readFile as readFileFromDisk, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { expandHome } from '../util/home.ts';
+import { NotAFile, readRegularFile } from '../util/regular-file.ts';
 import { diagnose, type Diagnostic } from './diagnostics.ts';
 import { mergeMaps } from './merge.ts';
 import type { Location, Source } from './source.ts';
@@ -11,7 +13,7 @@ import { describeValue } from './values.ts';
 
 /** The part of a file system that configuration needs. */
 export interface FileSystem {
-  /** UTF-8 text; rejects as `node:fs` does. */
+  /** UTF-8 text; rejects with a `NotAFile`, or as `node:fs` does. */
   readFile(path: string): Promise<string>;
   exists(path: string): Promise<boolean>;
   /** Bytes. */
@@ -20,8 +22,11 @@ export interface FileSystem {
   list(directory: string): Promise<readonly string[]>;
 }
 
+/** Of a pipeline file; models and tasks, in which places are looked up, have more. */
+const maxBytes = 1_000_000;
+
 export const disk: FileSystem = {
-  readFile: (path) => readFileFromDisk(path, 'utf8'),
+  readFile: (path) => readRegularFile(path, { maxBytes: 100 * maxBytes }),
   exists: (path) => stat(path).then(() => true, () => false),
   size: async (path) => (await stat(path)).size,
   list: (directory) => readdir(directory).catch(() => []),
@@ -35,7 +40,6 @@ export interface ReadFilesOptions {
   onFile: (path: string) => void;
 }
 
-const maxBytes = 1_000_000;
 const maxChain = 16;
 /** Files that extend several others could multiply; counted with repetition. */
 const maxReads = 100;
@@ -95,7 +99,7 @@ async function readOne({ name, path, chain, from }: Reading, options: ReadFilesO
   const bases: MapNode[] = [];
   let isComplete = true;
   for (const base of extended(tree, report)) {
-    const basePath = isAbsolute(base.path) ? base.path : resolve(source.directory, base.path);
+    const basePath = resolve(source.directory, expandHome(base.path));
     const here = [...chain, { path, name, from }];
     const cycle = here.findIndex((file) => file.path === basePath);
     if (cycle !== -1) {
@@ -107,7 +111,7 @@ async function readOne({ name, path, chain, from }: Reading, options: ReadFilesO
       isComplete = false;
       report(diagnose('extends-too-deep', here.length >= maxChain ? `more than ${maxChain} files extend each other` : `more than ${maxReads} files are extended`, base.at));
     } else {
-      const baseName = isAbsolute(base.path) || isAbsolute(name) ? basePath : join(dirname(name), base.path);
+      const baseName = isAbsolute(expandHome(base.path)) || isAbsolute(name) ? basePath : join(dirname(name), base.path);
       const read = await readOne({ name: baseName, path: basePath, chain: here, from: base.at }, options);
       if (read.tree !== undefined) bases.push(read.tree);
       isComplete &&= read.isComplete;
@@ -159,7 +163,7 @@ async function readText(name: string, path: string, { fileSystem, report, onFile
     } else if (code === 'EISDIR') {
       const inside = (await fileSystem.list(path)).filter((file) => /\.ya?ml$/.test(file)).sort();
       report(diagnose('file-unreadable', `${name} is a directory, not a file`, asked, { fix: inside.length === 0 || asked.source.path !== path ? undefined : `did you mean "${join(name, inside[0]!)}"?` }));
-    }
+    } else if (error instanceof NotAFile) report(diagnose('file-unreadable', `${name} ${error.what}`, asked));
     else if (code !== undefined) report(diagnose('file-unreadable', `${name} cannot be read (${code})`, asked));
     else throw error;
     return undefined;

@@ -8,5 +8,6 @@ export { lossPresets, type Preset } from './loss-presets.ts';
 export type * from './types.ts';
 export { diffPipelines, hashPipeline, listSettings } from './compare.ts';
 export { describeOrigin, printResolved } from './resolved.ts';
+export { HIDDEN, concealer, concealSet, type Secrets } from './secrets.ts';
 export { keyPlaces } from './schema.ts';
 export { contextLength } from './context-length.ts';

@@ -7,6 +7,7 @@ import { toPipeline } from './pipeline.ts';
 import { forkOf, resolveDocument, type ResolvedDocument } from './resolve.ts';
 import { prune, sectionOf } from './prune.ts';
 import { checkRules } from './rules/index.ts';
+import { concealer, markSecrets, secretsIn, shownPipeline, type Secrets } from './secrets.ts';
 import { applySet } from './set.ts';
 import type { Location } from './source.ts';
 import { mergeMaps } from './merge.ts';
@@ -30,6 +31,10 @@ export type LoadResult =
   | {
       readonly ok: true;
       readonly pipeline: ResolvedPipeline;
+      /** The same as it may be written down: what came from the environment as its reference. */
+      readonly shown: ResolvedPipeline;
+      /** What no file and no message may hold. */
+      readonly secrets: Secrets;
       /** The same pipeline with the origin of every value, for `printResolved`. */
       readonly origins: ResolvedDocument;
       /** Warnings; errors would have made it not ok. */
@@ -51,11 +56,14 @@ export async function loadPipeline({ file, sets = [], env = {}, directory = '.',
   const diagnostics: Diagnostic[] = [];
   const files = new Set<string>();
   const report = (diagnostic: Diagnostic): void => void diagnostics.push(diagnostic);
-  const failed = (): LoadResult => ({ ok: false, diagnostics: sortDiagnostics(diagnostics, [...files]), files: [...files] });
+  let secrets: Secrets = new Map();
+  const told = (): Diagnostic[] => sortDiagnostics(diagnostics.map((diagnostic) => withoutSecrets(diagnostic, secrets)), [...files]);
+  const failed = (): LoadResult => ({ ok: false, diagnostics: told(), files: [...files] });
   const path = resolve(directory, file);
   const read = await readFiles(file, path, { fileSystem, env, report, onFile: (f) => void files.add(f) });
   if (read.tree === undefined) return failed();
-  const tree = sets.reduce((root, argument) => applySet(root, argument, { directory: resolve(directory), env, report }), read.tree);
+  const tree = sets.reduce((root, argument) => applySet(root, argument, { directory: resolve(directory), env, report }), markSecrets(read.tree) as MapNode);
+  secrets = secretsIn(tree);
   const start: Location = { source: read.source, start: 0, end: 1 };
   // A value that could not be read is no news to the schema.
   const unread = diagnostics.map(({ at }) => at);
@@ -74,7 +82,12 @@ export async function loadPipeline({ file, sets = [], env = {}, directory = '.',
   const unclear = new Set(invalid.map(({ path }) => sectionOf(path)));
   diagnostics.push(...(await checkRules({ document: origins, pipeline, fileSystem, unclear, onFile: (named) => void files.add(named) })));
   if (diagnostics.some((d) => d.severity === 'error')) return failed();
-  return { ok: true, pipeline, origins, diagnostics: sortDiagnostics(diagnostics, [...files]), files: [...files] };
+  return { ok: true, pipeline, shown: shownPipeline(pipeline, origins), secrets, origins, diagnostics: told(), files: [...files] };
+}
+
+function withoutSecrets(diagnostic: Diagnostic, secrets: Secrets): Diagnostic {
+  const conceal = concealer(secrets);
+  return { ...diagnostic, message: conceal(diagnostic.message), fix: diagnostic.fix === null ? null : conceal(diagnostic.fix) };
 }
 
 /** The schema checks a stage alone; what only the inherited half decides (which arguments a taskset has) shows when they are put together. */

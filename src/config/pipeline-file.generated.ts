@@ -1,6 +1,22 @@
 // Generated from schemas/pipeline.schema.json by `npm run generate`.
 
 /**
+ * Where tools that the model may call come from. kind selects the source; the other keys belong to that kind.
+ *
+ * This interface was referenced by `PipelineFile`'s JSON-Schema
+ * via the `definition` "Tools".
+ */
+export type Tools = ToolsModule | ToolsMcp;
+/**
+ * Tools that the model may call, from one or more sources. They need agent.kind: chat and a chat template that knows tools.
+ *
+ * @maxItems 16
+ *
+ * This interface was referenced by `PipelineFile`'s JSON-Schema
+ * via the `definition` "ToolsList".
+ */
+export type ToolsList = Tools[];
+/**
  * One grader of the reward. kind selects it; the other keys belong to that kind.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
@@ -37,7 +53,7 @@ export type RewardName = string;
  */
 export type RewardWeight = number;
 /**
- * What a good answer is: a list of graders whose weighted sum is the reward. Subscores stay visible by name.
+ * What a good answer is: a list of graders whose weighted sum is the reward. Subscores stay visible by name. One grader that abstains (null) leaves the answer without a verdict: it gets no advantage, and the others of its group are compared without it. One that fails drops the group.
  *
  * @minItems 1
  * @maxItems 64
@@ -89,7 +105,7 @@ export type StageGroup = number;
  */
 export type ConstantLength = number;
 /**
- * Weight of the entropy of the policy, which is maximised. 0 is off.
+ * Weight of the entropy of the policy, which is maximised (below 0: minimised), on every rollout of a group with verdicts, as with kl. 0 is off.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "EntropyBonus".
@@ -131,6 +147,7 @@ export interface PipelineFile {
   model: Model;
   taskset: Taskset;
   agent?: Agent;
+  tools?: ToolsList;
   reward: RewardList;
   runtime?: Runtime;
   /**
@@ -265,13 +282,19 @@ export interface Taskset {
  */
 export interface Agent {
   /**
-   * completion: the prompt is the text that the model continues. chat: the prompt becomes messages in the chat template of the tokenizer.
+   * completion: the prompt is the text that the model continues. chat: the prompt becomes messages in the chat template of the tokenizer. If the last of them is the assistant's, the answer goes on with it.
    */
   kind?: 'completion' | 'chat';
   /**
    * First message of every chat. Only for kind: chat.
    */
   system?: string | null;
+  /**
+   * Arguments that the chat template of the model understands. Only for kind: chat. Templates that write the date get 26 July 2024 unless an argument of theirs says otherwise, so that a job which is resumed tomorrow reads the same prompts.
+   */
+  template_args?: {
+    [k: string]: unknown;
+  };
   /**
    * Tokens an answer may have. Longer ones are cut and count as truncated. Prompt and answer together must fit into the context of the model: by default no more than half of it.
    */
@@ -289,14 +312,104 @@ export interface Agent {
    */
   top_k?: number;
   /**
-   * Sampling ends once the answer contains one of these, besides the stop tokens of the model.
+   * Sampling ends once the answer contains one of these, besides the stop tokens of the model: those of generation_config.json, of the tokenizer and of the chat template.
    *
    * @maxItems 16
    */
   stop?: string[];
+  /**
+   * Answers the model may give in one rollout. 1: one prompt, one answer. More: tools that it calls and an environment that replies to it give it another turn. Default: 10 where there are tools, else 1.
+   */
+  max_steps?: number;
+  /**
+   * How the model writes a call of a tool. auto: as its chat template shows.
+   */
+  tool_format?: 'auto' | 'hermes' | 'qwen3_coder' | 'llama3_json' | 'mistral' | 'pythonic' | 'deepseek';
+  /**
+   * Characters of one tool's result that the model is shown; of a longer one the middle is left out, and it says so.
+   */
+  max_tool_characters?: number;
 }
 /**
- * 1 if the answer equals the gold answer of the task after normalisation (case, spaces, punctuation; sign and decimal point are kept), else 0.
+ * A TypeScript (or JavaScript) file that exports tools: functions with a description and a JSON Schema of their arguments. They run where rewards run, and are reloaded when the file changes.
+ *
+ * This interface was referenced by `PipelineFile`'s JSON-Schema
+ * via the `definition` "ToolsModule".
+ */
+export interface ToolsModule {
+  /**
+   * Selects this source of tools.
+   */
+  kind: 'module';
+  /**
+   * The file, relative to the file that names it.
+   */
+  path: string;
+  /**
+   * Tools to offer, by name. Default: all.
+   *
+   * @minItems 1
+   */
+  include?: string[];
+  /**
+   * Tools to leave out, by name. Default: none.
+   *
+   * @minItems 1
+   */
+  exclude?: string[];
+  /**
+   * Time that one call may take; then the model is told that it took too long.
+   */
+  timeout?: string;
+}
+/**
+ * A server of the Model Context Protocol: a program that speaks it on stdin and stdout (command), or an address (url, streamable HTTP). Every rollout has a session of its own.
+ *
+ * This interface was referenced by `PipelineFile`'s JSON-Schema
+ * via the `definition` "ToolsMcp".
+ */
+export interface ToolsMcp {
+  /**
+   * Selects this source of tools.
+   */
+  kind: 'mcp';
+  /**
+   * The program and its arguments, as a list. Either this or url. Default: none.
+   *
+   * @minItems 1
+   */
+  command?: string[];
+  /**
+   * Where the program runs, relative to the file that names it. Default: the folder of that file.
+   */
+  cwd?: string;
+  /**
+   * Where the server listens. Either this or command. Default: none.
+   */
+  url?: string;
+  /**
+   * Sent with every request, such as a key from ${env:NAME}.
+   */
+  headers?: Record<string, string>;
+  /**
+   * Tools to offer, by name. Default: all.
+   *
+   * @minItems 1
+   */
+  include?: string[];
+  /**
+   * Tools to leave out, by name. Default: none.
+   *
+   * @minItems 1
+   */
+  exclude?: string[];
+  /**
+   * Time that one call may take; then the model is told that it took too long.
+   */
+  timeout?: string;
+}
+/**
+ * 1 if the answer is the gold answer of the task, else 0. No difference: case, the width of spaces, spaces around operators and after commas, one full stop at the end, a leading "the", separators of thousands, the 0 of 0.5, and which dash or quote is used. Everything else counts: signs, operators, brackets, marks, every other word and digit.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardExactMatch".
@@ -310,7 +423,7 @@ export interface RewardExactMatch {
   weight?: RewardWeight;
 }
 /**
- * 1 if the answer contains a text (in upper or lower case), else 0.
+ * 1 if the answer contains a text (in upper or lower case), else 0. A number only as a whole: 4 is not in 42, 0.4 or -4.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardContains".
@@ -394,7 +507,7 @@ export interface RewardRegex {
   full?: boolean;
 }
 /**
- * 1 if the last number in the answer equals the gold answer within a tolerance, else 0. Understands signs, separators and exponents.
+ * 1 if the number that the answer ends with is the gold answer within a tolerance, else 0. Understands signs, exponents, commas between thousands and a dot before the fraction. Digits that are part of something else (3/4, 2^10, 12:30, 5-7, 1,23, 10%, x1) are no number: an answer that ends so earns 0, and a gold answer has to be a number alone, or what follows ####.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardNumericMatch".
@@ -416,7 +529,7 @@ export interface RewardNumericMatch {
   relative_tolerance?: number;
 }
 /**
- * Harmonic mean of word precision and recall against the gold answer, from 0 to 1.
+ * Harmonic mean of word precision and recall against the gold answer, from 0 to 1. Signs and operators count as words; case, quotes, the marks of sentences, "the" and "an" do not.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardF1".
@@ -430,7 +543,7 @@ export interface RewardF1 {
   weight?: RewardWeight;
 }
 /**
- * One minus the edit distance to the gold answer as a share of the longer text, from 0 to 1.
+ * The characters in common blocks as a share of those in both texts, from 0 to 1 (Ratcliff and Obershelp; the ratio of Python's difflib without its junk heuristic).
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardSimilarity".
@@ -515,12 +628,12 @@ export interface RewardCommand {
    */
   cwd?: string;
   /**
-   * stdout: the last line printed is a number or {"score": …}. exit_code: 1 if the program exits with 0, 0 if with 1; anything else is a fault of the program.
+   * stdout: the last line printed is a number, null for no verdict, or {"score": …}. exit_code: 1 if the program exits with 0, 0 if with 1; anything else is a fault of the program.
    */
   score?: 'stdout' | 'exit_code';
 }
 /**
- * A TypeScript (or JavaScript) file whose default export scores an answer. It runs in a worker and is reloaded when it changes.
+ * A TypeScript (or JavaScript) file whose default export scores an answer: a number, or null for no verdict. It runs in a worker and is reloaded when it changes.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardModule".
@@ -556,7 +669,7 @@ export interface RewardTask {
   weight?: RewardWeight;
 }
 /**
- * The best of several graders (their maximum).
+ * The best of several graders (their maximum); those that abstain are passed over.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardAny".
@@ -576,7 +689,7 @@ export interface RewardAny {
   rewards: Reward[];
 }
 /**
- * The worst of several graders (their minimum).
+ * The worst of several graders (their minimum); it abstains if one of them does.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "RewardAll".
@@ -603,9 +716,9 @@ export interface RewardAll {
  */
 export interface Runtime {
   /**
-   * local: TypeScript runs in worker threads. subprocess: it runs in child processes, and with command a program of yours, in any language, gives prompts and grades answers over JSON lines.
+   * subprocess: TypeScript runs in child processes, which are held to every limit, and with command a program of yours, in any language, gives prompts and grades answers over JSON lines. local: TypeScript runs in worker threads of rlrun, for code that you trust.
    */
-  kind?: 'local' | 'subprocess';
+  kind?: 'subprocess' | 'local';
   /**
    * An environment program and its arguments, as a list. Only for kind: subprocess. Default: none.
    *
@@ -616,6 +729,10 @@ export interface Runtime {
    * Where user code runs, relative to this file. Default: the folder of this file.
    */
   cwd?: string;
+  /**
+   * Names of secrets of rlrun's own (HF_TOKEN, HUGGING_FACE_HUB_TOKEN) that user code is to have as well. All other variables it has anyway.
+   */
+  env?: string[];
   /**
    * Rollouts whose task code or graders run side by side.
    */
@@ -633,7 +750,7 @@ export interface Runtime {
    */
   score_timeout?: string;
   /**
-   * Memory that one worker or subprocess may use, in megabytes.
+   * Memory that one subprocess (with all that it started) or worker may use, in megabytes.
    */
   memory_mb?: number;
 }
@@ -653,6 +770,7 @@ export interface StageSft {
   batch?: StageBatch;
   taskset?: Taskset;
   agent?: Agent;
+  tools?: ToolsList;
   reward?: RewardList;
   runtime?: Runtime;
   train?: Train;
@@ -835,6 +953,7 @@ export interface StageGrpo {
   batch?: StageBatch;
   taskset?: Taskset;
   agent?: Agent;
+  tools?: ToolsList;
   reward?: RewardList;
   runtime?: Runtime;
   train?: Train;
@@ -856,6 +975,7 @@ export interface StageEval {
   name?: StageName;
   taskset?: Taskset;
   agent?: Agent;
+  tools?: ToolsList;
   reward?: RewardList;
   runtime?: Runtime;
   eval?: Eval;
@@ -873,7 +993,7 @@ export interface StageExport {
   kind: 'export';
   name?: StageName;
   /**
-   * Where to write, relative to this file. It is created; an existing export is replaced.
+   * Where to write, relative to this file. It is created; an earlier export there is replaced, but nothing that anybody else put there.
    */
   directory: string;
   /**
@@ -1020,7 +1140,7 @@ export interface CountdownArgs {
   prompt?: string;
 }
 /**
- * Keeps the policy near the model it started from. Costs a second forward pass. Default: off.
+ * Keeps the policy near the model it started from. Acts on every rollout of a group with verdicts, also where the group's rewards are all equal, so a step without spread still trains. Costs a second forward pass. Default: off.
  *
  * This interface was referenced by `PipelineFile`'s JSON-Schema
  * via the `definition` "KlPenalty".

@@ -1,10 +1,10 @@
 /** @file The resolved document in the words of the program: camelCase, milliseconds, one `Loss` per stage. */
 import type { Loss } from '../policy/types.ts';
 import { parseDuration } from './duration.ts';
-import type { Agent, Eval, Guard, Loss as LossFields, Model, Promote, Reward, Runtime, StageExport, Taskset, Train, Watch } from './pipeline-file.generated.ts';
+import type { Agent, Eval, Guard, Loss as LossFields, Model, Promote, Reward, Runtime, StageExport, Taskset, Tools, Train, Watch } from './pipeline-file.generated.ts';
 import type { ResolvedDocument } from './resolve.ts';
 import { child, nodeAt, toPlain, type MapNode } from './tree.ts';
-import type { AgentSettings, ResolvedPipeline, RewardSettings, RuntimeSettings, StageSettings, TrainSettings } from './types.ts';
+import type { AgentSettings, ResolvedPipeline, RewardSettings, RuntimeSettings, StageSettings, ToolSettings, TrainSettings } from './types.ts';
 
 /** A section after defaults: every key has a value. */
 type Filled<T> = T extends readonly (infer Item)[] ? readonly Filled<Item>[] : T extends object ? { readonly [K in keyof T]-?: Filled<T[K]> } : T;
@@ -29,6 +29,7 @@ interface StageFields {
   batch: number;
   taskset: Filled<Taskset>;
   agent: Filled<Agent>;
+  tools: readonly Tools[];
   reward: readonly Filled<Reward>[];
   runtime: Filled<Runtime>;
   train: Omit<Filled<Train>, 'loss'> & { loss: LossFields };
@@ -44,6 +45,7 @@ function toStage(node: MapNode): StageSettings {
     name, kind, steps, group, batch,
     taskset: { source: taskset.source, args: taskset.args ?? {}, split: taskset.split, seed: taskset.seed },
     agent: toAgent(fields.agent),
+    tools: fields.tools.map(toTools),
     reward: fields.reward.map(toReward),
     runtime: toRuntime(fields.runtime),
     train: toTrain(fields.train, lossName(node)),
@@ -56,13 +58,23 @@ function toStage(node: MapNode): StageSettings {
 
 function toAgent(agent: Filled<Agent>): AgentSettings {
   const { kind, system, temperature, stop } = agent;
-  return { kind, system, maxTokens: agent.max_tokens, temperature, topP: agent.top_p, topK: agent.top_k, stop };
+  return {
+    kind, system, templateArgs: agent.template_args ?? {}, maxTokens: agent.max_tokens, temperature, topP: agent.top_p, topK: agent.top_k, stop,
+    maxSteps: agent.max_steps, toolFormat: agent.tool_format, maxToolCharacters: agent.max_tool_characters,
+  };
+}
+
+function toTools(tools: Tools): ToolSettings {
+  const shared = { include: tools.include ?? null, exclude: tools.exclude ?? [], timeoutMs: parseDuration(tools.timeout ?? '30s') };
+  if (tools.kind === 'module') return { kind: 'module', path: tools.path, ...shared };
+  if (tools.url !== undefined) return { kind: 'mcp', url: tools.url, headers: tools.headers ?? {}, ...shared };
+  return { kind: 'mcp', command: tools.command ?? [], cwd: tools.cwd ?? '.', ...shared };
 }
 
 function toRuntime(runtime: Filled<Runtime>): RuntimeSettings {
-  const { kind, command, cwd, concurrency } = runtime;
+  const { kind, command, cwd, env, concurrency } = runtime;
   return {
-    kind, command, cwd, concurrency,
+    kind, command, cwd, env, concurrency,
     setupTimeoutMs: parseDuration(runtime.setup_timeout),
     scoreTimeoutMs: parseDuration(runtime.score_timeout),
     rolloutTimeoutMs: parseDuration(runtime.timeout),

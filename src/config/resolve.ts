@@ -1,5 +1,6 @@
 /** @file A valid tree → the same tree with nothing left to guess: stages inherit, defaults fill, presets expand, paths are absolute. */
 import { basename, extname, resolve as resolvePath } from 'node:path';
+import { expandHome } from '../util/home.ts';
 import { lossPresets } from './loss-presets.ts';
 import { mergeMaps } from './merge.ts';
 import { parseDuration } from './duration.ts';
@@ -19,7 +20,7 @@ export interface ResolvedDocument {
   readonly own: readonly MapNode[];
 }
 
-const stageSettings = ['group', 'batch', 'taskset', 'agent', 'reward', 'runtime', 'train', 'eval', 'promote', 'guard'] as const;
+const stageSettings = ['group', 'batch', 'taskset', 'agent', 'tools', 'reward', 'runtime', 'train', 'eval', 'promote', 'guard'] as const;
 const rootSettings = ['name', 'seed', 'model', 'watch'] as const;
 
 export interface ResolveOptions {
@@ -70,6 +71,8 @@ function resolveStage({ inherited, own, name, source, seed, contextLength }: Res
   stage = withEntry(stage, 'train', resolveTrain(stage, kind === 'sft'));
   stage = withEntry(stage, 'eval', orElse(section(stage, 'eval'), 'tasks', derive(nodeAt(stage, ['taskset', 'split', 'eval']), 'taskset.split.eval')));
   stage = withEntry(stage, 'taskset', orElse(section(stage, 'taskset'), 'seed', derive(seed, 'seed')));
+  stage = withEntry(stage, 'tools', resolveTools(child(stage, 'tools') as ListNode, source));
+  stage = withEntry(stage, 'agent', orElse(section(stage, 'agent'), 'max_steps', turns(stage)));
   stage = withEntry(stage, 'runtime', resolveRuntime(section(stage, 'runtime'), source));
   stage = withEntry(stage, 'reward', resolveRewards(child(stage, 'reward') as ListNode, source));
   stage = absolutePaths(stage, [['taskset', 'source'], ['train', 'loss', 'path']], source);
@@ -127,6 +130,20 @@ function resolveRuntime(runtime: MapNode, source: Source): MapNode {
   return withFolder(resolved, source);
 }
 
+/** Whoever offers tools wants to hear what the model makes of their results. */
+function turns(stage: MapNode): ConfigNode {
+  const tools = child(stage, 'tools') as ListNode;
+  return tools.items.length > 0 ? fromPlain(10, { kind: 'derived', from: 'tools' }) : fromPlain(1, { kind: 'default' });
+}
+
+function resolveTools(tools: ListNode, source: Source): ListNode {
+  const items = tools.items.map((item) => {
+    const absolute = absolutePaths(item as MapNode, [['path']], source);
+    return absolute.entries.has('command') ? withFolder(absolute, source) : absolute;
+  });
+  return { ...tools, items };
+}
+
 function resolveRewards(rewards: ListNode, source: Source): ListNode {
   const names = rewards.items.flatMap((item) => textAt(item, 'name') ?? []);
   const items = rewards.items.map((item) => {
@@ -144,8 +161,12 @@ function resolveRewards(rewards: ListNode, source: Source): ListNode {
   return { ...rewards, items };
 }
 
-/** `cwd`, by default the folder of the file that wrote the map. */
-function withFolder(map: MapNode, source: Source): MapNode {
+/** `cwd`, by default the folder of the file that wrote the map; and the words of a command as a shell would hand them over. */
+function withFolder(program: MapNode, source: Source): MapNode {
+  const map = replaceAt(program, ['command'], (node) => {
+    const word = (item: ConfigNode): ConfigNode => (item.type === 'scalar' && typeof item.value === 'string' ? { ...item, value: expandHome(item.value) } : item);
+    return node.type === 'list' ? { ...node, items: node.items.map(word) } : node;
+  });
   const directory = (placeOf(map)?.source ?? source).directory;
   return absolutePaths(orElse(map, 'cwd', fromPlain(directory, { kind: 'derived', from: 'the folder of the file' })), [['cwd']], source);
 }
@@ -161,9 +182,9 @@ function absolutePaths(map: MapNode, paths: readonly Path[], source: Source): Ma
 
 function absolutePath(text: string, { directory, isReference }: { directory: string; isReference: boolean }): string {
   if (/^(builtin|hub):/.test(text)) return text;
-  if (text.startsWith('config:')) return `config:${resolvePath(directory, text.slice('config:'.length))}`;
-  if (isReference && !/^(\.{0,2}\/|[A-Za-z]:[\\/])/.test(text)) return text;
-  return resolvePath(directory, text);
+  if (text.startsWith('config:')) return `config:${resolvePath(directory, expandHome(text.slice('config:'.length)))}`;
+  if (isReference && !/^(\.{0,2}\/|~[\\/]|[A-Za-z]:[\\/])/.test(text)) return text;
+  return resolvePath(directory, expandHome(text));
 }
 
 function replaceAt(map: MapNode, path: Path, replace: (node: ConfigNode) => ConfigNode): MapNode {

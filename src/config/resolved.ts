@@ -3,13 +3,13 @@ import { stringify } from 'yaml';
 import { positionOf, type Location } from './source.ts';
 import { numberText } from './values.ts';
 import type { ResolvedDocument } from './resolve.ts';
-import { child, textAt, toPlain, withEntry, withoutEntry, type ConfigNode, type Entry, type MapNode, type Origin } from './tree.ts';
+import { child, textAt, toPlain, toShown, withEntry, withoutEntry, type ConfigNode, type Entry, type MapNode, type Origin } from './tree.ts';
 
 /** Which settings a stage of this kind has in a pipeline file. */
 const stageKeys: Readonly<Record<string, readonly string[]>> = {
-  grpo: ['group', 'batch', 'taskset', 'agent', 'reward', 'runtime', 'train', 'eval', 'promote', 'guard'],
-  sft: ['batch', 'taskset', 'agent', 'reward', 'runtime', 'train', 'eval', 'promote', 'guard'],
-  eval: ['taskset', 'agent', 'reward', 'runtime', 'eval'],
+  grpo: ['group', 'batch', 'taskset', 'agent', 'tools', 'reward', 'runtime', 'train', 'eval', 'promote', 'guard'],
+  sft: ['batch', 'taskset', 'agent', 'tools', 'reward', 'runtime', 'train', 'eval', 'promote', 'guard'],
+  eval: ['taskset', 'agent', 'tools', 'reward', 'runtime', 'eval'],
   export: [],
 };
 
@@ -127,8 +127,8 @@ function isShort(node: ConfigNode): boolean {
 }
 
 function flowText(node: ConfigNode): string {
-  if (node.type === 'scalar') return scalarText(node.value);
-  return stringify(toPlain(node), { collectionStyle: 'flow', lineWidth: 0, flowCollectionPadding: false }).trimEnd();
+  if (node.type === 'scalar') return scalarText(node.secret?.shown ?? node.value);
+  return stringify(toShown(node), { collectionStyle: 'flow', lineWidth: 0, flowCollectionPadding: false }).trimEnd();
 }
 
 /** One line of YAML, whatever the text holds. */

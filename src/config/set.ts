@@ -1,5 +1,6 @@
 /** @file `--set path=value`: one value on top of everything that the files say. */
 import { diagnose, type Diagnostic } from './diagnostics.ts';
+import { HIDDEN, isSecretPath, markSecrets, secretsIn, type Secrets } from './secrets.ts';
 import type { Location, Source } from './source.ts';
 import { emptyMap, type ConfigNode, type MapNode } from './tree.ts';
 import { readYaml, type ReadOptions } from './yaml.ts';
@@ -13,11 +14,14 @@ export function applySet(root: MapNode, argument: string, { directory, env, repo
     report(diagnose('bad-set', `--set takes path=value, but this is ${JSON.stringify(argument)}`, { source, start: 0, end: argument.length }, { fix: 'for example --set train.learning_rate=1e-4' }));
     return root;
   }
-  const value = readValue(source, equals + 1, { env, report });
-  if (value === undefined) return root;
+  const found = readValue(source, equals + 1, { env, report });
+  if (found === undefined) return root;
+  const marked = markSecrets(found, parts);
+  const told = withoutSecrets(source, isSecretPath(parts) ? new Map([[argument.slice(equals + 1), HIDDEN]]) : secretsIn(marked));
+  const value = relocate(marked, told);
   let offset = 0;
   const places = parts.map((part): Part => {
-    const at = { source, start: offset, end: offset + part.length };
+    const at = { source: told, start: offset, end: offset + part.length };
     offset = at.end + 1;
     return { key: part, at };
   });
@@ -35,10 +39,18 @@ function readValue(source: Source, start: number, options: ReadOptions): ConfigN
   // Blanks instead of the path keep every offset as it is in the argument.
   const padded: Source = { ...source, text: ' '.repeat(start) + source.text.slice(start) };
   const value = readYaml(padded, { env: options.env, report: (d) => problems.push(d) });
-  for (const problem of problems) options.report({ ...problem, at: { ...problem.at, source } });
+  const told = isSecretPath(source.text.slice(0, start - 1).split('.')) ? withoutSecrets(source, new Map([[source.text.slice(start), HIDDEN]])) : source;
+  for (const problem of problems) options.report({ ...problem, at: { ...problem.at, source: told } });
   if (problems.length > 0) return undefined;
   const whole: Location = { source, start, end: source.text.length };
-  return value === undefined ? { type: 'scalar', value: null, origin: { kind: 'set', at: { ...whole, start: start - 1 } } } : relocate(value, source);
+  return value ?? { type: 'scalar', value: null, origin: { kind: 'set', at: { ...whole, start: start - 1 } } };
+}
+
+/** The argument as it may be shown; places in its text stay where they are. */
+function withoutSecrets(source: Source, secrets: Secrets): Source {
+  const hide = (text: string, standIn: (secret: string, shown: string) => string): string =>
+    [...secrets].reduce((rest, [secret, shown]) => (secret === '' ? rest : rest.replaceAll(secret, () => standIn(secret, shown))), text);
+  return { ...source, name: hide(source.name, (_, shown) => shown), text: hide(source.text, (secret) => '•'.repeat(secret.length)) };
 }
 
 function relocate(node: ConfigNode, source: Source): ConfigNode {

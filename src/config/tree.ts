@@ -18,7 +18,17 @@ export interface ScalarNode {
   readonly type: 'scalar';
   readonly value: Scalar;
   readonly origin: Origin;
+  /** For a value that may be a secret. */
+  readonly secret?: Secret;
 }
+
+export interface Secret {
+  /** What is told instead of the value. */
+  readonly shown: string;
+  /** Texts that the value is or holds, and what is told instead of each. */
+  readonly texts: ReadonlyMap<string, string>;
+}
+
 export interface ListNode {
   readonly type: 'list';
   readonly items: readonly ConfigNode[];
@@ -49,6 +59,13 @@ export function toPlain(node: ConfigNode): unknown {
   if (node.type === 'list') return node.items.map(toPlain);
   // defineProperty semantics: a key named __proto__ is a key like any other.
   return Object.fromEntries([...node.entries].map(([key, entry]) => [key, toPlain(entry.value)]));
+}
+
+/** As plain data, with what may be told of secrets. */
+export function toShown(node: ConfigNode): unknown {
+  if (node.type === 'scalar') return node.secret?.shown ?? node.value;
+  if (node.type === 'list') return node.items.map(toShown);
+  return Object.fromEntries([...node.entries].map(([key, entry]) => [key, toShown(entry.value)]));
 }
 
 /** Plain data as a tree whose every part has one origin. */

@@ -28,12 +28,26 @@ export interface AgentSettings {
   /** `completion`: the prompt is the text. `chat`: the tokenizer's chat template is applied. */
   readonly kind: 'completion' | 'chat';
   readonly system: string | null;
+  /** Arguments of the chat template: `enable_thinking`, … */
+  readonly templateArgs: Readonly<Record<string, unknown>>;
   readonly maxTokens: number;
   readonly temperature: number;
   readonly topP: number;
   readonly topK: number;
   readonly stop: readonly string[];
+  /** Answers of one rollout: above 1 the agent takes turns with tools and an environment. */
+  readonly maxSteps: number;
+  readonly toolFormat: 'auto' | 'qwen3_coder' | 'deepseek' | 'mistral' | 'pythonic' | 'hermes' | 'llama3_json';
+  /** Of one tool result, that the model is shown. */
+  readonly maxToolCharacters: number;
 }
+
+/** Where tools come from. `include` null: all of them. */
+export type ToolSettings = { readonly include: readonly string[] | null; readonly exclude: readonly string[]; readonly timeoutMs: number } & (
+  | { readonly kind: 'module'; readonly path: string }
+  | { readonly kind: 'mcp'; readonly command: readonly string[]; readonly cwd: string }
+  | { readonly kind: 'mcp'; readonly url: string; readonly headers: Readonly<Record<string, string>> }
+);
 
 /** One entry of the `reward:` list. `all` and `any` nest. */
 export type RewardSettings = { readonly name: string; readonly weight: number } & (
@@ -57,6 +71,8 @@ export interface RuntimeSettings {
   /** subprocess only: the program that speaks JSON lines. */
   readonly command: readonly string[];
   readonly cwd: string;
+  /** Secrets of rlrun's own that user code gets as well, by name. */
+  readonly env: readonly string[];
   readonly concurrency: number;
   /** setup ≤ rollout, score ≤ rollout: three ordered limits. */
   readonly setupTimeoutMs: number;
@@ -122,6 +138,7 @@ export interface StageSettings {
   readonly batch: number;
   readonly taskset: TasksetSettings;
   readonly agent: AgentSettings;
+  readonly tools: readonly ToolSettings[];
   readonly reward: readonly RewardSettings[];
   readonly runtime: RuntimeSettings;
   readonly train: TrainSettings;

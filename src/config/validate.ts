@@ -1,5 +1,6 @@
 /** @file Schema errors, in the user's terms and at the user's place. */
 import type { ErrorObject } from 'ajv';
+import { meantSource } from '../util/meant-source.ts';
 import { diagnose, type Diagnostic } from './diagnostics.ts';
 import type { Location } from './source.ts';
 import { lossPresets } from './loss-presets.ts';
@@ -114,7 +115,9 @@ const rules: Readonly<Record<string, (problem: Problem) => Diagnostic | null>> =
   exclusiveMaximum: (p) => outOfRange(p, `less than ${p.error.params['limit']}`),
   pattern: ({ error, root, path, name, value, at }) => {
     const schema = schemaAt(root, path);
-    const suggestion = typeof value === 'string' ? (nearest(value, schema?.['x-suggest'] ?? []) ?? asSlug(value, error.params['pattern'])) : undefined;
+    const isSource = formatPath(path) === 'model.fork';
+    const meant = (text: string): string | undefined => nearest(text, schema?.['x-suggest'] ?? []) ?? (isSource ? meantSource(text) : null) ?? asSlug(text, error.params['pattern']);
+    const suggestion = typeof value === 'string' ? meant(value) : undefined;
     return diagnose('wrong-form', `${name} must be ${schema?.['x-expected'] ?? 'of another form'}, but this is ${describeValue(value)}`, at, { fix: suggestion === undefined ? schema?.['x-hint'] : `did you mean "${suggestion}"?` });
   },
   minLength: ({ name, at }) => diagnose('wrong-length', `${name} must not be empty`, at),

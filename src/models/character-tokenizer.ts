@@ -65,6 +65,8 @@ export function characterTokenizer({ characters, contextLength }: { characters: 
         model_max_length: contextLength,
         padding_side: 'left',
         clean_up_tokenization_spaces: false,
+        // Said here too: a plain pipeline of transformers.js does not look at the post-processor.
+        add_bos_token: true,
         pad_token: '<pad>',
         bos_token: '<bos>',
         eos_token: '<eos>',

@@ -1,10 +1,13 @@
 /** @file One checkpoint on disk: `checkpoint.json`, `weights.safetensors`, `optimizer.safetensors`. */
-import { statSync } from 'node:fs';
-import { open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { open, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { jsonText, writeJsonDurably } from './durable.ts';
-import { errorCode, fileError, ModelError } from './errors.ts';
+import { checkRegularFile } from '../util/regular-file.ts';
+import type { Shape } from '../util/shape.ts';
+import { type Parsed, parseStored, storedJson } from '../util/stored-json.ts';
+import { writeTextDurably } from './durable.ts';
+import { errorCode, fileError, isDiskFull } from './errors.ts';
 import type { Checkpoint } from './types.ts';
 
 /** What is stored: the checkpoint, and enough about its files to notice damage. */
@@ -14,6 +17,25 @@ export interface StoredCheckpoint extends Checkpoint {
   /** The weights were deleted on purpose; the node stays in the tree. */
   pruned: boolean;
 }
+
+const checkpointShape: Shape<StoredCheckpoint> = {
+  id: 'a text',
+  name: 'a text',
+  parent: 'a text or null',
+  step: 'a whole number',
+  createdAt: 'a date',
+  traces: 'a number',
+  datums: 'a number',
+  tokens: 'a number',
+  meanReward: 'a number or null',
+  learningRate: 'a number or null',
+  loss: 'a text or null',
+  metrics: 'an object',
+  jobId: 'a text or null',
+  hashes: { config: 'a text or null', taskset: 'a text or null', reward: 'a text or null' },
+  files: 'an object',
+  pruned: 'true or false',
+};
 
 export const weightsFile = 'weights.safetensors';
 export const optimizerFile = 'optimizer.safetensors';
@@ -28,7 +50,7 @@ export async function sealCheckpoint(directory: string, checkpoint: Checkpoint):
   const files: StoredCheckpoint['files'] = Object.fromEntries(measured);
   if (files[weightsFile] === undefined) throw new Error(`no ${weightsFile} was written to ${directory}`);
   const stored: StoredCheckpoint = { ...checkpoint, files, pruned: false };
-  await writeFile(join(directory, metadataFile), jsonText(stored));
+  await writeFile(join(directory, metadataFile), storedJson(stored));
   return stored;
 }
 
@@ -36,14 +58,14 @@ export interface CheckpointScan {
   /** Oldest first. */
   checkpoints: StoredCheckpoint[];
   /** Directories that hold no readable checkpoint. */
-  problems: { name: string; error: ModelError }[];
+  problems: { name: string; problem: string }[];
 }
 
-/** Reads all checkpoints of a model, oldest first, and says which cannot be read. */
-export async function readCheckpoints(directory: string): Promise<CheckpointScan> {
+/** Reads all checkpoints of a model, oldest first, and says which cannot be read. Synchronous: of thousands of small files that takes a tenth of the time. */
+export function readCheckpoints(directory: string): CheckpointScan {
   let names: string[];
   try {
-    names = (await readdir(directory)).filter((name) => !name.startsWith(temporaryPrefix));
+    names = readdirSync(directory).filter((name) => !name.startsWith(temporaryPrefix));
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw fileError(error, directory);
     names = [];
@@ -51,68 +73,74 @@ export async function readCheckpoints(directory: string): Promise<CheckpointScan
   const checkpoints: StoredCheckpoint[] = [];
   const problems: CheckpointScan['problems'] = [];
   for (const name of names) {
-    try {
-      checkpoints.push(await readCheckpoint(join(directory, name), name));
-    } catch (error) {
-      if (!(error instanceof ModelError)) throw error;
-      problems.push({ name, error });
-    }
+    const read = readCheckpoint(join(directory, name), name);
+    if (read.ok) checkpoints.push(read.value);
+    else problems.push({ name, problem: read.problem });
   }
-  return { checkpoints: checkpoints.sort((a, b) => a.createdAt.localeCompare(b.createdAt) || a.step - b.step || a.name.localeCompare(b.name)), problems };
+  const inOrder = (a: StoredCheckpoint, b: StoredCheckpoint): number => compareText(a.createdAt, b.createdAt) || a.step - b.step || compareText(a.name, b.name);
+  return { checkpoints: checkpoints.sort(inOrder), problems };
 }
 
-async function readCheckpoint(directory: string, name: string): Promise<StoredCheckpoint> {
+/** Dates of one form and names sort by their characters, at a fraction of the time that a language's own order takes. */
+const compareText = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
+
+/** The description of one checkpoint, or what is wrong with it. */
+export function readCheckpoint(directory: string, name: string): Parsed<StoredCheckpoint> {
   const path = join(directory, metadataFile);
-  let value: Partial<StoredCheckpoint>;
+  let text: string;
   try {
-    value = JSON.parse(await readFile(path, 'utf8')) as Partial<StoredCheckpoint>;
+    checkRegularFile(path);
+    text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw damaged(name, errorCode(error) === 'ENOENT' ? `${path} is missing` : `${path} cannot be read (${(error as Error).message})`, error);
+    return { ok: false, problem: errorCode(error) === 'ENOENT' ? `${path} is missing` : `${path} cannot be read (${(error as Error).message})` };
   }
-  if (value === null || typeof value !== 'object' || typeof value.id !== 'string' || value.name !== name || typeof value.files !== 'object' || value.files === null) {
-    throw damaged(name, `${path} is not this checkpoint's description`);
-  }
-  return value as StoredCheckpoint;
+  const parsed = parseStored(text, checkpointShape);
+  if (!parsed.ok) return { ok: false, problem: `${path} cannot be read: ${parsed.problem}` };
+  return parsed.value.name === name ? parsed : { ok: false, problem: `${path} is the description of ${parsed.value.name}` };
 }
 
-/** Throws unless every file is there in its full length. Synchronous and cheap: it looks at sizes only. */
-export function checkFiles(directory: string, { name, files, pruned }: StoredCheckpoint): void {
-  if (pruned) {
-    throw new ModelError('not_found', `the weights of ${name} were pruned`, { fix: 'Choose a checkpoint that still has its weights: rlrun models checkpoints lists them.' });
-  }
+/** What is wrong with the state files, as far as their sizes tell; null if nothing is. Synchronous and cheap. */
+export function sizeProblem(directory: string, { files }: StoredCheckpoint): string | null {
   for (const [file, { bytes }] of Object.entries(files)) {
     const path = join(directory, file);
     const size = statSync(path, { throwIfNoEntry: false })?.size;
-    if (size === undefined) throw damaged(name, `${path} is missing`);
-    if (size !== bytes) throw damaged(name, `${path} has ${size} bytes instead of ${bytes}`);
+    if (size === undefined) return `${path} is missing`;
+    if (size !== bytes) return `${path} has ${size} bytes instead of ${bytes}`;
   }
+  return null;
 }
 
-/** As `checkFiles`, and reads every byte. */
-export async function verifyFiles(directory: string, checkpoint: StoredCheckpoint): Promise<void> {
-  checkFiles(directory, checkpoint);
+/** As `sizeProblem`, and reads every byte. */
+export async function contentProblem(directory: string, checkpoint: StoredCheckpoint): Promise<string | null> {
+  const problem = sizeProblem(directory, checkpoint);
+  if (problem !== null) return problem;
   for (const [file, expected] of Object.entries(checkpoint.files)) {
     const path = join(directory, file);
-    if (expected.crc32 !== undefined && (await measure(path)).crc32 !== expected.crc32) throw damaged(checkpoint.name, `${path} was changed after it was written (its checksum differs)`);
+    if (expected.crc32 !== undefined && (await measure(path)).crc32 !== expected.crc32) return `${path} was changed after it was written (its checksum differs)`;
   }
+  return null;
 }
 
-/** Deletes the state files; `checkpoint.json` stays. The note comes first: a crash in between leaves a pruned checkpoint with files. */
+/**
+ * Deletes the state files; `checkpoint.json` stays. The note comes first: a crash in between leaves a pruned checkpoint with files. Only on a full
+ * disk it comes last, when there is room for it.
+ */
 export async function deleteState(directory: string, checkpoint: StoredCheckpoint): Promise<StoredCheckpoint> {
   const pruned: StoredCheckpoint = { ...checkpoint, files: {}, pruned: true };
-  await writeJsonDurably(join(directory, metadataFile), pruned);
+  const note = (): Promise<void> => writeTextDurably(join(directory, metadataFile), storedJson(pruned));
+  const isNoted = await note().then(
+    () => true,
+    (error: unknown) => {
+      if (!isDiskFull(error)) throw error;
+      return false;
+    },
+  );
   for (const file of [...Object.keys(checkpoint.files), weightsFile, optimizerFile]) await rm(join(directory, file), { force: true });
+  if (!isNoted) await note();
   return pruned;
 }
 
 export const stateBytes = ({ files }: StoredCheckpoint): number => Object.values(files).reduce((sum, { bytes }) => sum + bytes, 0);
-
-function damaged(name: string, what: string, cause?: unknown): ModelError {
-  return new ModelError('invalid', `checkpoint ${name} is damaged: ${what}`, {
-    fix: 'Restore it from a backup, or go on from another checkpoint: rlrun models head MODEL --set CHECKPOINT.',
-    cause,
-  });
-}
 
 /** Large enough that the calls do not count, small enough that a piece is still in the processor's cache when it is summed up. */
 const PIECE_BYTES = 2 ** 20;

@@ -1,14 +1,20 @@
 /** @file Looking at what is there: JSON files, directories, with errors that name the path. */
-import { access, readdir, readFile } from 'node:fs/promises';
-import { errorCode, fileError, ModelError } from './errors.ts';
+import { access, readdir } from 'node:fs/promises';
+import { isLfsPointer } from '../util/lfs-pointer.ts';
+import { readRegularFile } from '../util/regular-file.ts';
+import { errorCode, fileError, lfsPointerError, ModelError } from './errors.ts';
+
+/** The largest of them are tokenizers, of some forty megabytes. */
+const MAX_JSON_BYTES = 400e6;
 
 export async function readJsonObject(path: string): Promise<Record<string, unknown>> {
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = await readRegularFile(path, { maxBytes: MAX_JSON_BYTES });
   } catch (error) {
     throw fileError(error, path);
   }
+  if (isLfsPointer(Buffer.from(text))) throw lfsPointerError(path);
   let value: unknown;
   try {
     value = JSON.parse(text);

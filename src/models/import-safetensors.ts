@@ -1,17 +1,18 @@
 /** @file A Hugging Face directory (config.json and safetensors) → a transformers.js directory. */
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { elementCount, float32Tensor, type Tensor } from '../onnx/index.ts';
-import { buildDecoder, decoderParameters, parseDecoderConfig, type Parameter } from './architectures/index.ts';
+import { elementCount, type Tensor } from '../onnx/index.ts';
+import { readRegularFile } from '../util/regular-file.ts';
+import { buildDecoder, decoderParameters, parseDecoderConfig, type DecoderConfig } from './architectures/index.ts';
 import { ModelError } from './errors.ts';
 import { exists, readJsonObject } from './files.ts';
 import { createDirectory, writeJsonFiles } from './model-directory.ts';
 import { externalAbove, openWeightsFile, writeOnnxFile } from './onnx-file.ts';
-import { floatsOf, isFloatDtype, openSafetensors, type SafetensorsFile } from './safetensors.ts';
+import { embeddingName, headName, openWeights, type Weights } from './weights.ts';
 
 export interface ImportOptions {
   source: string;
-  /** Must not exist yet. */
+  /** Of several processes that make the same at once, one does. */
   target: string;
   /** Weights beside the graph, converted one at a time; default: when they are large. */
   external?: boolean;
@@ -22,17 +23,20 @@ export interface ImportOptions {
 export async function importSafetensors({ source, target, external, signal }: ImportOptions): Promise<void> {
   const configPath = join(source, 'config.json');
   const config = await readJsonObject(configPath);
-  if (config.quantization_config !== undefined) {
+  if (config.quantization_config != null) {
     throw new ModelError('invalid', `${configPath}: the weights are quantized`, { fix: 'Use the repository with the unquantized weights.' });
   }
-  const decoder = parseDecoderConfig(config, configPath);
+  const described = parseDecoderConfig(config, configPath);
+  await using weights = await openWeights(source, { tied: described.tiedEmbeddings });
+  const decoder = await decideHead(described, weights);
   const parameters = decoderParameters(decoder);
-  await using weights = await openWeights(source);
-  for (const parameter of parameters) weights.check(parameter);
+  weights.check(parameters);
+  const tokenizer = await readTokenizerFiles(source);
+  requireRoomForWords(tokenizer['tokenizer.json'], { rows: decoder.vocabularySize, source });
 
   await createDirectory(target, async (temporary) => {
     await mkdir(join(temporary, 'onnx'));
-    await writeJsonFiles(temporary, { 'config.json': { ...config, dtype: 'float32', torch_dtype: 'float32' }, ...(await readTokenizerFiles(source)) });
+    await writeJsonFiles(temporary, { 'config.json': { ...config, tie_word_embeddings: decoder.tiedEmbeddings, dtype: 'float32', torch_dtype: 'float32' }, ...tokenizer });
     const modelPath = join(temporary, 'onnx', 'model.onnx');
     const isExternal = external ?? parameters.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0) > externalAbove;
     const tensors = new Map<string, Tensor>();
@@ -45,87 +49,23 @@ export async function importSafetensors({ source, target, external, signal }: Im
       }
     }
     await writeOnnxFile(modelPath, buildDecoder(decoder, tensors));
-  });
+  }, { whenThere: 'take' });
 }
 
-/** The weights of a directory, in one file or in several, by parameter. */
-interface Weights extends AsyncDisposable {
-  /** Throws when the parameter is missing or of another shape. */
-  check(parameter: Parameter): void;
-  /** As float32, in the graph's layout. */
-  read(parameter: Parameter): Promise<Tensor>;
+/** As transformers decides: a head that is said to be the embedding, and is there with other values, is a head of its own. */
+async function decideHead(config: DecoderConfig, weights: Weights): Promise<DecoderConfig> {
+  const [embedding, head] = [weights.entry(embeddingName), weights.entry(headName)];
+  if (!config.tiedEmbeddings || embedding === null || head === null) return config;
+  return (await weights.areEqual(embeddingName, headName)) ? config : { ...config, tiedEmbeddings: false };
 }
 
-async function openWeights(directory: string): Promise<Weights> {
-  const files: SafetensorsFile[] = [];
-  const byName = new Map<string, SafetensorsFile>();
-  const close = async (): Promise<void> => {
-    for (const file of files) await file[Symbol.asyncDispose]();
-  };
-  try {
-    for (const name of await weightFiles(directory)) {
-      const file = await openSafetensors(join(directory, name));
-      files.push(file);
-      for (const tensor of file.tensors.keys()) byName.set(tensor, file);
-    }
-  } catch (error) {
-    await close();
-    throw error;
-  }
-  const storedShape = ({ shape, transposed }: Parameter): readonly number[] => (transposed ? shape.toReversed() : shape);
-  return {
-    check(parameter) {
-      const { name } = parameter;
-      const stored = byName.get(name)?.tensors.get(name);
-      const expected = storedShape(parameter);
-      if (stored === undefined) {
-        throw new ModelError('invalid', `the weights in ${directory} have no tensor "${name}"`, { fix: 'Check that config.json and the weights belong together and that no file is missing.' });
-      }
-      if (stored.shape.join() !== expected.join() || !isFloatDtype(stored.dtype)) {
-        throw new ModelError('invalid', `tensor "${name}" in ${directory} is ${stored.dtype} [${stored.shape.join(', ')}], config.json asks for floats [${expected.join(', ')}]`, {
-          fix: 'Check that config.json and the weights belong together.',
-        });
-      }
-    },
-    async read(parameter) {
-      const stored = await byName.get(parameter.name)!.read(parameter.name);
-      const values = floatsOf(stored, parameter.name);
-      return float32Tensor(parameter.shape, parameter.transposed ? transpose(values, stored.shape as [number, number]) : values);
-    },
-    [Symbol.asyncDispose]: close,
-  };
-}
-
-/** `model.safetensors`, or the files that `model.safetensors.index.json` names. */
-async function weightFiles(directory: string): Promise<string[]> {
-  const single = 'model.safetensors';
-  if (await exists(join(directory, single))) return [single];
-  const indexPath = join(directory, 'model.safetensors.index.json');
-  if (!(await exists(indexPath))) {
-    throw new ModelError('not_found', `${directory} has no model.safetensors`, { fix: 'Use a directory with safetensors weights, or with an onnx/model.onnx.' });
-  }
-  const map = (await readJsonObject(indexPath)).weight_map;
-  const names = typeof map === 'object' && map !== null ? [...new Set(Object.values(map))] : [];
-  if (names.length === 0 || !names.every((name) => typeof name === 'string' && /^[\w.-]+\.safetensors$/.test(name))) {
-    throw new ModelError('invalid', `${indexPath} has no proper weight_map`, { fix: 'Download the file again.' });
-  }
-  return names as string[];
-}
-
-/** [rows, columns] → [columns, rows], in tiles that stay in the cache. */
-export function transpose(values: Float32Array, [rows, columns]: readonly [number, number]): Float32Array {
-  const tile = 32;
-  const result = new Float32Array(values.length);
-  for (let top = 0; top < rows; top += tile) {
-    const bottom = Math.min(top + tile, rows);
-    for (let left = 0; left < columns; left += tile) {
-      const right = Math.min(left + tile, columns);
-      for (let row = top; row < bottom; row++) {
-        for (let column = left; column < right; column++) result[column * rows + row] = values[row * columns + column]!;
-      }
-    }
-  }
-  return result;
+/** Added tokens may lie beyond the embedding, as some publishers have it: only a prompt that holds one is refused. Ordinary words may not. */
+function requireRoomForWords(tokenizer: Record<string, unknown> | undefined, { rows, source }: { rows: number; source: string }): void {
+  const { vocab } = (tokenizer?.model ?? {}) as { vocab?: unknown };
+  const ids = Array.isArray(vocab) ? [vocab.length - 1] : Object.values(vocab ?? {}).map(Number);
+  const largest = ids.reduce((max, id) => Math.max(max, id), 0);
+  if (largest < rows) return;
+  throw new ModelError('invalid', `tokenizer.json in ${source} has words up to id ${largest}, the embedding of the model has ${rows} rows`, { fix: 'Use the tokenizer that belongs to these weights.' });
 }
 
 /**
@@ -137,9 +77,14 @@ export async function readTokenizerFiles(directory: string): Promise<Record<stri
   for (const name of ['generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json']) {
     if (await exists(join(directory, name))) files[name] = await readJsonObject(join(directory, name));
   }
-  const templatePath = join(directory, 'chat_template.jinja');
-  if (files['tokenizer_config.json'] !== undefined && (await exists(templatePath))) {
-    files['tokenizer_config.json'] = { ...files['tokenizer_config.json'], chat_template: await readFile(templatePath, 'utf8') };
-  }
+  const template = await separateTemplate(directory);
+  if (files['tokenizer_config.json'] !== undefined && template !== null) files['tokenizer_config.json'] = { ...files['tokenizer_config.json'], chat_template: template };
   return files;
+}
+
+/** A chat template beside tokenizer_config.json, which counts before the one inside; as processors write it, or older ones. */
+async function separateTemplate(directory: string): Promise<unknown> {
+  const [plain, older] = [join(directory, 'chat_template.jinja'), join(directory, 'chat_template.json')];
+  if (await exists(plain)) return readRegularFile(plain);
+  return (await exists(older)) ? ((await readJsonObject(older)).chat_template ?? null) : null;
 }

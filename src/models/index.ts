@@ -12,3 +12,4 @@ export { floatsOf, openSafetensors, parseSafetensors, readSafetensors, writeSafe
 export { arithmeticCharacters, characterTokenizer, type CharacterTokenizer } from './character-tokenizer.ts';
 export { createRandomModel } from './random-model.ts';
 export { exportCheckpoint, type ExportDtype, type ExportFormat, type ExportOptions } from './export/index.ts';
+export { placeExport } from './export/place.ts';

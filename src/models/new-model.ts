@@ -1,11 +1,14 @@
 /** @file The directory of a model that did not exist: its record, its head and the checkpoint that it starts from, if it is one. */
 import { constants } from 'node:fs';
 import { copyFile, mkdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { makeFolder } from '../util/make-folder.ts';
 import { sealCheckpoint, weightsFile } from './checkpoint-files.ts';
 import { publishDirectory, removeDirectory } from './durable.ts';
 import { errorCode, fileError, ModelError } from './errors.ts';
 import { exists } from './files.ts';
+import { nameBeside, sweepBeside } from './leftovers.ts';
+import { nameTaken } from './model-directory.ts';
 import type { StartingCheckpoint } from './origin.ts';
 import { writeRecord, type BasePlaces } from './record.ts';
 import { writeHead, type Injected } from './stored-model.ts';
@@ -17,19 +20,27 @@ export interface NewModelOptions extends BasePlaces, Injected {
   checkpoint: StartingCheckpoint | null;
 }
 
+/** Another process made a model of that name meanwhile. */
+export class NameTaken extends ModelError {
+  constructor(message: string, options: { fix: string; cause?: unknown }) {
+    super('conflict', message, options);
+  }
+}
+
 /** Made beside its place and renamed, so that half a model never has a name. */
 export async function createModel(record: ModelRecord, { directory, checkpoint, root, builtins, ...injected }: NewModelOptions): Promise<void> {
-  const temporary = join(dirname(directory), `.tmp-${record.slug}-${injected.newId()}`);
+  await sweepBeside(directory);
+  const temporary = nameBeside(directory, 'tmp');
   try {
-    await mkdir(join(temporary, 'checkpoints'), { recursive: true });
+    await makeFolder(join(temporary, 'checkpoints'));
     await writeRecord(temporary, record, { root, builtins });
     const start = checkpoint === null ? null : await copyCheckpoint(checkpoint, join(temporary, 'checkpoints'), injected);
     await writeHead(temporary, start);
     await publishDirectory(temporary, directory);
   } catch (error) {
     await removeDirectory(temporary).catch(() => {});
-    const taken = error instanceof ModelError && ['ENOTEMPTY', 'EEXIST', 'EPERM'].includes(errorCode(error.cause) ?? '') && (await exists(directory));
-    if (taken) throw new ModelError('conflict', `another process has just made model "${record.slug}"`, { fix: 'Run again.', cause: error });
+    const taken = error instanceof ModelError && nameTaken.has(errorCode(error.cause) ?? '') && (await exists(directory));
+    if (taken) throw new NameTaken(`another process has just made model "${record.slug}"`, { fix: 'Choose another name, or add --if-not-exists to go on with it.', cause: error });
     throw errorCode(error) === undefined ? error : fileError(error, directory);
   }
 }

@@ -4,8 +4,10 @@
  */
 import { open, type FileHandle } from 'node:fs/promises';
 import { floatValues, type DataType } from '../onnx/index.ts';
+import { checkRegularFile } from '../util/regular-file.ts';
 import { maxTransferBytes, writeAll } from './durable.ts';
-import { fileError, ModelError } from './errors.ts';
+import { isLfsPointer, maxPointerBytes } from '../util/lfs-pointer.ts';
+import { fileError, lfsPointerError, ModelError } from './errors.ts';
 
 /**
  * Half-precision values stay in their 16 bits (`Uint16Array`): typed arrays for them are not in every supported Node.
@@ -44,6 +46,12 @@ const arrayTypes: { [D in SafetensorsDtype]: ArrayConstructor<DtypeArrays[D]> } 
   U8: Uint8Array,
   BOOL: Uint8Array,
 };
+/** Dtypes of the format that no weights of ours have. */
+const unreadDtypes: Readonly<Record<string, string>> = {
+  F8_E4M3: '8-bit floats', F8_E5M2: '8-bit floats', F8_E8M0: '8-bit scales', F8_E4M3FNUZ: '8-bit floats', F8_E5M2FNUZ: '8-bit floats',
+  F6_E2M3: '6-bit floats', F6_E3M2: '6-bit floats', F4: '4-bit floats', C64: 'complex numbers',
+};
+
 const dtypeOrder = Object.keys(arrayTypes);
 
 /** One tensor, row-major; `data` is as long as the product of `shape`. */
@@ -115,6 +123,7 @@ export function parseHeader(bytes: Uint8Array, fileBytes: number, where: string)
 
 function declaredHeaderBytes(prefix: Uint8Array, fileBytes: number, where: string): number {
   if (fileBytes < prefixBytes || prefix.byteLength < prefixBytes) throw invalid(where, `it is only ${fileBytes} bytes long`);
+  if (isLfsPointer(prefix)) throw lfsPointerError(where);
   const length = new DataView(prefix.buffer, prefix.byteOffset, prefixBytes).getBigUint64(0, true);
   if (length > BigInt(maxHeaderBytes)) throw invalid(where, `its header claims ${length} bytes (at most ${maxHeaderBytes} are allowed)`);
   if (prefixBytes + Number(length) > fileBytes) throw invalid(where, `its header claims ${length} bytes, but the file has only ${fileBytes}`);
@@ -133,6 +142,9 @@ function parseMetadata(value: unknown, where: string): Record<string, string> {
 
 function parseEntry(name: string, value: unknown, where: string): TensorEntry {
   const { dtype, shape, data_offsets: offsets } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
+  if (typeof dtype === 'string' && Object.hasOwn(unreadDtypes, dtype)) {
+    throw new ModelError('invalid', `${where} holds ${unreadDtypes[dtype]}, which rlrun does not read (tensor "${name}" is ${dtype})`, { fix: 'Use bf16, fp16 or fp32 weights: publishers keep them in the repository that is not quantized.' });
+  }
   if (!isDtype(dtype)) throw invalid(where, `tensor "${name}" has dtype ${JSON.stringify(dtype)}; known are ${Object.keys(arrayTypes).join(', ')}`);
   if (!Array.isArray(shape) || !shape.every(isSize)) throw invalid(where, `tensor "${name}" has the shape ${JSON.stringify(shape)}`);
   const [begin, end] = Array.isArray(offsets) && offsets.length === 2 ? offsets : [];
@@ -180,7 +192,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   const file = await openForReading(path);
   try {
     const { size } = await file.stat();
-    const prefix = await readRange(file, 0, Math.min(size, prefixBytes), path);
+    const prefix = await readRange(file, 0, Math.min(size, maxPointerBytes), path);
     const header = parseHeader(await readRange(file, 0, Math.min(size, prefixBytes + declaredHeaderBytes(prefix, size, path)), path), size, path);
     return {
       ...header,
@@ -199,6 +211,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
 
 async function openForReading(path: string): Promise<FileHandle> {
   try {
+    checkRegularFile(path);
     return await open(path, 'r');
   } catch (error) {
     throw fileError(error, path);

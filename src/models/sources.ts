@@ -1,5 +1,7 @@
 /** @file What a model can be forked from, in words: `builtin:…`, `hub:…`, a directory, another model, a shape. */
 import { isAbsolute, resolve } from 'node:path';
+import { expandHome } from '../util/home.ts';
+import { meantSource } from '../util/meant-source.ts';
 import { ModelError } from './errors.ts';
 
 export type ModelSource =
@@ -18,7 +20,8 @@ const reservedOnWindows = /^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/;
 export function checkSlug(slug: string): string {
   if (slug.length > 64 || !slugPattern.test(slug) || reservedOnWindows.test(slug)) {
     // Bases and directories are no models yet.
-    if (/^(builtin|hub|config):|^\.{0,2}[/\\]/.test(slug)) throw new ModelError('usage', `"${slug}" is no model, but something to fork one from`, { fix: `Fork it first: rlrun models fork ${/\s/.test(slug) ? `"${slug}"` : slug} --name NAME.` });
+    const source = /^(builtin|hub|config):(?!.*:\/\/)|^(~|\.{0,2})[/\\]/.test(slug) ? slug : meantSource(slug);
+    if (source !== null) throw new ModelError('usage', `"${slug}" is no model, but something to fork one from`, { fix: `Fork it first: rlrun models fork ${/\s/.test(source) ? `"${source}"` : source} --name NAME.` });
     throw new ModelError('usage', `"${slug}" cannot name a model`, { fix: 'Use up to 64 lower-case letters, digits, ".", "_" and "-", beginning with a letter or digit.' });
   }
   return slug;
@@ -36,13 +39,15 @@ export function parseSource(text: string, { cwd }: { cwd: string }): ModelSource
     if (repository === undefined || rest.includes('..')) throw unreadable(text);
     return { kind: 'hub', repository, revision: revision ?? null };
   }
-  if (text.startsWith('config:')) return { kind: 'config', path: resolve(cwd, text.slice('config:'.length)) };
-  if (isAbsolute(text) || /^\.{1,2}(?:[/\\]|$)/.test(text)) return { kind: 'directory', path: resolve(cwd, text) };
+  if (text.startsWith('config:')) return { kind: 'config', path: resolve(cwd, expandHome(text.slice('config:'.length))) };
+  const path = expandHome(text);
+  if (isAbsolute(path) || /^\.{1,2}(?:[/\\]|$)/.test(path)) return { kind: 'directory', path: resolve(cwd, path) };
   const [slug = '', checkpoint, ...more] = text.split('@');
   if (!slugPattern.test(slug) || checkpoint === '' || more.length > 0) throw unreadable(text);
   return { kind: 'model', slug, checkpoint: checkpoint ?? null };
 }
 
 function unreadable(text: string): ModelError {
-  return new ModelError('usage', `"${text}" is no model source`, { fix: 'Write builtin:NAME, hub:ORG/NAME[@REVISION], ./DIRECTORY, config:FILE, MODEL or MODEL@CHECKPOINT.' });
+  const meant = meantSource(text);
+  return new ModelError('usage', `"${text}" is no model source`, { fix: meant !== null ? `Did you mean ${meant}?` : 'Write builtin:NAME, hub:ORG/NAME[@REVISION], ./DIRECTORY, config:FILE, MODEL or MODEL@CHECKPOINT.' });
 }

@@ -6,7 +6,7 @@ import { ModelError } from './errors.ts';
 import { exists, subdirectories } from './files.ts';
 import type { HubOptions } from './hub.ts';
 import { listBuiltins, listModels, listSnapshots, type ModelListing } from './listing.ts';
-import { createModel } from './new-model.ts';
+import { createModel, NameTaken } from './new-model.ts';
 import { bakedOrigin, baseName, originInBase, originInModel } from './origin.ts';
 import { readRecord, recordPath } from './record.ts';
 import { checkSlug, parseSource, type ModelSource } from './sources.ts';
@@ -23,6 +23,8 @@ export interface StoreOptions extends Partial<Injected> {
   hub?: Omit<HubOptions, 'cacheDirectory' | 'signal' | 'dryRun'>;
   /** Where snapshots of the Hub are kept; default: inside `root`. */
   hubCache?: string;
+  /** Throws where a model of this base could not be used: nothing is forked then. */
+  judgeBase?: (directory: string) => Promise<void>;
 }
 
 export interface ForkOptions {
@@ -83,7 +85,7 @@ class Store implements ModelStore {
     const directory = join(this.#models, checkSlug(slug));
     if (!(await exists(recordPath(directory)))) throw await this.#missing(slug, directory);
     const { root, builtins } = this.#options;
-    return StoredModel.open({ record: await readRecord(directory, { slug, root, builtins }), directory, ...this.#injected });
+    return new StoredModel({ record: await readRecord(directory, { slug, root, builtins }), directory, ...this.#injected });
   }
 
   async #missing(slug: string, directory: string): Promise<ModelError> {
@@ -106,16 +108,24 @@ class Store implements ModelStore {
     const origin = source.kind === 'model' ? await originInModel(await this.model(source.slug), source.checkpoint) : await originInBase(text, source, options);
     const asked = train ?? origin.train;
     const start = origin.checkpoint !== null && !sameTraining(asked, origin.train) ? await bakedOrigin(origin, origin.checkpoint, options) : origin;
+    if (!dryRun) await this.#options.judgeBase?.(start.baseDirectory);
     const record: ModelRecord = {
       slug,
-      base: origin.base,
+      base: start.base,
+      ...(start.baseRevision === undefined ? {} : { baseRevision: start.baseRevision }),
       createdAt: this.#injected.now().toISOString(),
       baseDirectory: start.baseDirectory,
       train: asked,
       source: origin.checkpoint === null ? null : { slug: origin.checkpoint.model.slug, checkpoint: origin.checkpoint.id },
     };
-    if (!dryRun) await createModel(record, { directory, checkpoint: start.checkpoint, root, builtins, ...this.#injected });
-    return { record, created: !dryRun };
+    if (dryRun) return { record, created: false };
+    try {
+      await createModel(record, { directory, checkpoint: start.checkpoint, root, builtins, ...this.#injected });
+    } catch (error) {
+      if (!(error instanceof NameTaken && ifNotExists)) throw error;
+      return { record: await this.#existing(slug, text, source, { train, ifNotExists }), created: false };
+    }
+    return { record, created: true };
   }
 
   /** The model that has the name already, if it is what was asked for. */

@@ -1,11 +1,14 @@
 /** @file A forked model on disk: its record, its checkpoint tree and its head. */
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkFiles, deleteState, readCheckpoints, sealCheckpoint, stateBytes, temporaryPrefix, verifyFiles, type CheckpointScan, type StoredCheckpoint } from './checkpoint-files.ts';
+import { makeFolder } from '../util/make-folder.ts';
+import { readRegularFile } from '../util/regular-file.ts';
+import { contentProblem, deleteState, readCheckpoint, readCheckpoints, sealCheckpoint, sizeProblem, temporaryPrefix, type CheckpointScan, type StoredCheckpoint } from './checkpoint-files.ts';
 import { diffWeights, type DiffSide, type WeightsDiff } from './diff.ts';
 import { publishDirectory, removeDirectory, writeTextDurably } from './durable.ts';
 import { errorCode, fileError, ModelError } from './errors.ts';
 import { lockModel, type ModelLock } from './lock.ts';
+import { beyondBytes, beyondNewest, pruningOf, type Pruning } from './retention.ts';
 import type { Checkpoint, ModelRecord } from './types.ts';
 
 /** A checkpoint before it has an id, a name and a date. */
@@ -16,6 +19,8 @@ export interface Injected {
   newId: () => string;
 }
 
+/** What the store calls checkpoints, so that no other text becomes a path. */
+const checkpointName = /^step-\d{6,}(-\d+)?$/;
 const checkpointsDirectory = 'checkpoints';
 const headFile = 'head';
 /** What the head file says while the model is as it was forked. */
@@ -34,20 +39,14 @@ export class StoredModel {
   readonly directory: string;
   readonly #injected: Injected;
   #lock: ModelLock | null = null;
-  /** By id, oldest first, as last read: `stateDirectory` has to answer at once. */
+  /** By id, oldest first, as last read. */
   #known = new Map<string, StoredCheckpoint>();
   #problems: CheckpointScan['problems'] = [];
 
-  private constructor(record: ModelRecord, directory: string, injected: Injected) {
+  constructor({ record, directory, ...injected }: { record: ModelRecord; directory: string } & Injected) {
     this.record = record;
     this.directory = directory;
     this.#injected = injected;
-  }
-
-  static async open({ record, directory, ...injected }: { record: ModelRecord; directory: string } & Injected): Promise<StoredModel> {
-    const model = new StoredModel(record, directory, injected);
-    await model.scan();
-    return model;
   }
 
   get slug(): string {
@@ -58,20 +57,24 @@ export class StoredModel {
 
   /** All checkpoints that can be read, oldest first, and what is wrong with the others. */
   async scan(): Promise<CheckpointScan> {
+    return this.#scan();
+  }
+
+  #scan(): CheckpointScan {
     // Under our own lock nobody else writes: a job of a thousand steps need not read a thousand files at each of them.
-    if (this.#lock === null) await this.#read();
+    if (this.#lock === null) this.#read();
     return { checkpoints: [...this.#known.values()], problems: this.#problems };
   }
 
-  async #read(): Promise<void> {
-    const { checkpoints, problems } = await readCheckpoints(join(this.directory, checkpointsDirectory));
+  #read(): void {
+    const { checkpoints, problems } = readCheckpoints(join(this.directory, checkpointsDirectory));
     this.#known = new Map(checkpoints.map((checkpoint) => [checkpoint.id, checkpoint]));
     this.#problems = problems;
   }
 
   /** Oldest first. */
   async checkpoints(): Promise<readonly StoredCheckpoint[]> {
-    return (await this.scan()).checkpoints;
+    return this.#scan().checkpoints;
   }
 
   /** The checkpoint that is sampled now; null while it is the base. Throws when its directory is gone. */
@@ -79,32 +82,42 @@ export class StoredModel {
     const path = join(this.directory, headFile);
     let text: string;
     try {
-      text = (await readFile(path, 'utf8')).trim();
+      text = (await readRegularFile(path, { maxBytes: 1000 })).trim();
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw fileError(error, path);
       throw this.#lostHead(`its head file ${path} is missing`);
     }
     if (text === baseHead) return null;
-    const [id = '', name = 'a checkpoint'] = text.split(' ');
-    const { checkpoints, problems } = await this.scan();
-    const found = checkpoints.find((checkpoint) => checkpoint.id === id);
+    const [id = '', name = ''] = text.split(' ');
+    const found = this.#named(name, id) ?? this.#scan().checkpoints.find((checkpoint) => checkpoint.id === id);
     if (found !== undefined) return found;
-    const problem = problems.find((candidate) => candidate.name === name)?.error;
-    throw this.#lostHead(problem === undefined ? `its head is ${name}, but ${join(this.directory, checkpointsDirectory, name)} is missing` : `its head is ${name}; ${problem.message}`);
+    const problem = this.#problems.find((candidate) => candidate.name === name)?.problem;
+    const where = join(this.directory, checkpointsDirectory, name);
+    throw this.#lostHead(problem !== undefined ? `its head is ${name}, which is damaged: ${problem}` : name === '' ? `its head file ${path} says ${JSON.stringify(text)}` : `its head is ${name}, but ${where} is missing`);
   }
 
   #lostHead(what: string): ModelError {
-    const newest = [...this.#known.values()].findLast(({ pruned }) => !pruned)?.name ?? baseHead;
-    return new ModelError('not_found', `model "${this.slug}": ${what}`, { fix: `Restore it, or move the head: rlrun models head ${this.slug} --set ${newest}` });
+    return new ModelError('not_found', `model "${this.slug}": ${what}`, { fix: this.#wayOut('Restore it', this.#newestInFullLength()) });
+  }
+
+  /** A checkpoint by its name: only that one is read. */
+  #named(name: string, id: string | null = null): StoredCheckpoint | undefined {
+    if (!checkpointName.test(name)) return undefined;
+    const read = readCheckpoint(join(this.directory, checkpointsDirectory, name), name);
+    if (!read.ok || (id !== null && read.value.id !== id)) return undefined;
+    this.#known.set(read.value.id, read.value);
+    return read.value;
   }
 
   /** By id or by name. */
   async find(reference: string): Promise<StoredCheckpoint> {
-    const { checkpoints, problems } = await this.scan();
-    const found = checkpoints.find(({ id, name }) => id === reference || name === reference);
+    const named = this.#named(reference);
+    if (named !== undefined) return named;
+    const { checkpoints, problems } = this.#scan();
+    const found = checkpoints.find(({ id }) => id === reference);
     if (found !== undefined) return found;
-    const problem = problems.find(({ name }) => name === reference)?.error;
-    if (problem !== undefined) throw problem;
+    const problem = problems.find(({ name }) => name === reference)?.problem;
+    if (problem !== undefined) throw this.#damaged(reference, problem, this.#newestInFullLength());
     const names = checkpoints.slice(-3).map(({ name }) => name);
     throw new ModelError('not_found', `model "${this.slug}" has no checkpoint "${reference}"`, {
       fix: names.length === 0 ? 'It has none yet.' : `The newest are ${names.join(', ')}; rlrun models checkpoints ${this.slug} lists all.`,
@@ -113,20 +126,47 @@ export class StoredModel {
 
   /** Where the state files of a checkpoint lie. Throws when they are not there in full. */
   stateDirectory(id: string): string {
-    const checkpoint = this.#known.get(id);
-    if (checkpoint === undefined) {
-      throw new ModelError('not_found', `model "${this.slug}" has no checkpoint with the id ${id}`, { fix: `rlrun models checkpoints ${this.slug} lists those that are there.` });
-    }
-    const directory = this.#directoryOf(checkpoint);
-    checkFiles(directory, checkpoint);
-    return directory;
+    const checkpoint = this.#unpruned(id);
+    const problem = sizeProblem(this.#directoryOf(checkpoint), checkpoint);
+    if (problem !== null) throw this.#damaged(checkpoint.name, problem, this.#newestInFullLength());
+    return this.#directoryOf(checkpoint);
   }
 
   /** As `stateDirectory`, after reading every byte. */
   async verifiedDirectory(id: string): Promise<string> {
-    const directory = this.stateDirectory(id);
-    await verifyFiles(directory, this.#known.get(id)!);
-    return directory;
+    const checkpoint = this.#unpruned(id);
+    const problem = await contentProblem(this.#directoryOf(checkpoint), checkpoint);
+    if (problem !== null) throw this.#damaged(checkpoint.name, problem, await this.#newestWhole());
+    return this.#directoryOf(checkpoint);
+  }
+
+  #unpruned(id: string): StoredCheckpoint {
+    const checkpoint = this.#known.get(id);
+    const fix = `rlrun models checkpoints ${this.slug} lists those that are there.`;
+    if (checkpoint === undefined) throw new ModelError('not_found', `model "${this.slug}" has no checkpoint with the id ${id}`, { fix });
+    if (checkpoint.pruned) throw new ModelError('not_found', `the weights of ${checkpoint.name} were pruned`, { fix: `Choose a checkpoint that still has its weights: ${fix}` });
+    return checkpoint;
+  }
+
+  #damaged(name: string, problem: string, instead: string): ModelError {
+    return new ModelError('invalid', `checkpoint ${name} is damaged: ${problem}`, { fix: this.#wayOut('Restore it from a backup', instead) });
+  }
+
+  #wayOut(first: string, instead: string): string {
+    return `${first}, or move the head: rlrun models head ${this.slug} --set ${instead}`;
+  }
+
+  /** What a message may offer to go on from. */
+  #newestInFullLength(): string {
+    const whole = this.#scan().checkpoints.findLast((checkpoint) => !checkpoint.pruned && sizeProblem(this.#directoryOf(checkpoint), checkpoint) === null);
+    return whole?.name ?? baseHead;
+  }
+
+  async #newestWhole(): Promise<string> {
+    for (const checkpoint of this.#scan().checkpoints.toReversed()) {
+      if (!checkpoint.pruned && (await contentProblem(this.#directoryOf(checkpoint), checkpoint)) === null) return checkpoint.name;
+    }
+    return baseHead;
   }
 
   /** How far the weights of two checkpoints (or of `base`) are apart, and what made them. */
@@ -134,7 +174,7 @@ export class StoredModel {
     const side = async (reference: string): Promise<DiffSide> => {
       if (reference === baseHead) return null;
       const checkpoint = await this.find(reference);
-      return { checkpoint, directory: this.stateDirectory(checkpoint.id) };
+      return { checkpoint, directory: await this.verifiedDirectory(checkpoint.id) };
     };
     return diffWeights(this.record, await side(from), await side(to));
   }
@@ -146,7 +186,7 @@ export class StoredModel {
     if (this.#lock !== null) throw new Error(`model "${this.slug}" is locked by this very object already`);
     const lock = await lockModel(this.directory, { slug: this.slug, purpose });
     try {
-      await this.#read();
+      this.#read();
       await this.#removeUnfinished();
     } catch (error) {
       await lock[Symbol.asyncDispose]();
@@ -161,9 +201,14 @@ export class StoredModel {
     };
   }
 
+  /** Rejects when this object held the lock and has lost it, as a process does that slept while another one took over. Asked before everything that is written for good. */
+  async checkLock(): Promise<void> {
+    await this.#lock?.check();
+  }
+
   async #whileLocked<T>(purpose: string, work: () => Promise<T>): Promise<T> {
     if (this.#lock !== null) {
-      this.#lock.check();
+      await this.checkLock();
       return work();
     }
     await using _ = await this.lock(purpose);
@@ -188,11 +233,11 @@ export class StoredModel {
       const id = this.#injected.newId();
       const temporary = join(parent, `${temporaryPrefix}${id}`);
       try {
-        await mkdir(temporary, { recursive: true });
+        await makeFolder(temporary);
         await options.write(temporary);
         const name = this.#freeName(draft.step);
         const checkpoint = await sealCheckpoint(temporary, { id, name, createdAt: this.#injected.now().toISOString(), ...draft });
-        this.#lock?.check();
+        await this.checkLock();
         await publishDirectory(temporary, join(parent, name));
         this.#known.set(id, checkpoint);
         if (options.promote) await writeHead(this.directory, checkpoint);
@@ -216,39 +261,28 @@ export class StoredModel {
    * Deletes the weights of all but the `keep` newest checkpoints and the head. The nodes stay in the tree, so that lineage
    * and curves remain. Returns what was (or, with `dryRun`, would be) pruned.
    */
-  prune({ keep, dryRun = false }: { keep: number; dryRun?: boolean }): Promise<{ pruned: StoredCheckpoint[]; bytes: number }> {
-    const work = async (): Promise<{ pruned: StoredCheckpoint[]; bytes: number }> => {
-      const head = (await this.head())?.id;
-      const stored = (await this.checkpoints()).filter((checkpoint) => !checkpoint.pruned);
-      const pruned = stored.slice(0, Math.max(0, stored.length - keep)).filter(({ id }) => id !== head);
-      const bytes = pruned.reduce((sum, checkpoint) => sum + stateBytes(checkpoint), 0);
-      if (!dryRun) for (const checkpoint of pruned) this.#known.set(checkpoint.id, await deleteState(this.#directoryOf(checkpoint), checkpoint));
-      return { pruned, bytes };
-    };
-    return dryRun ? work() : this.#whileLocked('pruning', work);
+  prune({ keep, dryRun = false }: { keep: number; dryRun?: boolean }): Promise<Pruning> {
+    const chosen = async (): Promise<StoredCheckpoint[]> => beyondNewest(this.#unprunedCheckpoints(), { keep, head: await this.#headId() });
+    return dryRun ? chosen().then(pruningOf) : this.#whileLocked('pruning', async () => this.#deleteStates(await chosen()));
   }
 
-  /**
-   * Deletes weights, oldest first, until what is left takes at most `maxBytes`: never those of the head, of the newest checkpoint
-   * or of `spare`. Returns what was pruned.
-   */
-  pruneTo({ maxBytes, spare }: { maxBytes: number; spare: ReadonlySet<string> }): Promise<StoredCheckpoint[]> {
-    return this.#whileLocked('pruning', async () => {
-      const stored = (await this.checkpoints()).filter((checkpoint) => !checkpoint.pruned);
-      let bytes = stored.reduce((sum, checkpoint) => sum + stateBytes(checkpoint), 0);
-      if (bytes <= maxBytes) return [];
-      const head = (await this.head())?.id;
-      const newest = stored.at(-1)?.id;
-      const pruned: StoredCheckpoint[] = [];
-      for (const checkpoint of stored) {
-        if (bytes <= maxBytes) break;
-        if (checkpoint.id === head || checkpoint.id === newest || spare.has(checkpoint.id)) continue;
-        bytes -= stateBytes(checkpoint);
-        this.#known.set(checkpoint.id, await deleteState(this.#directoryOf(checkpoint), checkpoint));
-        pruned.push(checkpoint);
-      }
-      return pruned;
-    });
+  /** Deletes weights, oldest first, until what is left takes at most `maxBytes`: never those of the head, of the newest checkpoint or of `spare`. */
+  pruneTo({ maxBytes, spare }: { maxBytes: number; spare: () => ReadonlySet<string> }): Promise<Pruning> {
+    const kept = async (): Promise<ReadonlySet<string | null>> => new Set([...spare(), await this.#headId()]);
+    return this.#whileLocked('pruning', async () => this.#deleteStates(await beyondBytes(this.#unprunedCheckpoints(), { maxBytes, kept })));
+  }
+
+  async #headId(): Promise<string | null> {
+    return (await this.head())?.id ?? null;
+  }
+
+  #unprunedCheckpoints(): StoredCheckpoint[] {
+    return this.#scan().checkpoints.filter((checkpoint) => !checkpoint.pruned);
+  }
+
+  async #deleteStates(chosen: readonly StoredCheckpoint[]): Promise<Pruning> {
+    for (const checkpoint of chosen) this.#known.set(checkpoint.id, await deleteState(this.#directoryOf(checkpoint), checkpoint));
+    return pruningOf(chosen);
   }
 
   /** `step-000012`; on another branch that had a step 12 already, `step-000012-2`. */

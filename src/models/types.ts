@@ -25,6 +25,8 @@ export interface ModelRecord {
   slug: string;
   base: string;
   createdAt: string;
+  /** The commit, where the base is a repository of the Hub. */
+  baseRevision?: string;
   /** The transformers.js directory the graph comes from. */
   baseDirectory: string;
   train: { method: 'full' } | { method: 'lora'; rank: number; alpha: number; targets: readonly string[]; seed: number };

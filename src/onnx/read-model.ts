@@ -10,6 +10,8 @@ import {
 } from 'onnx-buf';
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { checkRegularFile } from '../util/regular-file.ts';
+import { isLfsPointer } from '../util/lfs-pointer.ts';
 import { dimFromName } from './dims.ts';
 import { OnnxError, usesOf, type Attribute, type Dim, type Model, type Node, type Tensor, type ValueInfo } from './ir.ts';
 import { dataTypeOf } from './proto.ts';
@@ -21,12 +23,14 @@ const fileTroubles: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',
   ENOTDIR: 'there is no such file',
   EISDIR: 'it is a directory; name the .onnx file in it',
+  ENOTFILE: 'it is a pipe or a device',
   EACCES: 'no permission to read it',
   ERR_FS_FILE_TOO_LARGE: 'a file of more than 2 GiB is no ONNX model; large weights belong into external data beside it',
 };
 
 function readFile(path: string): Uint8Array {
   try {
+    checkRegularFile(path);
     const { buffer, byteOffset, byteLength } = readFileSync(path);
     return new Uint8Array(buffer, byteOffset, byteLength); // Buffer's slice() is another than a Uint8Array's
   } catch (error) {
@@ -44,6 +48,7 @@ function readFile(path: string): Uint8Array {
 export function readModel(source: string | Uint8Array, { directory = '.' }: { directory?: string } = {}): Model {
   const where = typeof source === 'string' ? source : 'model';
   const bytes = typeof source === 'string' ? readFile(source) : source;
+  if (isLfsPointer(bytes)) throw new OnnxError(`${where} is a Git LFS pointer, and the model itself was never fetched: run git lfs pull`);
   let proto: ModelProto;
   try {
     proto = fromBinary(ModelProtoSchema, bytes);

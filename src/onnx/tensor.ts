@@ -1,6 +1,7 @@
 /** @file Constants: from numbers to bytes and back. */
 import { Float16Array } from '@petamoriken/float16';
 import { closeSync, openSync, readSync } from 'node:fs';
+import { checkRegularFile } from '../util/regular-file.ts';
 import { OnnxError, describeType, type DataType, type ExternalFile, type Tensor } from './ir.ts';
 
 /** Bits of one element. */
@@ -74,6 +75,7 @@ export const storedBytes = ({ data }: Tensor): number => (data instanceof Uint8A
 function readInto(bytes: Uint8Array, { path, offset, length }: ExternalFile): void {
   let file: number | undefined;
   try {
+    checkRegularFile(path);
     file = openSync(path, 'r');
     // One read call is capped near 2 GiB by the system.
     for (let done = 0; done < length; ) {

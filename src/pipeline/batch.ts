@@ -1,6 +1,6 @@
 /** From scored groups to what the trainer learns from. */
 import type { Rollout, Turn } from '../events.ts';
-import type { TrainingBatch, TrainingSequence } from '../policy/types.ts';
+import type { Loss, TrainingBatch, TrainingSequence } from '../policy/types.ts';
 import { equalParts } from '../util/parts.ts';
 import { sum } from '../util/statistics.ts';
 import { type Group, outputTokens } from './groups.ts';
@@ -31,13 +31,21 @@ export function mergeTurns(turns: readonly Turn[], advantage: number, temperatur
   return sequences;
 }
 
+/** Does a loss have terms that ask for no reward? KL and entropy act on every rollout then, as in TRL, and not on those of mixed groups alone. */
+export const hasRewardlessTerm = ({ kl, entropyBonus }: Pick<Loss, 'kl' | 'entropyBonus'>): boolean => (kl?.coefficient ?? 0) !== 0 || (entropyBonus ?? 0) !== 0;
+
+/** Is there anything that this loss can learn from the group? */
+export const isLearnable = (group: Pick<Group, 'spread'>, loss: Pick<Loss, 'kl' | 'entropyBonus'>): boolean =>
+  group.spread === 'mixed' || (group.spread !== 'dropped' && hasRewardlessTerm(loss));
+
 /**
- * The batch of a step: every rollout of every group that has spread. The denominators count all rollouts that were generated, so that
+ * The batch of a step: every rollout that the loss can learn something from. The denominators count all rollouts that were generated, so that
  * dropping a group that teaches nothing does not make the others louder.
  */
-export function trainingBatch(groups: readonly Group[], temperature: number): TrainingBatch {
+export function trainingBatch(groups: readonly Group[], { loss, temperature }: { loss: Pick<Loss, 'kl' | 'entropyBonus'>; temperature: number }): TrainingBatch {
   const generated: Rollout[] = groups.flatMap((group) => group.rollouts);
-  const learnable = groups.filter((group) => group.spread === 'mixed').flatMap((group) => group.rollouts);
+  const everyone = hasRewardlessTerm(loss);
+  const learnable = groups.filter((group) => isLearnable(group, loss)).flatMap(({ rollouts }) => rollouts.filter(({ reward }) => everyone || reward !== null));
   return {
     sequences: learnable.flatMap((rollout) => mergeTurns(rollout.turns, rollout.advantage ?? 0, temperature)),
     sequenceCount: generated.length,

@@ -1,12 +1,16 @@
 /** How good is the model on tasks that it does not learn from? */
 import type { Agent } from '../agents/index.ts';
 import type { AgentSettings, EvalSettings } from '../config/types.ts';
-import type { Metrics, Rollout } from '../events.ts';
+import type { Surroundings } from '../environments/index.ts';
+import type { Rollout } from '../events.ts';
 import type { Sampler } from '../policy/types.ts';
 import type { Scorer } from '../rewards/types.ts';
 import type { Task } from '../tasks/types.ts';
 import { type Interval, mean, meanInterval, passAtK, wilsonInterval } from '../util/statistics.ts';
-import { type Attempt, rollOut, score } from './rollout.ts';
+import type { Attempt } from './attempt.ts';
+import { hasFailed, isAbstained } from './groups.ts';
+import type { HeldOutMetrics } from './metric-sources.ts';
+import { rollOut, score } from './rollout.ts';
 import { STREAMS } from './schedule.ts';
 
 /** A reward above this is a success (HUD's convention): what accuracy and pass@k count. */
@@ -21,11 +25,12 @@ export interface EvaluateOptions {
   agent: Agent;
   agentSettings: AgentSettings;
   scorer: Scorer;
+  surroundings: Surroundings | null;
   signal: AbortSignal;
 }
 
 export interface Evaluation {
-  metrics: Metrics;
+  metrics: HeldOutMetrics;
   /** Of `eval/reward`. */
   interval: Interval;
   tasks: number;
@@ -34,7 +39,8 @@ export interface Evaluation {
 
 /**
  * Answers each held-out task once greedily, and `samples` times at the agent's temperature. The random streams do not depend on the step, so
- * two evaluations differ by the weights alone. A task without a verdict is left out of the mean and shows in `eval/error_ratio`.
+ * two evaluations differ by the weights alone. A task without a verdict is left out of the mean and shows in `eval/error_ratio` or
+ * `eval/abstained_ratio`.
  */
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const { settings, agentSettings, seed, confidence } = options;
@@ -56,7 +62,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const interval = meanInterval(rewards, { confidence, key: [seed, STREAMS.interval] });
   const passed = rewards.filter(isSuccess).length;
   const accuracyInterval = wilsonInterval(passed, rewards.length, confidence);
-  const measured: Metrics = rewards.length === 0 ? {} : {
+  const measured: HeldOutMetrics = rewards.length === 0 ? {} : {
     'eval/reward': mean(rewards),
     'eval/reward_low': interval[0],
     'eval/reward_high': interval[1],
@@ -66,14 +72,14 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
     'eval/clipped_ratio': greedy.filter((rollout) => rollout.stopReason === 'length').length / greedy.length,
     ...passMetrics(rollouts.filter((rollout) => !rollout.id.endsWith('-000')), options),
   };
-  const errorRatio = greedy.length === 0 ? 0 : 1 - rewards.length / greedy.length;
-  return { metrics: { ...measured, 'eval/error_ratio': errorRatio }, interval, tasks: tasks.length, rollouts };
+  const share = (which: (rollout: Rollout) => boolean) => (greedy.length === 0 ? 0 : greedy.filter(which).length / greedy.length);
+  return { metrics: { ...measured, 'eval/error_ratio': share(hasFailed), 'eval/abstained_ratio': share(isAbstained) }, interval, tasks: tasks.length, rollouts };
 }
 
 const isSuccess = (reward: number): boolean => reward > SUCCESS_REWARD;
 
 /** pass@1, @2, @4 … up to the number of samples, each the mean over tasks of the unbiased estimate, with an interval over tasks. */
-function passMetrics(sampled: readonly Rollout[], { settings, confidence, seed }: EvaluateOptions): Metrics {
+function passMetrics(sampled: readonly Rollout[], { settings, confidence, seed }: EvaluateOptions): HeldOutMetrics {
   const counts = [...Map.groupBy(sampled, (rollout) => rollout.groupId).values()]
     .map((attempts) => attempts.flatMap((rollout) => rollout.reward ?? []))
     .filter((rewards) => rewards.length === settings.samples)
@@ -87,5 +93,5 @@ function passMetrics(sampled: readonly Rollout[], { settings, confidence, seed }
       const [low, high] = meanInterval(estimates, { confidence, key: [seed, STREAMS.interval, k] });
       return { [`eval/pass@${k}`]: mean(estimates), [`eval/pass@${k}_low`]: low, [`eval/pass@${k}_high`]: high };
     }),
-  ) as Metrics;
+  ) as HeldOutMetrics;
 }

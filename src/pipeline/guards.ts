@@ -75,8 +75,8 @@ const guards: { [C in GuardCode]: Guard } = {
 /** Does a row hold a held-out score? */
 export const isMeasured = (row: MetricsRow): boolean => row.metrics['eval/reward'] !== undefined;
 
-/** Was every rollout of the step lost to an error? */
-export const gotNoVerdict = (row: MetricsRow): boolean => row.kind === 'skipped' && row.metrics['rollouts/error_ratio'] === 1;
+/** Did no rollout of the step get a verdict? Supervised steps have none. */
+export const gotNoVerdict = ({ kind, metrics }: MetricsRow): boolean => kind === 'skipped' && metrics['rollouts/error_ratio'] !== undefined && metrics['reward'] === undefined;
 
 /** The evaluated row with the best held-out score; the earlier one of equals. */
 export function bestRow(rows: readonly MetricsRow[], metric = 'eval/reward'): MetricsRow | null {

@@ -23,6 +23,14 @@ export class History {
     this.stages = stages;
   }
 
+  /** Stands where these leave it, whatever it held before. */
+  take(rows: readonly MetricsRow[], made: ReadonlyMap<number, Checkpoint>): void {
+    this.rows.length = 0;
+    for (const row of rows) this.rows.push(row);
+    this.made.clear();
+    for (const [step, checkpoint] of made) this.made.set(step, checkpoint);
+  }
+
   /** The last step that is over. */
   get step(): number {
     return this.rows.at(-1)?.step ?? 0;
@@ -63,13 +71,20 @@ export class History {
     return this.rows.filter((row) => alike.has(row.stage));
   }
 
-  /** The weights with the best held-out score so far; without any evaluation, those that drew the best-rewarded rollouts. */
-  bestWeights(stage: StageSettings): string | null {
-    const measured = bestRow(this.comparable(stage));
-    if (measured) return this.weightsOfRows().get(measured)!;
-    const rewarded = bestRow(this.comparable(stage), 'reward');
-    const before = [this.start.checkpoint, ...this.weightsAfter()];
-    return rewarded ? before[this.rows.indexOf(rewarded)]! : this.start.checkpoint;
+  /**
+   * The weights with the best held-out score so far; without any evaluation, those that drew the best-rewarded rollouts; without either, what the
+   * job began with. `lost` can no longer be read; the model as it was forked always can.
+   */
+  bestWeights(stage: StageSettings, lost: ReadonlySet<string | null> = new Set()): string | null {
+    const [measuredOn, before] = [this.weightsOfRows(), [this.start.checkpoint, ...this.weightsAfter()]];
+    const drawnFrom = new Map(this.rows.map((row, index) => [row, before[index]!]));
+    const best = (metric: string, weightsOf: ReadonlyMap<MetricsRow, string | null>): MetricsRow | null =>
+      bestRow(this.comparable(stage).filter((row) => !lost.has(weightsOf.get(row)!)), metric);
+    const measured = best('eval/reward', measuredOn);
+    if (measured) return measuredOn.get(measured)!;
+    const rewarded = best('reward', drawnFrom);
+    if (rewarded) return drawnFrom.get(rewarded)!;
+    return lost.has(this.start.checkpoint) ? null : this.start.checkpoint;
   }
 
   /** The held-out measurement of the weights that the last rollback put back, if this stage's question was asked of them. */
@@ -104,9 +119,18 @@ function measureAlike(a: StageSettings, b: StageSettings): boolean {
   return question(a) === question(b);
 }
 
-/** Checkpoints that a job made, by the job's step. */
-export function checkpointsOfJob(checkpoints: readonly Checkpoint[], jobId: string, start: Start): Map<number, Checkpoint> {
-  return new Map(checkpoints.filter((checkpoint) => checkpoint.jobId === jobId).map((checkpoint) => [checkpoint.step - start.step, checkpoint]));
+/**
+ * The checkpoints that a job's steps made, by the job's step. A step that was done again, since what it had left was damaged, has two: its row
+ * and its checkpoint hold the same numbers.
+ */
+export function checkpointsOfRows(rows: readonly MetricsRow[], ofJob: readonly Checkpoint[], start: Start): Map<number, Checkpoint> {
+  const byStep = Map.groupBy(ofJob, ({ step }) => step - start.step);
+  const numbers = ({ metrics }: Pick<MetricsRow, 'metrics'>): string => JSON.stringify(metrics);
+  const made = rows.filter(({ kind }) => kind === 'step').flatMap((row): [number, Checkpoint][] => {
+    const own = byStep.get(row.step)?.find((checkpoint) => numbers(checkpoint) === numbers(row));
+    return own ? [[row.step, own]] : [];
+  });
+  return new Map(made);
 }
 
 /**

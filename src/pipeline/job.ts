@@ -1,6 +1,7 @@
 /** One run of a pipeline, from its first event to its last. */
 import type { EventData, JobStatus, Metrics, MetricsRow } from '../events.ts';
 import { isMeasured } from './guards.ts';
+import { BeyondRecovery } from './recover.ts';
 import type { Session } from './session.ts';
 import { stageRunners } from './stages/index.ts';
 
@@ -32,7 +33,7 @@ export async function runJob(session: Session, options: JobOptions): Promise<Job
   const began = clock();
   const end = await runStages(session, options).catch((error: unknown) => endOfFailure(error, session));
   const result = { ...end, steps: session.history.step, head: session.head, ...change(session) };
-  const resumeCommand = result.status === 'completed' ? null : options.resumeCommand;
+  const resumeCommand = result.status === 'completed' || result.error instanceof BeyondRecovery ? null : options.resumeCommand;
   const { error: _, ...told } = result;
   emit('job-finished', { ...told, durationMs: Math.round(clock() - began), resumeCommand });
   return result;
@@ -43,14 +44,15 @@ type End = Pick<JobResult, 'status' | 'reason' | 'error'>;
 async function runStages(session: Session, { resume, introduction }: JobOptions): Promise<End> {
   const { pipeline, emit, panel } = session.options;
   const { stages } = pipeline;
-  const resumedFrom = resume ? await session.recover() : null;
+  const damage = resume ? await session.recover() : null;
   emit('job-started', {
     ...introduction,
     stages: stages.map(({ name, kind, steps }) => ({ name, kind, steps: isTraining(kind) ? steps : 0 })),
     totalSteps: totalSteps(stages),
-    resumedFrom,
+    resumedFrom: resume ? session.history.step : null,
     head: session.head,
   });
+  if (damage !== null) emit('warning', { step: session.history.step, code: 'damaged_files', message: damage, fix: 'If nobody edited these files, look after the disk: the next damage may be to something that cannot be made again.' });
   if (!panel.finishing) await session.restore();
 
   const reasons: string[] = [];

@@ -1,14 +1,18 @@
 /** The jobs of a project: `.rlrun/jobs`. */
-import { mkdir, readFile, readdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
-import { type JobMeta, jobId, openJobFiles } from './job-files.ts';
+import { jobId, openJobFiles } from './job-files.ts';
+import { type JobMeta, readJobMeta } from './job-meta.ts';
 import type { MetricsRow, Rollout } from '../events.ts';
+import { type FileLock, holderOf, takeLock } from '../util/file-lock.ts';
+import { makeFolder } from '../util/make-folder.ts';
 import { isOpen } from '../util/held-out.ts';
+import { readRegularFile } from '../util/regular-file.ts';
 
 export const jobsDirectory = (root: string): string => join(root, 'jobs');
 
-/** A job on disk. `interrupted`: it says that it is running, but its process is gone. */
+/** A job on disk. `interrupted`: it says that it is running, but nobody holds its lock. */
 export interface StoredJob extends Omit<JobMeta, 'status'> {
   status: JobMeta['status'] | 'interrupted';
   directory: string;
@@ -26,7 +30,7 @@ const PARTS_OF_A_SECOND = 0x10000;
  * once, the one that came to its directory second takes the next number.
  */
 export async function claimJobId(root: string, name: string, time: number): Promise<string> {
-  await mkdir(jobsDirectory(root), { recursive: true });
+  await makeFolder(jobsDirectory(root));
   for (let turn = 0; ; turn++) {
     const id = jobId(name, time, Math.floor(((time % 1000) / 1000) * PARTS_OF_A_SECOND) + turn);
     try {
@@ -38,52 +42,71 @@ export async function claimJobId(root: string, name: string, time: number): Prom
   }
 }
 
-/** Newest first; directories that hold no readable job are passed over. */
-export async function listJobs(root: string): Promise<StoredJob[]> {
-  const names = await readdir(jobsDirectory(root), { withFileTypes: true }).catch(() => []);
-  const found = await Promise.all(names.filter((entry) => entry.isDirectory()).map((entry) => readJob(root, entry.name)));
-  return found.filter((job) => job !== null).sort(newestFirst);
+export interface JobsScan {
+  /** Newest first. */
+  jobs: StoredJob[];
+  /** Directories whose description cannot be read. */
+  problems: { id: string; error: Error }[];
 }
 
+export async function scanJobs(root: string): Promise<JobsScan> {
+  const names = await readdir(jobsDirectory(root), { withFileTypes: true }).catch(() => []);
+  const scan: JobsScan = { jobs: [], problems: [] };
+  for (const { name: id } of names.filter((entry) => entry.isDirectory())) {
+    try {
+      const job = await readJob(root, id);
+      if (job) scan.jobs.push(job);
+    } catch (error) {
+      scan.problems.push({ id, error: error as Error });
+    }
+  }
+  scan.jobs.sort(newestFirst);
+  return scan;
+}
+
+/** Newest first, without those that cannot be read. */
+export const listJobs = async (root: string): Promise<StoredJob[]> => (await scanJobs(root)).jobs;
+
+/** Null where there is no job: one that was killed before it had said what it is leaves an empty directory. */
 async function readJob(root: string, id: string): Promise<StoredJob | null> {
   const directory = join(jobsDirectory(root), id);
   try {
-    const meta = JSON.parse(await readFile(join(directory, 'meta.json'), 'utf8')) as JobMeta;
-    if (meta.id !== id || typeof meta.startedAt !== 'string') return null;
-    return { ...meta, directory, status: meta.status === 'running' && !isAlive(meta.pid) ? 'interrupted' : meta.status };
-  } catch {
-    return null;
-  }
-}
-
-/** Is there a process with this id? */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
+    const meta = await readJobMeta(directory);
+    if (meta.id !== id) return null;
+    return { ...meta, directory, status: meta.status === 'running' && !(await isRunning(directory)) ? 'interrupted' : meta.status };
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
   }
 }
 
-/** A job by its id, by an unambiguous beginning of it, or `latest`. */
+const lockPath = (directory: string): string => join(directory, 'lock');
+
+const isRunning = async (directory: string): Promise<boolean> => (await holderOf(lockPath(directory)))?.isThere ?? false;
+
+/** Held for as long as a process runs the job: the number in `meta.json` may be another one's by now. Null: someone else runs it. */
+export async function lockJob(directory: string): Promise<FileLock | null> {
+  const taken = await takeLock(lockPath(directory));
+  return 'lock' in taken ? taken.lock : null;
+}
+
+/** A job by its id, by an unambiguous beginning of it, or `latest`. Throws if that one cannot be read. */
 export async function findJob(root: string, id: string): Promise<StoredJob | null> {
   if (id === 'latest') {
-    const latest = await readFile(join(jobsDirectory(root), 'latest'), 'utf8').catch(() => '');
-    return latest ? readJob(root, latest.trim()) : null;
+    const latest = (await readRegularFile(join(jobsDirectory(root), 'latest')).catch(() => '')).trim();
+    return (/^[\w.-]+$/.test(latest) ? await readJob(root, latest) : null) ?? (await listJobs(root))[0] ?? null;
   }
-  const jobs = await listJobs(root);
-  const matches = jobs.filter((job) => job.id.startsWith(id));
-  return jobs.find((job) => job.id === id) ?? (matches.length === 1 ? matches[0]! : null);
+  const { jobs, problems } = await scanJobs(root);
+  const named = [...jobs, ...problems].filter((job) => job.id.startsWith(id));
+  const found = named.find((job) => job.id === id) ?? (named.length === 1 ? named[0]! : null);
+  if (found !== null && 'error' in found) throw found.error;
+  return found;
 }
 
 /** A plain file and no link: links need rights on Windows. */
 export const markLatest = (root: string, id: string): Promise<void> => writeFileAtomic(join(jobsDirectory(root), 'latest'), `${id}\n`);
 
-export const readJobMetrics = async ({ directory }: StoredJob): Promise<MetricsRow[]> => (await openJobFiles(directory).readMetrics()).filter(isRow);
-
-/** A line may be sound JSON and yet no row: files get edited, and disks get full. */
-const isRow = (row: MetricsRow | null): row is MetricsRow => Number.isFinite(row?.step) && typeof row?.metrics === 'object' && row.metrics !== null;
+export const readJobMetrics = async ({ directory }: Pick<StoredJob, 'directory'>): Promise<MetricsRow[]> => (await openJobFiles(directory).readMetrics()).rows;
 
 /** Steps that a job has done: what it said at its end; until then, and if it never got there, what it wrote down. */
 export const stepsDone = (job: StoredJob, rows: readonly MetricsRow[]): number =>

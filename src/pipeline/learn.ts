@@ -1,16 +1,17 @@
 /** The "step" of a step: gradients from scored groups, then optimizer updates. */
-import type { EventData, Metrics } from '../events.ts';
-import type { AdamParams, Loss, TrainingBatch } from '../policy/types.ts';
+import type { EventData } from '../events.ts';
+import type { AdamParams, Loss, TrainerMetric, TrainingBatch } from '../policy/types.ts';
 import { sum } from '../util/statistics.ts';
-import { shareOut, trainingBatch } from './batch.ts';
-import type { Group } from './groups.ts';
+import { isLearnable, shareOut, trainingBatch } from './batch.ts';
+import { type Group, silence } from './groups.ts';
 import type { Loop } from './loop.ts';
-import { finite, mergeMetrics } from './metrics.ts';
+import type { MetricsFrom, MetricsOf } from './metric-sources.ts';
+import { finite, mergeUpdates } from './metrics.ts';
 
 export type Learnt =
-  | { updated: true; metrics: Metrics; sequences: number; tokens: number }
+  | { updated: true; metrics: MetricsFrom<'update'>; sequences: number; tokens: number }
   /** The weights are what they were. */
-  | { updated: false; metrics: Metrics; reason: EventData['step-skipped']['reason']; message: string };
+  | { updated: false; metrics: MetricsFrom<'update'>; reason: EventData['step-skipped']['reason']; message: string };
 
 export interface LearnOptions {
   learningRate: number;
@@ -21,12 +22,13 @@ export interface LearnOptions {
   onUpdating: () => void;
 }
 
-/** Learns from the groups that have spread, in `train.updates` optimizer updates over equal shares of the batch. */
+/** Learns from the groups that the loss has something to say about, in `train.updates` optimizer updates over equal shares of the batch. */
 export async function learnFromGroups(groups: readonly Group[], options: LearnOptions, loop: Loop): Promise<Learnt> {
   const { train, agent } = loop.stage;
-  if (!groups.some((group) => group.spread === 'mixed')) return nothingToLearn(groups);
-  const batches = shareOut(groups, train.updates).map((share) => trainingBatch(share, agent.temperature));
-  return learn(batches, train.loss, options, loop);
+  const { loss } = train;
+  if (!groups.some((group) => isLearnable(group, loss))) return nothingToLearn(groups);
+  const batches = shareOut(groups, train.updates).map((share) => trainingBatch(share, { loss, temperature: agent.temperature }));
+  return learn(batches, loss, options, loop);
 }
 
 /** One optimizer update per batch. A refused update undoes the ones before it, so that a step happens whole or not at all. */
@@ -38,7 +40,7 @@ export async function learn(
 ): Promise<Learnt> {
   const { beta1, beta2, eps, weightDecay, maxGradNorm } = stage.train;
   const adam: AdamParams = { learningRate, beta1, beta2, eps, weightDecay, maxGradNorm };
-  const parts: { metrics: Metrics; tokens: number; sequences: number }[] = [];
+  const parts: { metrics: MetricsOf<TrainerMetric>; tokens: number; sequences: number }[] = [];
   const filled = batches.filter(({ sequences }) => sequences.length > 0);
   for (const batch of filled) {
     signal.throwIfAborted();
@@ -53,15 +55,14 @@ export async function learn(
     }
     parts.push({ metrics: { ...metrics, ...update.metrics }, tokens, sequences });
   }
-  const { metrics, dropped } = finite(mergeMetrics(parts));
+  const { metrics, dropped } = finite(mergeUpdates(parts));
   if (dropped.length > 0) {
     const message = `Not finite and left out of the metrics: ${dropped.join(', ')}.`;
     emit('warning', { step: null, code: 'non_finite_metric', message, fix: 'Lower train.learning_rate, or set train.max_grad_norm.' });
   }
-  const policyLoss = metrics['policy_loss'] ?? metrics['loss:sum'];
   return {
     updated: true,
-    metrics: policyLoss === undefined ? metrics : { ...metrics, policy_loss: policyLoss },
+    metrics,
     sequences: sum(parts.map((part) => part.sequences)),
     tokens: sum(parts.map((part) => part.tokens)),
   };
@@ -71,8 +72,7 @@ function nothingToLearn(groups: readonly Group[]): Learnt {
   const count = (spread: Group['spread']) => groups.filter((group) => group.spread === spread).length;
   const [good, bad, dropped] = [count('all-good'), count('all-bad'), count('dropped')];
   if (dropped === groups.length) {
-    const example = groups.flatMap((group) => group.rollouts).find((rollout) => rollout.error)?.error;
-    const message = `every group has a rollout without a verdict${example ? `, for example: ${example.message}` : ''}`;
+    const message = `every group has a rollout without a verdict, for example: ${silence(groups.flatMap((group) => group.rollouts))}`;
     return { updated: false, reason: 'all_errored', message, metrics: {} };
   }
   const parts = [good && `${good} all good`, bad && `${bad} all bad`, dropped && `${dropped} dropped`].filter(Boolean);

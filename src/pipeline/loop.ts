@@ -1,6 +1,7 @@
 /** What a step works with. The loop knows nothing of terminals, files of a model, tokenizers or ONNX: it is handed all of it. */
 import type { Agent } from '../agents/index.ts';
 import type { StageSettings } from '../config/types.ts';
+import type { Surroundings } from '../environments/index.ts';
 import type { Emit, Phase, PhaseTimes } from '../events.ts';
 import type { Checkpoint, ModelRecord } from '../models/types.ts';
 import type { Engine, Tokenizer } from '../policy/types.ts';
@@ -20,13 +21,17 @@ export interface ModelLine {
   head(): Promise<Checkpoint | null>;
   /** Oldest first. */
   checkpoints(): Promise<readonly Checkpoint[]>;
+  /** The same, and what is wrong with those whose description cannot be read. */
+  scan(): Promise<{ checkpoints: readonly Checkpoint[]; problems: readonly { name: string; problem: string }[] }>;
   /** Has `write` fill a directory, makes it durable, then (with `promote`) moves the head to it: all of it or nothing. */
   commit(draft: CheckpointDraft, options: { promote: boolean; write: (directory: string) => Promise<void> }): Promise<Checkpoint>;
   setHead(id: string | null): Promise<void>;
+  /** Rejects when another process may have taken the model over: then nothing of the job is written any more. */
+  checkLock(): Promise<void>;
   /** Makes room: deletes the weights of the oldest checkpoints, apart from `spare`, the head and the newest. Their nodes stay in the tree. */
-  pruneTo(options: { maxBytes: number; spare: ReadonlySet<string> }): Promise<readonly Checkpoint[]>;
-  /** Where `Engine.readState` finds the weights of a checkpoint. */
-  stateDirectory(id: string): string;
+  pruneTo(options: { maxBytes: number; spare: () => ReadonlySet<string> }): Promise<{ pruned: readonly Checkpoint[]; bytes: number }>;
+  /** Where `Engine.readState` finds the weights of a checkpoint, every byte of them as it was written; rejects with a message and its `fix` if not. */
+  verifiedDirectory(id: string): Promise<string>;
 }
 
 /** What a stage's settings name, loaded. */
@@ -34,6 +39,8 @@ export interface StageMaterials {
   taskset: Taskset;
   scorer: Scorer;
   agent: Agent;
+  /** What answers an agent that takes turns; null: it has one. */
+  surroundings: Surroundings | null;
 }
 
 export interface Loop extends StageMaterials {

@@ -19,7 +19,7 @@ export async function loadLosses({ stages }: Pick<ResolvedPipeline, 'stages'>, {
   const named = stages.filter(({ train }) => train.loss.kind === 'module');
   const paths = [...new Set(named.flatMap(({ train: { loss } }) => (loss.kind === 'module' ? [loss.path] : [])))];
   if (paths.length === 0) return { ok: true, losses: { files: [], hash: '', sources: {} } };
-  const runtime = { ...named[0]!.runtime, kind: 'local' as const };
+  const { runtime } = named[0]!;
   const failed = (message: string, files: readonly string[], at: Failure['at'] = undefined) =>
     loadFailure(`the loss ${message}`, at ? 'Mend it.' : 'Write `export default (tensors, { b }) => …`, one term per token.', { key: 'path', at: at ?? null, files });
   const opened = await openUserCode({ entry: workerUrl('losses.worker', import.meta.url), paths, runtime, signal });
@@ -27,8 +27,8 @@ export async function loadLosses({ stages }: Pick<ResolvedPipeline, 'stages'>, {
   await using code = opened.code;
   for (const path of paths) {
     const checked = await code.pool.call('check', { path }, { timeoutMs: runtime.setupTimeoutMs, signal });
-    const problem = checked.ok ? (checked.value as LossCheck['result']) : checked.failure.message;
-    if (problem !== null) return failed(`${path}: ${problem}`, code.files);
+    const problem = checked.ok ? (checked.value as LossCheck['result']) : `${path}: ${checked.failure.message}`;
+    if (problem !== null) return failed(problem, code.files);
   }
   return { ok: true, losses: { files: code.files, hash: code.hash, sources: code.sources } };
 }

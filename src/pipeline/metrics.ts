@@ -1,10 +1,12 @@
 /** The numbers of a step, under the names of the field: TRL's where it has one. */
-import type { Metrics, PhaseTimes, Rollout, Subscore } from '../events.ts';
+import type { Phase, PhaseTimes, Rollout, Subscore } from '../events.ts';
+import type { TrainerMetric } from '../policy/types.ts';
 import { mean, standardDeviation, sum } from '../util/statistics.ts';
-import { type Group, outputTokens } from './groups.ts';
+import { type Group, hasFailed, isAbstained, outputTokens } from './groups.ts';
+import type { MetricsFrom, MetricsOf } from './metric-sources.ts';
 
 /** Everything that the rollouts of a step say, before anything is learnt from them. */
-export function rolloutMetrics(groups: readonly Group[]): Metrics {
+export function rolloutMetrics(groups: readonly Group[]): MetricsFrom<'rollouts'> {
   const rollouts = groups.flatMap((group) => group.rollouts);
   const scored = groups.filter((group) => group.spread !== 'dropped');
   const rewards = rollouts.flatMap((rollout) => rollout.reward ?? []);
@@ -21,33 +23,34 @@ export function rolloutMetrics(groups: readonly Group[]): Metrics {
     'groups/all_bad': groupShare('all-bad'),
     'groups/mixed': groupShare('mixed'),
     'groups/dropped': share(groups.length - scored.length, groups.length),
-    'advantage/abs_mean': mean(scored.flatMap((group) => group.advantages!.map(Math.abs))),
+    'advantage/abs_mean': mean(scored.flatMap((group) => group.advantages!.flatMap((advantage) => (advantage === null ? [] : Math.abs(advantage))))),
     ...summary(lengths, { mean: 'completions/mean_length', min: 'completions/min_length', max: 'completions/max_length' }),
     'completions/clipped_ratio': share(rollouts.filter((rollout) => rollout.stopReason === 'length').length, rollouts.length),
-    'rollouts/error_ratio': share(rollouts.filter((rollout) => rollout.reward === null).length, rollouts.length),
+    'rollouts/error_ratio': share(rollouts.filter(hasFailed).length, rollouts.length),
+    'rollouts/abstained_ratio': share(rollouts.filter(isAbstained).length, rollouts.length),
     ...errorMetrics(rollouts),
     sampling_logprob_mean: mean(logprobs),
     num_tokens: sum(lengths),
   }).metrics;
 }
 
-type SummaryNames = { mean: string; std?: string; min: string; max: string };
+type SummaryNames<N extends string> = { mean: N; std?: N; min: N; max: N };
 
-function summary(values: readonly number[], names: SummaryNames): Metrics {
+function summary<N extends string>(values: readonly number[], names: SummaryNames<N>): MetricsOf<N> {
   if (values.length === 0) return {};
   let [low, high] = [Infinity, -Infinity];
   for (const value of values) [low, high] = [Math.min(low, value), Math.max(high, value)];
-  return { [names.mean]: mean(values), [names.min]: low, [names.max]: high, ...(names.std ? { [names.std]: standardDeviation(values) } : {}) };
+  return { [names.mean]: mean(values), [names.min]: low, [names.max]: high, ...(names.std ? { [names.std]: standardDeviation(values) } : {}) } as MetricsOf<N>;
 }
 
-/** `rewards/<name>/mean` for every named part; parts of parts as `rewards/<name>/<part>/mean`. */
-function subscoreMetrics(rollouts: readonly Rollout[]): Metrics {
+/** `rewards/<name>/mean` over the verdicts of every named part; parts of parts as `rewards/<name>/<part>/mean`. */
+function subscoreMetrics(rollouts: readonly Rollout[]): MetricsOf<`rewards/${string}/mean`> {
   const values = new Map<string, number[]>();
   const collect = (subscores: readonly Subscore[], prefix: string) => {
     for (const { name, value, children } of subscores) {
       const path = `${prefix}/${name}`;
       values.set(path, values.get(path) ?? []);
-      values.get(path)!.push(value);
+      if (value !== null) values.get(path)!.push(value);
       if (children) collect(children, path);
     }
   };
@@ -56,7 +59,7 @@ function subscoreMetrics(rollouts: readonly Rollout[]): Metrics {
 }
 
 /** `errors/<type>`: the share of all rollouts that failed this way. */
-function errorMetrics(rollouts: readonly Rollout[]): Metrics {
+function errorMetrics(rollouts: readonly Rollout[]): MetricsFrom<'rollouts'> {
   const byType = Map.groupBy(rollouts, (rollout) => rollout.error?.type);
   return Object.fromEntries([...byType].flatMap(([type, failed]) => (type ? [[`errors/${type}`, failed.length / rollouts.length]] : [])));
 }
@@ -65,32 +68,50 @@ function errorMetrics(rollouts: readonly Rollout[]): Metrics {
  * Where the time of a step went, in seconds as the field has it. `tokens_per_second` is that of the sampler, which may have begun before
  * the step did.
  */
-export function timeMetrics(times: PhaseTimes, { tokens, samplingMs }: { tokens: number; samplingMs: number | null }): Metrics {
-  const seconds = Object.fromEntries(Object.entries(times).map(([phase, ms]) => [`time/${phase}`, ms / 1000]));
+export function timeMetrics(times: PhaseTimes, { tokens, samplingMs }: { tokens: number; samplingMs: number | null }): MetricsFrom<'time'> {
+  const seconds = Object.fromEntries(Object.entries(times).map(([phase, ms]) => [`time/${phase}`, ms / 1000])) as Record<`time/${Phase}`, number>;
   return finite({ ...seconds, step_time: sum(Object.values(times)) / 1000, ...(samplingMs === null ? {} : { tokens_per_second: tokens / (samplingMs / 1000) }) }).metrics;
 }
 
-/** Metrics of several forward–backward passes as one: sums and counts add up, extremes stay extremes, the rest is weighted by tokens. */
-export function mergeMetrics(parts: readonly { metrics: Metrics; tokens: number }[]): Metrics {
-  const names = new Set(parts.flatMap((part) => Object.keys(part.metrics)));
-  return Object.fromEntries(
-    [...names].map((name) => {
-      const present = parts.filter((part) => part.metrics[name] !== undefined);
-      const values = present.map((part) => part.metrics[name]!);
-      if (/[:/]sum$/.test(name)) return [name, sum(values)];
-      if (/[:/]max$/.test(name)) return [name, Math.max(...values)];
-      if (/[:/]min$/.test(name)) return [name, Math.min(...values)];
-      const tokens = sum(present.map((part) => part.tokens));
-      return [name, tokens === 0 ? mean(values) : sum(present.map((part, index) => values[index]! * part.tokens)) / tokens];
-    }),
-  );
+/** How the metrics of several updates become one; `mean` is weighted by the tokens that were learnt from. */
+const merges: { [M in TrainerMetric]: 'sum' | 'min' | 'max' | 'mean' } = {
+  'loss:sum': 'sum',
+  policy_loss: 'mean',
+  entropy: 'mean',
+  kl: 'mean',
+  'clip_ratio/low_mean': 'mean',
+  'clip_ratio/high_mean': 'mean',
+  'clip_ratio/region_mean': 'mean',
+  'sampling/logp_difference/mean': 'mean',
+  'sampling/logp_difference/max': 'max',
+  'sampling/importance_ratio/min': 'min',
+  'sampling/importance_ratio/mean': 'mean',
+  'sampling/importance_ratio/max': 'max',
+  'kl_sample_train/v1': 'mean',
+  'kl_sample_train/v2': 'mean',
+  grad_norm: 'mean',
+  update_norm: 'mean',
+};
+
+export function mergeUpdates(updates: readonly { metrics: MetricsOf<TrainerMetric>; tokens: number }[]): MetricsOf<TrainerMetric> {
+  const merge = (name: TrainerMetric): number | undefined => {
+    const said = updates.flatMap(({ metrics, tokens }) => (metrics[name] === undefined ? [] : [{ value: metrics[name], tokens }]));
+    const values = said.map(({ value }) => value);
+    if (values.length === 0) return undefined;
+    if (merges[name] === 'sum') return sum(values);
+    if (merges[name] !== 'mean') return Math[merges[name]](...values);
+    const tokens = sum(said.map((part) => part.tokens));
+    return tokens === 0 ? mean(values) : sum(said.map((part) => part.value * part.tokens)) / tokens;
+  };
+  const merged = (Object.keys(merges) as TrainerMetric[]).map((name) => [name, merge(name)] as const);
+  return Object.fromEntries(merged.filter(([, value]) => value !== undefined));
 }
 
 /** JSON turns NaN into null, silently: keep the finite values and name the others. */
-export function finite(metrics: Metrics): { metrics: Metrics; dropped: string[] } {
-  const entries = Object.entries(metrics);
+export function finite<N extends string>(metrics: MetricsOf<N>): { metrics: MetricsOf<N>; dropped: string[] } {
+  const entries = Object.entries<number | undefined>(metrics);
   return {
-    metrics: Object.fromEntries(entries.filter(([, value]) => Number.isFinite(value))),
+    metrics: Object.fromEntries(entries.filter(([, value]) => Number.isFinite(value))) as MetricsOf<N>,
     dropped: entries.filter(([, value]) => !Number.isFinite(value)).map(([name]) => name),
   };
 }

@@ -1,6 +1,6 @@
 /** Opens what a pipeline's `model:` names: the fork in the store, the engine over its weights, its tokenizer. */
 import { fileURLToPath } from 'node:url';
-import type { ResolvedPipeline, StageSettings } from '../config/types.ts';
+import type { ResolvedPipeline } from '../config/types.ts';
 import type { ModelStore, StoreOptions, StoredModel } from '../models/index.ts';
 import type { Engine, EngineOptions, Tokenizer } from '../policy/index.ts';
 import type { LossModules } from './losses.ts';
@@ -20,9 +20,17 @@ const SAMPLER_ROWS = 256;
 export const builtinModels = fileURLToPath(new URL('../../models', import.meta.url));
 
 // The rooms below are loaded when they are needed: a command that only reads files should start at once.
-export async function openProjectStore(options: Omit<StoreOptions, 'builtins'>): Promise<ModelStore> {
+export async function openProjectStore(options: Omit<StoreOptions, 'builtins' | 'judgeBase'>): Promise<ModelStore> {
   const { openStore } = await import('../models/index.ts');
-  return openStore({ ...options, builtins: builtinModels });
+  return openStore({ ...options, builtins: builtinModels, judgeBase });
+}
+
+/** A tokenizer that cannot be used is told before a model is made with it, and not when it is asked for something. */
+async function judgeBase(directory: string): Promise<void> {
+  const { loadTokenizer } = await import('../policy/index.ts');
+  await loadTokenizer(directory).catch(async (error: unknown) => {
+    throw await unusable(error, directory);
+  });
 }
 
 /** Begins to load what an engine needs, beside whatever has to be known before it can be opened. */
@@ -44,7 +52,7 @@ export async function openModel({ store, pipeline, losses, signal }: OpenModelOp
   const method = train.method === 'full' ? train : { ...train, targets: [...train.targets] };
   const { created } = await store.fork({ source: fork, slug: name, train: method, ifNotExists: true, ...(signal ? { signal } : {}) });
   const model = await store.model(name);
-  const { engine, tokenizer } = await openWeights({ ...engineOptions(pipeline, model), sources: losses.sources });
+  const { engine, tokenizer } = await openWeights({ ...engineOptions(pipeline, model), sources: losses.sources }, { signal });
   const chatting = pipeline.stages.find(({ agent }) => agent.kind === 'chat');
   if (chatting && !tokenizer.applyChatTemplate) {
     await engine.close();
@@ -55,9 +63,9 @@ export async function openModel({ store, pipeline, losses, signal }: OpenModelOp
 }
 
 /** The engine and the tokenizer of a model directory. Throws a `ModelError` when one of its files cannot be used. */
-export async function openWeights(options: EngineOptions): Promise<Pick<OpenedModel, 'engine' | 'tokenizer'>> {
+export async function openWeights(options: EngineOptions, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<Pick<OpenedModel, 'engine' | 'tokenizer'>> {
   const { loadTokenizer, openEngine } = await import('../policy/index.ts');
-  const [engine, tokenizer] = await Promise.allSettled([openEngine(options), loadTokenizer(options.modelDirectory)]);
+  const [engine, tokenizer] = await Promise.allSettled([openEngine(options, { signal }), loadTokenizer(options.modelDirectory)]);
   if (engine.status === 'fulfilled' && tokenizer.status === 'fulfilled') return { engine: engine.value, tokenizer: tokenizer.value };
   // An engine without a tokenizer would keep the process alive.
   if (engine.status === 'fulfilled') await engine.value.close();
@@ -70,19 +78,6 @@ async function unusable(error: unknown, directory: string): Promise<unknown> {
   if ((error as { kind?: unknown } | null)?.kind === 'usage') return error;
   if (!(error instanceof Error) || error instanceof ModelError || error.name !== 'Error' || error.message.startsWith('Internal error')) return error;
   return new ModelError('invalid', error.message, { fix: `The model's files are in ${directory}.`, cause: error });
-}
-
-/** Bakes a model's head into a directory; what a user can mend comes back as a message. */
-export async function exportHead(model: StoredModel, { directory, format, dtype }: NonNullable<StageSettings['export']>): Promise<{ ok: true } | { ok: false; message: string }> {
-  const { ModelError, exportCheckpoint } = await import('../models/index.ts');
-  try {
-    const checkpoint = (await model.head())?.id ?? null;
-    await exportCheckpoint({ model, checkpoint, directory, format, dtype, replace: true });
-    return { ok: true };
-  } catch (error) {
-    if (!(error instanceof ModelError)) throw error;
-    return { ok: false, message: `${error.message}; ${error.fix}` };
-  }
 }
 
 /** What the engine of a pipeline needs; two pipelines with equal options can share one. */

@@ -3,7 +3,7 @@ import type { Rollout } from '../events.ts';
 import type { Task } from '../tasks/types.ts';
 import { type Group, outputTokens } from './groups.ts';
 import type { Loop } from './loop.ts';
-import type { Attempt } from './rollout.ts';
+import type { Attempt } from './attempt.ts';
 
 type World = Pick<Loop, 'emit' | 'clock' | 'stage'>;
 

@@ -8,6 +8,7 @@ import type { Accounting, CheckpointSummary, Metrics, MetricsRow } from '../even
 import type { Checkpoint } from '../models/types.ts';
 import type { Learnt } from './learn.ts';
 import type { Loop, StepPlace, Stopwatch } from './loop.ts';
+import { type HeldOutMetrics, type MetricsFrom, together } from './metric-sources.ts';
 import { timeMetrics } from './metrics.ts';
 import type { BegunRollouts } from './rollout.ts';
 
@@ -27,7 +28,7 @@ export interface StepOptions {
   /** The checkpoint that was the head before the step, once that is settled. */
   head: () => string | null;
   /** Measures the weights as they are now; null when no evaluation is due. */
-  evaluate: (() => Promise<Metrics>) | null;
+  evaluate: (() => Promise<HeldOutMetrics>) | null;
   /** Should the head move to what this step makes? */
   gate: (metrics: Metrics) => { promote: boolean; reason: string };
   /** Puts back the weights that the step began with. */
@@ -49,7 +50,7 @@ export interface Saving {
 
 export interface StepFindings {
   /** Of the rollouts. */
-  metrics: Metrics;
+  metrics: MetricsFrom<'rollouts'>;
   accounting: Accounting;
   /** How long the sampler took; null if nothing was sampled. */
   samplingMs: number | null;
@@ -62,23 +63,29 @@ export interface StepFindings {
  * checkpoint is missing, which is a step to do again.
  */
 export async function promote(place: StepPlace, findings: StepFindings, options: StepOptions, loop: Loop): Promise<StepResult> {
-  const { stage, emit, clock, files } = loop;
+  const { stage, emit, clock, files, model } = loop;
   const { step } = place;
   const { learnt, stopwatch, accounting } = findings;
   if (!learnt.updated) emit('step-skipped', { step, reason: learnt.reason, message: learnt.message });
 
   if (options.evaluate) stopwatch.begin('eval');
-  const evaluation = (await options.evaluate?.()) ?? {};
+  const heldOut = (await options.evaluate?.()) ?? {};
 
-  const before: Metrics = { ...findings.metrics, ...learnt.metrics, ...evaluation, learning_rate: options.learningRate };
   stopwatch.begin('promote');
-  const metrics = { ...before, ...timeMetrics(stopwatch.read(), { tokens: before['num_tokens'] ?? 0, samplingMs: findings.samplingMs }) };
+  const { metrics: rollouts, samplingMs } = findings;
+  const metrics = together({
+    rollouts,
+    update: { ...learnt.metrics, learning_rate: options.learningRate },
+    heldOut,
+    time: timeMetrics(stopwatch.read(), { tokens: rollouts.num_tokens ?? 0, samplingMs }),
+  });
   const gate = learnt.updated ? options.gate(metrics) : null;
   const outcome = learnt.updated ? { kind: 'step', promoted: gate!.promote } as const : { kind: 'skipped', reason: learnt.message } as const;
   const row: MetricsRow = { step, time: Math.round(clock()), stage: stage.name, ...outcome, metrics };
 
   stopwatch.begin('promote');
   await options.settled();
+  await model.checkLock();
   files.appendMetrics(row);
   const saving = learnt.updated && gate ? save(place, { metrics, learnt, accounting, gate, options }, loop) : null;
   if (!saving) await files.durable();

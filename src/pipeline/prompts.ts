@@ -1,5 +1,5 @@
 /** Whether the prompts of a taskset fit the model: known as soon as the tokenizer is there, and not only when a rollout is lost by it. */
-import { type Agent, createAgent } from '../agents/index.ts';
+import { type Agent, createAgent, leavesAnswerUnopened } from '../agents/index.ts';
 import type { AgentSettings } from '../config/types.ts';
 import type { Tokenizer } from '../policy/types.ts';
 import type { Task } from '../tasks/types.ts';
@@ -64,6 +64,17 @@ export function warnOfPrompts(tasks: readonly Task[], { agent, ...room }: Prompt
   };
 }
 
+/** What to say when some of the tasks cannot be put to the model at all, or null. */
+function warnOfUnsuited(tasks: readonly Task[], { agent, split }: Pick<PromptRoom, 'split'> & { agent: Agent }): { message: string; fix: string } | null {
+  const looked = spread(tasks);
+  const faults = looked.flatMap((task) => {
+    const prepared = agent.prepare(task);
+    return prepared.ok || prepared.promptTokens !== undefined ? [] : [prepared.error.message];
+  });
+  if (faults.length === 0) return null;
+  return { message: `${faults.length} of ${looked.length} ${split} tasks cannot be put to the model; the first: ${faults[0]}`, fix: 'mend such tasks or leave them out: their rollouts fail' };
+}
+
 /** What to say when a task has letters that the tokenizer does not have: the model reads one mark for all of them, and cannot write them at all. */
 export function warnOfUnknownText(tasks: readonly Task[], { agent, tokenizer }: { agent: Agent; tokenizer: Tokenizer }): { message: string; fix: string } | null {
   const { unknownTokenId } = tokenizer;
@@ -83,17 +94,58 @@ export function warnOfUnknownText(tasks: readonly Task[], { agent, tokenizer }: 
   };
 }
 
-/** What to say when the gold answer of a task has more tokens than an answer may have: nobody can give it. */
-export function warnOfLongAnswers(tasks: readonly Task[], { settings, tokenizer, split }: Pick<PromptRoom, 'settings' | 'split'> & { tokenizer: Tokenizer }): { message: string; fix: string } | null {
-  const looked = spread(tasks);
-  const lengths = looked.flatMap(({ answer }) => (answer === null ? [] : tokenizer.encode(answer, { addSpecialTokens: false }).length));
-  const long = lengths.filter((length) => length > settings.maxTokens);
-  if (long.length === 0) return null;
-  const longest = Math.max(...long);
+/** What to say when gold answers do not fit: the model could not give them, and a supervised step leaves them out. `end` is what must fit behind them. */
+export function warnOfAnswers(tasks: readonly Task[], { settings, tokenizer, end }: { settings: AgentSettings; tokenizer: Tokenizer; end: number }): { message: string; fix: string } | null {
+  const looked = spread(tasks).filter(({ answer }) => answer !== null);
+  const tooLong = looked.flatMap((task): TooLong[] => {
+    const tokens = tokenizer.encode(task.answer!, { addSpecialTokens: false }).length + end;
+    return tokens > settings.maxTokens ? [{ task, tokens }] : [];
+  });
+  if (tooLong.length === 0) return null;
+  const longest = tooLong.reduce((most, each) => (each.tokens > most.tokens ? each : most));
   return {
-    message: `the answers of ${long.length} of ${looked.length} ${split} tasks are longer than agent.max_tokens allows: the longest has ${longest} tokens, and answers end after ${settings.maxTokens}`,
-    fix: `raise agent.max_tokens to ${longest} or more, or leave such tasks out`,
+    message: `${tooLong.length} of ${looked.length} answers are longer than agent.max_tokens, which is ${settings.maxTokens}: the longest, of task ${longest.task.id}, has ${longest.tokens} tokens${end > 0 ? ' with its end' : ''}`,
+    fix: `raise agent.max_tokens to ${longest.tokens}, or shorten such answers`,
   };
+}
+
+/** What to say when a template does not open the assistant's turn: the model would have to do so itself, and may as well speak for the user. */
+export function warnOfTemplate({ settings, tokenizer }: { settings: AgentSettings; tokenizer: Tokenizer }): { message: string; fix: string } | null {
+  if (settings.kind !== 'chat' || !leavesAnswerUnopened(tokenizer, settings.templateArgs)) return null;
+  return {
+    message: "the model's chat template ignores add_generation_prompt: prompts end behind the user's message, and nothing tells the model that it is its turn",
+    fix: 'repair the template (chat_template in tokenizer_config.json), so that it opens the assistant\'s message where add_generation_prompt is set',
+  };
+}
+
+/** Tokens that are left for answers behind the longest prompt; below 1 where it does not even fit itself. */
+export function roomForAnswers(tasks: readonly Task[], { settings, tokenizer, contextLength }: Omit<PromptRoom, 'split'> & { tokenizer: Tokenizer }): number {
+  const agent = createAgent({ settings, tokenizer, contextLength });
+  const lengths = spread(tasks).map((task) => {
+    const prepared = agent.prepare(task);
+    return prepared.ok ? prepared.tokenIds.length : (prepared.promptTokens ?? 0);
+  });
+  return contextLength - lengths.reduce((most, length) => Math.max(most, length), 0);
+}
+
+export interface PromptWarning {
+  code: 'context_overflow' | 'unsuited_tasks' | 'unknown_text' | 'long_answers' | 'generation_prompt';
+  message: string;
+  fix: string;
+}
+
+/** All that can be said of tasks and the model's tokenizer before the model answers: what `run` says when it begins, and `check` without a run. */
+export function promptWarnings(tasks: readonly Task[], { agent, tokenizer, teaches, ...room }: PromptRoom & { agent: Agent; tokenizer: Tokenizer; teaches: boolean }): PromptWarning[] {
+  const { settings, split } = room;
+  const found: { [C in PromptWarning['code']]: { message: string; fix: string } | null } = {
+    context_overflow: warnOfPrompts(tasks, { agent, ...room }),
+    unsuited_tasks: warnOfUnsuited(tasks, { agent, split }),
+    generation_prompt: warnOfTemplate({ settings, tokenizer }),
+    // Of the held-out tasks they would say the same.
+    unknown_text: split === 'train' ? warnOfUnknownText(tasks, { agent, tokenizer }) : null,
+    long_answers: split === 'train' ? warnOfAnswers(tasks, { settings, tokenizer, end: teaches ? agent.answerEnd.length : 0 }) : null,
+  };
+  return (Object.entries(found) as [PromptWarning['code'], { message: string; fix: string } | null][]).flatMap(([code, warning]) => (warning ? [{ code, ...warning }] : []));
 }
 
 const inNumbers = ({ task, tokens }: TooLong, { settings, contextLength }: PromptRoom): string =>

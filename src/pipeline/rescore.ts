@@ -2,7 +2,8 @@
 import type { RescoredRollout, Rollout } from '../events.ts';
 import type { Task } from '../tasks/types.ts';
 import { type GroupOptions, formGroups } from './groups.ts';
-import { type ScoreContext, type Unscored, score } from './rollout.ts';
+import type { Unscored } from './attempt.ts';
+import { type ScoreContext, score } from './rollout.ts';
 
 /** Judges stored rollouts again. Those whose task is gone, or that never got as far as an answer, keep what they had. */
 export async function rescore(
@@ -15,8 +16,10 @@ export async function rescore(
     const task = byId.get(rollout.taskId);
     const answered = rollout.turns.length > 0 && rollout.status !== 'cancelled';
     if (!task || !answered) return [];
-    const { error: _, advantage: __, ...rest } = rollout;
-    return [{ task, rollout: { ...rest, status: 'completed', reward: null, subscores: [] } }];
+    const { error: _, advantage: __, conversation, ...rest } = rollout;
+    // What an environment said then, an edited one may not say now: it is asked again.
+    const { verdict: ___, ...said } = conversation ?? { messages: [], environmentMs: 0 };
+    return [{ task, rollout: { ...rest, ...(conversation ? { conversation: said } : {}), status: 'completed', reward: null, subscores: [] } }];
   });
   const judged = await score(
     (async function* () {
@@ -27,10 +30,10 @@ export async function rescore(
   const untouched = stored.filter((rollout) => !judged.some(({ id }) => id === rollout.id)).map((rollout) => ({ ...rollout }));
   formGroups([...judged, ...untouched], context.train);
   const after = new Map([...judged, ...untouched].map((rollout) => [rollout.id, rollout]));
-  const errors = new Map(judged.map(({ id, error }) => [id, error]));
+  const silent = new Map(judged.filter(({ reward }) => reward === null).map(({ id, error }) => [id, error?.message ?? 'the reward abstained']));
   return stored.map(({ id, taskId, groupId, prompt, completion, reward, advantage }) => {
-    const [now, error] = [after.get(id)!, errors.get(id)];
+    const [now, error] = [after.get(id)!, silent.get(id)];
     const advantages = { advantageBefore: advantage ?? null, advantageAfter: now.advantage ?? null };
-    return { rolloutId: id, taskId, groupId, prompt, completion, before: reward, after: now.reward, ...advantages, ...(error ? { error: error.message } : {}) };
+    return { rolloutId: id, taskId, groupId, prompt, completion, before: reward, after: now.reward, ...advantages, ...(error === undefined ? {} : { error }) };
   });
 }

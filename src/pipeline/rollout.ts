@@ -1,38 +1,14 @@
 /** Rolling out and scoring: from tasks to rollouts with a verdict. Scoring begins while the rest is still being sampled. */
 import { type Agent, preparingOnce } from '../agents/index.ts';
-import type { AgentSettings } from '../config/types.ts';
 import type { Rollout } from '../events.ts';
-import type { RandomKey, Sample, SampleRequest, Sampler } from '../policy/types.ts';
+import type { Sample, SampleRequest } from '../policy/types.ts';
 import type { ScoreOutcome, Scorer } from '../rewards/types.ts';
 import type { Task } from '../tasks/types.ts';
-
-/** One try at one task, before it happens. */
-export interface Attempt {
-  id: string;
-  groupId: string;
-  task: Task;
-  key: RandomKey;
-  /** 0 is greedy. */
-  temperature: number;
-}
-
-export interface RolloutContext {
-  sampler: Sampler;
-  agent: Agent;
-  settings: AgentSettings;
-  signal: AbortSignal;
-  /** Hears at the end how long the sampler took, in milliseconds. */
-  onDrawn?: (ms: number) => void;
-}
-
-/** A rollout that nobody has judged yet, with the task that the judge needs. */
-export interface Unscored {
-  rollout: Rollout;
-  task: Task;
-}
+import { type Attempt, type RolloutContext, sampleRequest, type Unscored, unscored } from './attempt.ts';
 
 /** Attempts everything at once; rollouts arrive as they end. A task that cannot be put to the model is a failed rollout. */
 export async function* rollOut(attempts: readonly Attempt[], context: RolloutContext): AsyncGenerator<Unscored> {
+  if (context.surroundings) return yield* (await import('./in-turns.ts')).rollOutInTurns(attempts, context, context.surroundings);
   const { agent, sampler, signal, onDrawn } = context;
   const pending = new Map<string, { attempt: Attempt; prompt: string; request: SampleRequest }>();
   // The attempts of a group read the same prompt.
@@ -83,24 +59,6 @@ export function rollOutAhead(attempts: readonly Attempt[], context: Omit<Rollout
     },
   };
   return rollouts;
-}
-
-function sampleRequest(attempt: Attempt, promptTokenIds: number[], { agent, settings }: RolloutContext): SampleRequest {
-  return {
-    id: attempt.id,
-    promptTokenIds,
-    maxTokens: settings.maxTokens,
-    temperature: attempt.temperature,
-    topP: attempt.temperature === 0 ? 1 : settings.topP,
-    topK: attempt.temperature === 0 ? 0 : settings.topK,
-    stopTokenIds: agent.stopTokenIds,
-    stopStrings: agent.stopStrings,
-    key: attempt.key,
-  };
-}
-
-function unscored({ id, groupId, task }: Attempt): Omit<Rollout, 'prompt'> {
-  return { id, groupId, taskId: task.id, completion: '', turns: [], status: 'completed', stopReason: 'done', reward: null, subscores: [] };
 }
 
 function completionOf(sample: Sample, request: SampleRequest, agent: Agent): Pick<Rollout, 'completion' | 'turns' | 'status' | 'stopReason'> {
@@ -162,8 +120,9 @@ function judge(rollout: Rollout, task: Task, { scorer, signal, onScored }: Score
   };
   signal.throwIfAborted();
   if (rollout.status !== 'completed') return void onScored?.(rollout);
+  const { completion, conversation, stopReason } = rollout;
   const completionTokens = rollout.turns.at(-1)?.outputTokenIds.length ?? 0;
-  const outcome = scorer.score({ task, completion: rollout.completion, completionTokens, truncated: rollout.stopReason === 'length' }, signal);
+  const outcome = scorer.score({ task, completion, completionTokens, truncated: stopReason === 'length', ...(conversation ? { conversation, stopReason } : {}) }, signal);
   if (outcome instanceof Promise) return outcome.then(keep);
   keep(outcome);
 }

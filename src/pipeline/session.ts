@@ -3,20 +3,21 @@
  * recovered knows what the interrupted one knew.
  */
 import { preparingOnce } from '../agents/index.ts';
-import type { Emit, Metrics, MetricsRow } from '../events.ts';
+import type { Emit, MetricsRow } from '../events.ts';
 import type { Engine, Tokenizer } from '../policy/types.ts';
 import type { ResolvedPipeline, StageSettings } from '../config/types.ts';
 import type { ControlPanel } from './controls.ts';
-import { evaluate } from './evaluate.ts';
+import { type Evaluation, evaluate } from './evaluate.ts';
 import { isMeasured } from './guards.ts';
-import { History, type Start, checkpointsOfJob, keptRows } from './history.ts';
+import { silence } from './groups.ts';
+import { History, type Start } from './history.ts';
 import type { JobFiles } from './job-files.ts';
 import type { Clock, Loop, ModelLine, StageMaterials } from './loop.ts';
+import { makeRoom } from './make-room.ts';
+import type { HeldOutMetrics } from './metric-sources.ts';
 import type { StepResult } from './promote.ts';
-import { warnOfLongAnswers, warnOfPrompts, warnOfUnknownText } from './prompts.ts';
-
-/** What the checkpoints of a model may take on disk before the oldest lose their weights. */
-const CHECKPOINT_BUDGET_BYTES = 1e9;
+import { promptWarnings } from './prompts.ts';
+import { recover } from './recover.ts';
 
 export interface SessionOptions {
   jobId: string;
@@ -55,27 +56,28 @@ export class Session {
     this.head = options.start.checkpoint;
   }
 
-  /** Takes up a job where its files say that it was; drops the rows of a step that was lost. Returns the step it stands at. */
-  async recover(): Promise<number> {
-    const { history, options: { files, model, jobId, start } } = this;
-    const rows = await files.readMetrics();
-    for (const [step, checkpoint] of checkpointsOfJob(await model.checkpoints(), jobId, start)) history.made.set(step, checkpoint);
-    history.rows.push(...keptRows(rows, history.made));
-    if (history.rows.length < rows.length) await files.replaceMetrics(history.rows);
-    const { weights, head } = history.standing();
+  /** Takes up a job where its files say that it was. Returns what of them was damaged, in words. */
+  async recover(): Promise<string | null> {
+    const damage = await recover(this.history, this.options);
+    const { weights, head } = this.history.standing();
     this.weights = weights;
     await this.moveHead(head);
-    return history.step;
+    return damage;
   }
 
-  /** Measures the weights before a stage's first step, unless they were when its question was asked last. */
-  async measureBaseline(index: number): Promise<void> {
+  /**
+   * Measures the weights before a stage's first step, unless they were when its question was asked last. Returns why there is no score if
+   * no task got a verdict: what is broken then is not the model, and no step would mend it.
+   */
+  async measureBaseline(index: number): Promise<string | null> {
     const { history, options: { pipeline, materials, panel } } = this;
     const stage = pipeline.stages[index]!;
     const isKnown = history.comparable(stage).some(isMeasured);
-    if (!stage.eval.baseline || isKnown || panel.finishing || materials[index]!.taskset.eval.length === 0) return;
-    const metrics = await this.evaluate(index, { step: history.step, baseline: history.rows.length === 0 });
+    if (!stage.eval.baseline || isKnown || panel.finishing || materials[index]!.taskset.eval.length === 0) return null;
+    const { metrics, rollouts } = await this.measure(index, { step: history.step, baseline: history.rows.length === 0 });
+    if (rollouts.length > 0 && rollouts.every(({ reward }) => reward === null)) return silence(rollouts);
     await this.write({ step: history.step, stage: stage.name, kind: 'baseline', metrics });
+    return null;
   }
 
   /** Prompts that do not fit or cannot be read; stages that share them would say the same. */
@@ -83,15 +85,11 @@ export class Session {
     const { taskset, engine, tokenizer, stage, emit, ...loop } = this.loopOf(index);
     const agent = preparingOnce(loop.agent);
     const tasks = split === 'eval' ? taskset.eval.slice(0, stage.eval.tasks) : taskset.train;
-    const warnings = {
-      context_overflow: warnOfPrompts(tasks, { agent, settings: stage.agent, contextLength: engine.info.contextLength, split }),
-      // Of the held-out tasks they would say the same.
-      ...(split === 'train' ? { unknown_text: warnOfUnknownText(tasks, { agent, tokenizer }), long_answers: warnOfLongAnswers(tasks, { settings: stage.agent, tokenizer, split }) } : {}),
-    };
-    for (const [code, warning] of Object.entries(warnings)) {
-      if (!warning || this.said.has(warning.message)) continue;
-      this.said.add(warning.message);
-      emit('warning', { step: null, code, ...warning });
+    const room = { settings: stage.agent, contextLength: engine.info.contextLength, split };
+    for (const { code, message, fix } of promptWarnings(tasks, { ...room, agent, tokenizer, teaches: stage.kind === 'sft' })) {
+      if (this.said.has(message)) continue;
+      this.said.add(message);
+      emit('warning', { step: null, code, message, fix });
     }
   }
 
@@ -109,7 +107,7 @@ export class Session {
       this.history.made.set(row.step, saved);
       this.weights = saved.id;
       if (row.promoted) this.head = saved.id;
-      await this.makeRoom();
+      await makeRoom(this.history, this.options);
     });
     // Whoever needs the checkpoint hears of a failure when he waits for it.
     this.capturing.catch(() => {});
@@ -126,23 +124,10 @@ export class Session {
     return this.saving;
   }
 
-  /**
-   * Every step leaves a checkpoint, which for a large model fills any disk: beyond the budget the oldest weights go. Those that were measured
-   * stay, since a rollback may want them.
-   */
-  private async makeRoom(): Promise<void> {
-    const { history, options: { model, start, emit } } = this;
-    const measured = history.rows.filter(isMeasured).flatMap((row) => history.made.get(row.step)?.id ?? []);
-    const spare = new Set([...measured, ...(start.checkpoint ? [start.checkpoint] : [])]);
-    const pruned = await model.pruneTo({ maxBytes: CHECKPOINT_BUDGET_BYTES, spare });
-    if (pruned.length === 0) return;
-    emit('checkpoints-pruned', { checkpoints: pruned.map(({ id }) => id) });
-    emit('log', { level: 'debug', message: `Made room: the weights of ${pruned.map(({ name }) => name).join(', ')} were deleted.` });
-  }
-
   async write(row: Omit<MetricsRow, 'time'>): Promise<void> {
-    const { clock, files } = this.options;
+    const { clock, files, model } = this.options;
     const complete = { ...row, time: Math.round(clock()) };
+    await model.checkLock();
     files.appendMetrics(complete);
     this.history.rows.push(complete);
     await files.durable();
@@ -154,15 +139,19 @@ export class Session {
     const { engine, model } = this.options;
     const checkpoint = weights === undefined ? this.weights : weights;
     if (checkpoint === null) await engine.reset();
-    else await engine.readState(model.stateDirectory(checkpoint));
+    else await engine.readState(await model.verifiedDirectory(checkpoint));
   }
 
   /** Measures the weights as they are now on a stage's held-out tasks. */
-  async evaluate(index: number, { step, baseline = false }: { step: number; baseline?: boolean }): Promise<Metrics> {
+  async evaluate(index: number, at: { step: number }): Promise<HeldOutMetrics> {
+    return (await this.measure(index, at)).metrics;
+  }
+
+  private async measure(index: number, { step, baseline = false }: { step: number; baseline?: boolean }): Promise<Evaluation> {
     const loop = this.loopOf(index);
     const { stage, taskset, engine, emit } = loop;
     emit('eval-started', { step, tasks: Math.min(stage.eval.tasks, taskset.eval.length) });
-    const { metrics, tasks, interval } = await evaluate({
+    const evaluation = await evaluate({
       ...loop,
       tasks: taskset.eval,
       settings: stage.eval,
@@ -170,8 +159,9 @@ export class Session {
       sampler: engine.sampler,
       agentSettings: stage.agent,
     });
+    const { metrics, tasks, interval } = evaluation;
     emit('eval-finished', { step, metrics, tasks, interval, baseline });
-    return metrics;
+    return evaluation;
   }
 
   /** Measures what others see: the head, from whose weights the loop may be some steps away. The loop's own are back afterwards. */
@@ -196,16 +186,30 @@ export class Session {
     emit('rolled-back', { step: this.history.step, from: from ?? 'base', to, head: this.head, reason });
   }
 
-  /** What people ask for may be impossible: the checkpoint is not there, or its weights were deleted. */
+  /** Puts the best weights back: the best of those that can still be read. */
+  async rollBackToBest(stage: StageSettings, reason: string): Promise<void> {
+    const lost = new Set<string | null>();
+    for (;;) {
+      const best = this.history.bestWeights(stage, lost);
+      if (await this.isReadable(best)) return this.rollBack(stage, best, reason);
+      lost.add(best);
+    }
+  }
+
   private async rollBackAsAsked(stage: StageSettings, to: string): Promise<void> {
+    if (await this.isReadable(to)) await this.rollBack(stage, to, 'asked for at the screen');
+  }
+
+  /** What a rollback would go to may not be there any more, or have lost its weights. */
+  private async isReadable(weights: string | null): Promise<boolean> {
     try {
-      this.options.model.stateDirectory(to);
+      if (weights !== null) await this.options.model.verifiedDirectory(weights);
+      return true;
     } catch (error) {
       const { message, fix = 'Choose another checkpoint.' } = error as Error & { fix?: string };
       this.options.emit('warning', { step: this.history.step, code: 'rollback_impossible', message: `no rollback: ${message}`, fix });
-      return;
+      return false;
     }
-    await this.rollBack(stage, to, 'asked for at the screen');
   }
 
   private async moveHead(to: string | null): Promise<void> {

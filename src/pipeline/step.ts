@@ -11,7 +11,8 @@ import { type Group, account, formGroups } from './groups.ts';
 import { learnFromGroups } from './learn.ts';
 import { rolloutMetrics } from './metrics.ts';
 import { type StepOptions, type StepResult, promote } from './promote.ts';
-import { type Attempt, type BegunRollouts, rollOut, rollOutAhead, score } from './rollout.ts';
+import type { Attempt } from './attempt.ts';
+import { type BegunRollouts, rollOut, rollOutAhead, score } from './rollout.ts';
 import { reportGroups, reportRollouts, reportTasks } from './progress.ts';
 import { tasksOfStep } from './schedule.ts';
 
@@ -44,20 +45,20 @@ export async function runStep(place: StepPlace, options: StepOptions, loop: Loop
 
 /** The first phase of a step. It depends on the weights alone, so it may begin as soon as they are known. */
 export function beginRollouts(place: StepPlace, loop: Loop): BegunRollouts {
-  const { engine: { sampler }, agent, stage, signal } = loop;
-  return rollOutAhead(attemptsOfStep(place, loop), { sampler, agent, settings: stage.agent, signal });
+  const { engine: { sampler }, agent, surroundings, stage, signal } = loop;
+  return rollOutAhead(attemptsOfStep(place, loop), { sampler, agent, settings: stage.agent, surroundings, signal });
 }
 
-export interface TryOptions extends Pick<Loop, 'stage' | 'seed' | 'taskset' | 'scorer' | 'agent' | 'signal'> {
+export interface TryOptions extends Pick<Loop, 'stage' | 'seed' | 'taskset' | 'scorer' | 'agent' | 'surroundings' | 'signal'> {
   sampler: Sampler;
   /** Of the model's life: the tasks and random streams are those that this step would have. */
   step: number;
 }
 
 /** The first half of a step, to look at: rolls out and scores, and learns nothing. */
-export async function tryRollouts({ stage, sampler, agent, scorer, signal, step, ...rest }: TryOptions): Promise<Group[]> {
+export async function tryRollouts({ stage, sampler, agent, surroundings, scorer, signal, step, ...rest }: TryOptions): Promise<Group[]> {
   const attempts = attemptsOfStep({ step, ofStage: 1, ofModel: step }, { stage, ...rest });
-  const drawn = rollOut(attempts, { sampler, agent, settings: stage.agent, signal });
+  const drawn = rollOut(attempts, { sampler, agent, settings: stage.agent, surroundings, signal });
   return formGroups(await score(drawn, { scorer, signal }), stage.train);
 }
 

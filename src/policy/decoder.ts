@@ -9,6 +9,7 @@ import {
 } from '../onnx/index.ts';
 import { uniform } from '../util/random.ts';
 import type { CacheAlignment, CacheEntry } from './key-value-cache.ts';
+import { nonFinite } from './optimizer.ts';
 import { ATTENTION_BIAS, SCORED } from './training-graph.ts';
 import type { TrainMethod } from './types.ts';
 
@@ -46,6 +47,8 @@ export function prepareDecoder(source: Model, train: TrainMethod): Decoder {
     // Such a graph counts columns, so rows of different lengths would see each other's positions.
     throw new OnnxError('the graph has no input position_ids, so rows of different lengths cannot be decoded side by side: export the model with position_ids, or fork its safetensors weights');
   }
+  const broken = nonFinite(float32Weights(source));
+  if (broken !== undefined) throw new OnnxError(`the weight "${broken}" holds NaN or an infinity, and so would all that is computed from it: restore or download the model's files again`);
   const canonical = decompose(canonicalize(source));
   const { model, parameters } = train.method === 'full' ? withWeights(canonical, source) : withAdapters(canonical, train);
   const sampling = selectLogits(exposeCache(model));
@@ -58,6 +61,14 @@ export function prepareDecoder(source: Model, train: TrainMethod): Decoder {
     vocabularySize: vocabulary,
     size: sizeOf(source),
   };
+}
+
+/** Matrices and vectors by their names; a mask, which is neither, may well hold infinities. */
+function* float32Weights(model: Model): Generator<[string, Float32Array]> {
+  for (const [initializer, name] of parameterNames(model)) {
+    const tensor = model.initializers.get(initializer)!;
+    if (tensor.dataType === 'float32' && tensor.dims.length <= 2) yield [name, floatValues(tensor)];
+  }
 }
 
 /** Rows with several texts need a graph that is told positions, and attention that can be told who sees whom. */

@@ -1,27 +1,26 @@
 /** @file The engine as it runs inside its worker: one set of weights, sampled and trained. */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Metrics } from '../events.ts';
-import { Builder, createSession, f32, readModel, release, type HostTensor, type Model, type Session } from '../onnx/index.ts';
+import { Builder, OnnxError, createSession, f32, readModel, release, type HostTensor, type Model, type Session } from '../onnx/index.ts';
 import { readSafetensors, writeSafetensors, type Safetensors } from '../models/index.ts';
 import { prepareDecoder, type Decoder } from './decoder.ts';
-import { KeyValueCache } from './key-value-cache.ts';
+import { KeptTexts } from './kept-texts.ts';
+import { bytesPerToken, KeyValueCache } from './key-value-cache.ts';
 import { loadLoss } from './losses/module.ts';
 import { denominators } from './losses/weights.ts';
 import { LossMetricsSum } from './metrics.ts';
 import { atPositions, isShared, microBatches, scoredOf, trainingFeeds, type MicroBatchOptions, type Row } from './micro-batches.ts';
 import { applyAdam, globalNorm, initAdam, nonFinite, type AdamState } from './optimizer.ts';
 import { samplingGraph } from './sampling-graph.ts';
-import { checkRequest, drawSamples, isFiltered } from './sampler.ts';
-import { loadTokenizer } from './tokenizer.ts';
+import { ContinuousSampler, type SampleControls } from './sampler.ts';
+import { isMissing, readLimits, type ModelLimits } from './model-limits.ts';
+import { loadTokenizer } from './tokenizer/load-tokenizer.ts';
 import { scoringGraph, trainingGraph } from './training-graph.ts';
-import type { AdamParams, EngineInfo, EngineOptions, Loss, LossMetrics, RefusedUpdate, Sample, SampleRequest, TrainingBatch } from './types.ts';
+import type { AdamParams, EngineInfo, EngineOptions, Loss, LossMetrics, RefusedUpdate, SampleRequest, TrainingBatch, UpdateMetrics } from './types.ts';
 
-interface SampleControls {
-  cancelled: () => boolean;
-  onToken?: ((id: string, tokenId: number, logprob: number) => void) | undefined;
-}
+/** About 20,000 tokens of a model of 135 million parameters. */
+const KEPT_BYTES = 2 ** 30;
 
 export class EngineCore {
   readonly info: EngineInfo;
@@ -30,7 +29,8 @@ export class EngineCore {
   readonly #weights: Map<string, Float32Array>;
   readonly #gradients: Map<string, Float32Array>;
   readonly #reference: Record<string, HostTensor> | null;
-  readonly #cache: KeyValueCache;
+  readonly #kept: KeptTexts;
+  readonly #sampler: ContinuousSampler;
   readonly #rows: MicroBatchOptions;
   readonly #sessions = new Map<string, Promise<Session>>();
   #adam: AdamState;
@@ -41,7 +41,6 @@ export class EngineCore {
     this.#options = options;
     this.#decoder = decoder;
     this.#rows = { budget: options.microBatchTokens, sharedWidth: decoder.shared === null ? 0 : sharedWidth };
-    this.#cache = new KeyValueCache(decoder.cache, decoder.cacheAlignment);
     this.#weights = new Map(decoder.parameters.map(({ name, initial }) => [name, initial.slice()]));
     this.#gradients = new Map(decoder.parameters.map(({ name, initial }) => [name, new Float32Array(initial.length)]));
     this.#adam = initAdam(this.#weights);
@@ -54,6 +53,14 @@ export class EngineCore {
       vocabularySize: decoder.vocabularySize,
       parameterShapes: decoder.parameters.map(({ name, dims }) => ({ name, shape: [...dims] })),
     };
+    const newCache = (): KeyValueCache => new KeyValueCache(decoder.cache, decoder.cacheAlignment);
+    this.#kept = new KeptTexts({ budget: options.keptBytes ?? KEPT_BYTES, bytesPerToken: bytesPerToken(decoder.cache) });
+    this.#sampler = new ContinuousSampler({
+      newCache, kept: this.#kept, readingCache: newCache(), info: this.info, maxRows: options.maxRows,
+      parameters: tensorsOf(decoder, this.#weights),
+      session: (head) => this.#session(`sampling ${JSON.stringify(head)}`, () => samplingGraph(decoder.sampling, head)),
+      textDecoder: () => this.#textDecoder(),
+    });
   }
 
   /** Reads the model directory, derives the graphs and tries the device; sessions are compiled when they are first needed. */
@@ -90,23 +97,11 @@ export class EngineCore {
 
   // ---- sampling ----------------------------------------------------------------------------------------------------
 
-  async *sample(requests: readonly SampleRequest[], controls: SampleControls): AsyncGenerator<Sample> {
-    for (const request of requests) checkRequest(request, this.info);
-    // The two heads walk the vocabulary in different orders: a row must not get the other one because of its neighbours.
-    yield* this.#draw(requests.filter((request) => !isFiltered(request)), false, controls);
-    yield* this.#draw(requests.filter(isFiltered), true, controls);
+  sample(requests: readonly SampleRequest[], controls: SampleControls): Promise<void> {
+    return this.#sampler.sample(requests, controls);
   }
 
-  async *#draw(requests: readonly SampleRequest[], filtered: boolean, { cancelled, onToken }: SampleControls): AsyncGenerator<Sample> {
-    if (requests.length === 0) return;
-    const session = await this.#session(`sampling ${filtered}`, () => samplingGraph(this.#decoder.sampling, { filtered }));
-    const decode = requests.some(({ stopStrings }) => stopStrings.length > 0) ? await this.#textDecoder() : () => '';
-    yield* drawSamples(requests, {
-      session, decode, cancelled, onToken,
-      cache: this.#cache, vocabularySize: this.info.vocabularySize, contextLength: this.info.contextLength, maxRows: this.#options.maxRows,
-      parameters: tensorsOf(this.#decoder, this.#weights),
-    });
-  }
+  release(tokenIds: readonly number[]): void { this.#kept.release(tokenIds); }
 
   #textDecoder(): Promise<(ids: readonly number[]) => string> {
     return (this.#decode ??= loadTokenizer(this.#options.modelDirectory).then((tokenizer) => (ids) => tokenizer.decode(ids)));
@@ -188,7 +183,7 @@ export class EngineCore {
     this.#hasGradients = false;
   }
 
-  update(params: AdamParams): { metrics: Metrics } | RefusedUpdate {
+  update(params: AdamParams): UpdateMetrics | RefusedUpdate {
     const norm = globalNorm(this.#gradients);
     if (!Number.isFinite(norm)) {
       const parameter = nonFinite(this.#gradients) ?? 'the global norm';
@@ -196,9 +191,10 @@ export class EngineCore {
       return { refused: true, parameter, message: `the gradient of ${parameter} is not finite; the weights stay as they were` };
     }
     const gradientScale = params.maxGradNorm > 0 && norm > params.maxGradNorm ? params.maxGradNorm / norm : 1;
+    this.#kept.clear();
     const { updateNorm } = applyAdam({ into: this.#weights, gradients: this.#gradients, state: this.#adam, params, gradientScale });
     this.zeroGrad();
-    return { metrics: { grad_norm: norm, update_norm: updateNorm, learning_rate: params.learningRate } };
+    return { metrics: { grad_norm: norm, update_norm: updateNorm } };
   }
 
   // ---- state -------------------------------------------------------------------------------------------------------
@@ -235,6 +231,9 @@ export class EngineCore {
       first: optimizer && take(optimizer, 'optimizer.safetensors', `first.${name}`, dims),
       second: optimizer && take(optimizer, 'optimizer.safetensors', `second.${name}`, dims),
     }));
+    const broken = nonFinite(loads.map(({ name, weights }) => [name, weights]));
+    if (broken !== undefined) throw new OnnxError(`${join(directory, 'weights.safetensors')}: the weight "${broken}" holds NaN or an infinity; go on from another checkpoint`);
+    this.#kept.clear();
     this.#adam = initAdam(this.#weights);
     for (const load of loads) {
       this.#weights.get(load.name)!.set(load.weights);
@@ -246,6 +245,7 @@ export class EngineCore {
   }
 
   reset(): void {
+    this.#kept.clear();
     for (const { name, initial } of this.#decoder.parameters) this.#weights.get(name)!.set(initial);
     this.#adam = initAdam(this.#weights);
     this.zeroGrad();
@@ -261,35 +261,6 @@ export class EngineCore {
 const tensorsOf = ({ parameters }: Decoder, weights: ReadonlyMap<string, Float32Array>): Record<string, HostTensor> =>
   Object.fromEntries(parameters.map(({ name, dims }) => [name, f32(weights.get(name)!, dims)]));
 
-const isMissing = (error: unknown): boolean => {
-  for (let at: unknown = error; at instanceof Error; at = at.cause) if ((at as NodeJS.ErrnoException).code === 'ENOENT' || (at as { kind?: string }).kind === 'not_found') return true;
-  return false;
-};
-
 function throwIfCancelled(cancelled: () => boolean): void {
   if (cancelled()) throw new DOMException('training was cancelled', 'AbortError');
 }
-
-interface ModelLimits {
-  /** Positions that the model knows. */
-  contextLength: number;
-  /** The widest row that may hold several texts: windows of attention are measured in columns, and so are the masks of old exporters. */
-  sharedWidth: number;
-}
-
-/** From config.json, by the names that architectures have for it. */
-async function readLimits(path: string): Promise<ModelLimits> {
-  let config: Record<string, unknown> | null;
-  try {
-    config = JSON.parse(await readFile(path, 'utf8')) as typeof config;
-  } catch (error) {
-    if (isMissing(error)) throw new Error(`${path} does not exist; a model directory holds config.json, tokenizer files and onnx/model.onnx`, { cause: error });
-    throw new Error(`${path} is not JSON: ${error instanceof Error ? error.message : String(error)}; restore or download the file again`, { cause: error });
-  }
-  const length = config?.['max_position_embeddings'] ?? config?.['n_positions'] ?? 2048;
-  if (!Number.isSafeInteger(length) || (length as number) < 1) throw new Error(`${path}: max_position_embeddings is ${JSON.stringify(length)}, expected a whole number from 1`);
-  const windows = config?.['use_sliding_window'] === false ? [] : WINDOWS.map((key) => config?.[key]).filter((window) => typeof window === 'number');
-  return { contextLength: length as number, sharedWidth: Math.min(length as number, ...windows) };
-}
-
-const WINDOWS = ['sliding_window', 'window_size', 'attention_window', 'attention_chunk_size'];

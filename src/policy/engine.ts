@@ -1,8 +1,9 @@
 /** @file The local engine, seen from the main thread: everything it does happens in its worker. */
 import { Worker } from 'node:worker_threads';
+import { userEnvironment } from '../util/user-environment.ts';
 import { workerUrl } from '../util/worker-url.ts';
 import type { CallName, Calls, Opening, Reply, Request } from './protocol.ts';
-import type { Engine, EngineInfo, EngineOptions, LossMetrics, RefusedUpdate, Sample, SampleOptions, SampleRequest, Sampler, Trainer } from './types.ts';
+import type { Engine, EngineInfo, EngineOptions, LossMetrics, RefusedUpdate, Sample, SampleOptions, SampleRequest, Sampler, Trainer, UpdateMetrics } from './types.ts';
 import type { Metrics } from '../events.ts';
 
 /** A worker that has loaded its code, or is about to, and was not asked to open anything yet. */
@@ -24,14 +25,16 @@ function takeWorker(): Worker {
   return worker.removeAllListeners('error').removeAllListeners('exit');
 }
 
-const startWorker = (): Worker => new Worker(workerUrl('engine.worker', import.meta.url), { env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' } });
+const startWorker = (): Worker => new Worker(workerUrl('engine.worker', import.meta.url), { env: { ...userEnvironment(), ORT_DISABLE_TELEMETRY: '1' } });
 
 /**
- * Opens a model directory for sampling and training.
+ * Opens a model directory for sampling and training. Once the signal aborts, the engine ends however busy it is: its worker is asked to
+ * stop first, as by every call's own signal, and then made to.
  *
  * @throws Error when the directory or its graph cannot be used, or the device is not there; the message says what to do.
  */
-export async function openEngine(options: EngineOptions): Promise<Engine> {
+export async function openEngine(options: EngineOptions, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<Engine> {
+  signal?.throwIfAborted();
   const worker = takeWorker();
   worker.postMessage(options satisfies Opening);
   const opened = Promise.withResolvers<EngineInfo>();
@@ -52,8 +55,19 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     error: ({ id, error, details }) => calls.get(id)?.reject(Object.assign(error, details)),
   };
   worker.on('message', (reply: Reply) => (replies[reply.kind] as (reply: Reply) => void)(reply));
-  worker.on('error', fail);
-  worker.on('exit', (code) => fail(new Error(`the engine's worker ended unexpectedly (exit code ${code}); what was saved before is safe: open the engine again`)));
+  const terminate = (): void => {
+    fail(signal?.reason as Error);
+    void worker.terminate();
+  };
+  let patience: NodeJS.Timeout | undefined;
+  const onAbort = (): void => { patience = setTimeout(terminate, PATIENCE_MS); };
+  signal?.addEventListener('abort', onAbort, { once: true });
+  worker.on('error', (error: Error & { code?: string }) => fail(error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? gone('ran out of memory') : error));
+  worker.on('exit', (code) => {
+    clearTimeout(patience);
+    signal?.removeEventListener('abort', onAbort);
+    fail(gone(`ended unexpectedly (exit code ${code})`));
+  });
   try {
     return new LocalEngine(link, await opened.promise);
   } catch (error) {
@@ -61,6 +75,13 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     throw error;
   }
 }
+
+/** How long a worker that is to stop may take to notice: it looks between the runs of a graph. */
+const PATIENCE_MS = 1000;
+
+/** It is not a bug of ours alone: a loss of the user's runs in the worker too, and may end it. */
+const gone = (how: string): Error =>
+  Object.assign(new Error(`the engine's worker ${how}`), { kind: 'invalid', fix: 'What was saved before is safe: run it again. If a loss of yours is in use, it runs in that worker: see that it neither exits nor hoards.' });
 
 /** The worker and what it still owes. */
 interface Link {
@@ -142,6 +163,9 @@ class LocalEngine implements Engine, Sampler, Trainer {
     }
   }
 
+  /** Costs memory where it fails, and nothing else: nobody waits for it. */
+  release(tokenIds: readonly number[]): void { this.#call('release', tokenIds).catch(() => {}); }
+
   async forwardBackward(...[batch, loss, signal]: Parameters<Trainer['forwardBackward']>): Promise<LossMetrics> {
     return (await this.#call('forwardBackward', { batch, loss }, { signal })) as LossMetrics;
   }
@@ -149,8 +173,8 @@ class LocalEngine implements Engine, Sampler, Trainer {
     return (await this.#call('forward', { batch }, { signal })) as { logprobs: number[][]; metrics: Metrics };
   }
   async zeroGrad(): Promise<void> { await this.#call('zeroGrad', undefined); }
-  async update(...[adam]: Parameters<Trainer['update']>): Promise<{ metrics: Metrics } | RefusedUpdate> {
-    return (await this.#call('update', adam)) as { metrics: Metrics } | RefusedUpdate;
+  async update(...[adam]: Parameters<Trainer['update']>): Promise<UpdateMetrics | RefusedUpdate> {
+    return (await this.#call('update', adam)) as UpdateMetrics | RefusedUpdate;
   }
   async writeState(directory: string): Promise<void> { await this.#call('writeState', directory); }
   async readState(directory: string): Promise<void> { await this.#call('readState', directory); }

@@ -1,9 +1,7 @@
-/**
- * @file The worker that owns ONNX Runtime, because its runs block the thread they are on. Calls are served one after another, except
- * that saving waits for the disk only: it goes on beside whatever does not change weights or moments.
- */
+/** @file The worker that owns ONNX Runtime, because its runs block the thread they are on. Between two runs it hears what is asked for next. */
 import { parentPort } from 'node:worker_threads';
 import { loadRuntime, OnnxError } from '../onnx/index.ts';
+import { CallOrder, type Use } from './call-order.ts';
 import { EngineCore } from './engine-core.ts';
 import type { CallName, Calls, ErrorDetails, Opening, Reply, Request } from './protocol.ts';
 import type { Sample } from './types.ts';
@@ -42,12 +40,11 @@ const handlers: { [K in CallName]: (engine: EngineCore, argument: Calls[K], cont
       if (finished.length > 0) reply({ kind: 'samples', id, samples: finished });
       finished = [];
     };
-    for await (const sample of engine.sample(requests, { cancelled, onToken })) {
-      if (finished.push(sample) === 1) setImmediate(send);
-    }
+    await engine.sample(requests, { cancelled, onToken, onSample: (sample) => { if (finished.push(sample) === 1) setImmediate(send); } });
     send();
     return performance.now() - began;
   },
+  release: (engine, tokenIds) => engine.release(tokenIds),
   forwardBackward: (engine, { batch, loss }, { cancelled }) => engine.forwardBackward(batch, loss, cancelled),
   forward: (engine, { batch }, { cancelled }) => engine.forward(batch, cancelled),
   zeroGrad: (engine) => engine.zeroGrad(),
@@ -58,8 +55,12 @@ const handlers: { [K in CallName]: (engine: EngineCore, argument: Calls[K], cont
   close: (engine) => engine.close(),
 };
 
-/** Calls that write what `writeState` may still be reading. */
-const CHANGES_STATE: ReadonlySet<CallName> = new Set(['update', 'readState', 'reset', 'close']);
+const uses: { [K in CallName]: Use } = {
+  sample: 'samples', release: 'none',
+  forwardBackward: 'trains', forward: 'trains', zeroGrad: 'trains',
+  writeState: 'saves',
+  update: 'changes', readState: 'changes', reset: 'changes', close: 'changes',
+};
 
 async function serve(engine: EngineCore, { id, call, argument, cancel }: Request): Promise<void> {
   const flag = new Int32Array(cancel);
@@ -75,23 +76,8 @@ async function serve(engine: EngineCore, { id, call, argument, cancel }: Request
 
 /** Serves the calls of an engine that is open. */
 function server(engine: EngineCore): (request: Request) => void {
-  let queue: Promise<unknown> = Promise.resolve();
-  let changed: Promise<unknown> = Promise.resolve();
-  let saved: Promise<unknown> = Promise.resolve();
-  return (request) => {
-    if (request.call === 'writeState') {
-      saved = Promise.all([saved, changed.then(() => serve(engine, request))]);
-      return;
-    }
-    const changes = CHANGES_STATE.has(request.call);
-    // What was asked to be saved before this call: what is asked for behind it waits for this call itself.
-    const before = saved;
-    queue = queue.then(async () => {
-      if (changes) await before;
-      await serve(engine, request);
-    });
-    if (changes) changed = queue;
-  };
+  const order = new CallOrder();
+  return (request) => order.enter(uses[request.call], () => serve(engine, request));
 }
 
 async function open(options: Opening): Promise<void> {

@@ -23,9 +23,20 @@ export interface CacheEntry {
 export type CacheAlignment = 'front' | 'back';
 
 type Bytes = Float32Array | Uint16Array;
+
+/** Consecutive columns of one text, outside the cache: for each cache input (heads, count, head size). */
+export interface Columns {
+  readonly count: number;
+  readonly data: readonly Bytes[];
+}
+
 const allocate = (dataType: DataType, length: number): Bytes => (dataType === 'float16' ? new Uint16Array(length) : new Float32Array(length));
 
-const bytesOf = (buffers: readonly Bytes[]): number => buffers.reduce((sum, { byteLength }) => sum + byteLength, 0);
+export const bytesOf = (buffers: readonly Bytes[]): number => buffers.reduce((sum, { byteLength }) => sum + byteLength, 0);
+
+/** What a column of all cache inputs takes. */
+export const bytesPerToken = (entries: readonly CacheEntry[]): number =>
+  entries.reduce((sum, { heads, headSize, dataType }) => sum + heads * headSize * (dataType === 'float16' ? 2 : 4), 0);
 
 /** Buffers up to this size in all are kept for later layouts: fresh memory costs small models more than the copy into it. */
 const SPARE_BYTES = 64 * 2 ** 20;
@@ -71,6 +82,12 @@ export class KeyValueCache {
 
   get capacity(): number { return this.#capacity; }
 
+  /** Rows that can be there before a new layout is needed. */
+  get room(): number { return this.#room; }
+
+  /** Can a row of so many columns be there, and every row take one more step, without a new layout? */
+  fits(length: number): boolean { return length <= this.#capacity && this.#shift < this.#capacity; }
+
   /** The first column of a row that holds `cached` columns. */
   start(cached: number): number { return this.#alignment === 'front' ? 0 : this.#capacity - cached; }
 
@@ -98,6 +115,9 @@ export class KeyValueCache {
     this.#capacity = capacity;
     this.#shift = 0;
   }
+
+  /** Forgets the rows from `rows` on; their place stays. */
+  truncate(rows: number): void { this.#rows = rows; }
 
   /** Forgets all rows. */
   clear(): void {
@@ -131,11 +151,36 @@ export class KeyValueCache {
     return Object.fromEntries(this.#entries.map(({ past, dataType, heads, headSize }) => [past, { dataType, dims: [rows, heads, 0, headSize], data: allocate(dataType, 0) }]));
   }
 
-  /** Gives an empty row the first `count` columns of a run's row `source`. */
-  place({ present, source, row, count }: { present: Readonly<Record<string, HostTensor>>; source: number; row: number; count: number }): void {
-    const at = this.start(count) + this.#shift;
-    this.#entries.forEach(({ present: name, heads, headSize }, index) => {
-      const { data, dims } = present[name]!, from = data as Bytes, to = this.#buffers[index]!, width = dims[2]!;
+  /** Gives row `row` the first `count` columns of a run's row `source`, as the last of the `cached` columns that it is to hold. */
+  place({ present, source, row, count, cached = count }: { present: Readonly<Record<string, HostTensor>>; source: number; row: number; count: number; cached?: number }): void {
+    this.#make(row);
+    const data = this.#entries.map(({ present: name }) => present[name]!.data as Bytes), width = present[this.#entries[0]!.present]!.dims[2]!;
+    this.#copyIn(data, { source, width, row, at: this.#column(cached) + cached - count, count });
+  }
+
+  /** Gives row `row` the first `count` of some columns, from its column `at` on; it is to hold `cached` columns. */
+  write({ count: width, data }: Columns, { row, at, count, cached }: { row: number; at: number; count: number; cached: number }): void {
+    this.#make(row);
+    this.#copyIn(data, { source: 0, width, row, at: this.#column(cached) + at, count });
+  }
+
+  /** A copy of the columns of a row that holds `cached`, from its column `from` on. */
+  read({ row, from, cached }: { row: number; from: number; cached: number }): Columns {
+    const count = cached - from, start = this.#column(cached) + from;
+    return { count, data: this.#entries.map(({ heads, headSize }, index) => cut(this.#buffers[index]!, { heads, headSize, source: row, width: this.#capacity, start, count })) };
+  }
+
+  /** A copy of the first `count` columns of a run's row `source`. */
+  columnsOf(present: Readonly<Record<string, HostTensor>>, { source, count }: { source: number; count: number }): Columns {
+    return { count, data: this.#entries.map(({ present: name, heads, headSize }) => cut(present[name]!.data as Bytes, { heads, headSize, source, width: present[name]!.dims[2]!, start: 0, count })) };
+  }
+
+  /** Where a row that holds `cached` columns begins in the buffers. */
+  #column(cached: number): number { return this.start(cached) + this.#shift; }
+
+  #copyIn(data: readonly Bytes[], { source, width, row, at, count }: { source: number; width: number; row: number; at: number; count: number }): void {
+    this.#entries.forEach(({ heads, headSize }, index) => {
+      const from = data[index]!, to = this.#buffers[index]!;
       for (let head = 0; head < heads; head++) {
         const start = (source * heads + head) * width * headSize;
         to.set(from.subarray(start, start + count * headSize), ((row * heads + head) * this.#capacity + at) * headSize);
@@ -143,14 +188,19 @@ export class KeyValueCache {
     });
   }
 
+  /** Makes sure that a row is there: the next new one, or one that is there already. */
+  #make(row: number): void {
+    if (row > this.#rows || row >= this.#room) throw new RangeError(`no place for row ${row}: ${this.#rows} rows, room for ${this.#room}`);
+    this.#rows = Math.max(this.#rows, row + 1);
+  }
+
   /** Makes row `to` a copy of row `from`: a row that nobody needs any more, or the next new one. */
   copy(from: number, to: number): void {
-    if (to > this.#rows || to >= this.#room) throw new RangeError(`no place for a copy at row ${to}: ${this.#rows} rows, room for ${this.#room}`);
+    this.#make(to);
     this.#entries.forEach(({ heads, headSize }, index) => {
       const size = heads * this.#capacity * headSize, view = this.#shift * headSize;
       this.#buffers[index]!.copyWithin(view + to * size, view + from * size, view + (from + 1) * size);
     });
-    this.#rows = Math.max(this.#rows, to + 1);
   }
 
   /** Gives row `row` the one new column of a run's row `row`, for every `[row, cached]`. Rows that are left out lose their content. */
@@ -168,4 +218,14 @@ export class KeyValueCache {
       }
     });
   }
+}
+
+/** Some columns of one row of a buffer (rows, heads, width, head size). */
+function cut(from: Bytes, { heads, headSize, source, width, start, count }: { heads: number; headSize: number; source: number; width: number; start: number; count: number }): Bytes {
+  const to = from instanceof Uint16Array ? new Uint16Array(heads * count * headSize) : new Float32Array(heads * count * headSize);
+  for (let head = 0; head < heads; head++) {
+    const first = ((source * heads + head) * width + start) * headSize;
+    to.set(from.subarray(first, first + count * headSize), head * count * headSize);
+  }
+  return to;
 }

@@ -1,7 +1,6 @@
 /** @file What the trainer knows about a batch, under the field's names, summed over its micro-batches in float64. */
-import type { Metrics } from '../events.ts';
 import type { Scored } from './micro-batches.ts';
-import type { Loss } from './types.ts';
+import type { Loss, LossMetrics } from './types.ts';
 
 interface MicroResult {
   loss: number;
@@ -25,7 +24,6 @@ export class LossMetricsSum {
   #ratioMax = -Infinity;
   #clippedLow = 0;
   #clippedHigh = 0;
-  #sampling = 0;
   #hasReference = false;
   tokens = 0;
   sequences = 0;
@@ -42,7 +40,7 @@ export class LossMetricsSum {
       const ofSequence = Math.exp(differences.reduce((sum, difference) => sum + difference, 0) / differences.length);
       for (const [offset, position] of positions.entries()) {
         const difference = differences[offset]!;
-        this.#token({ difference, sampling: sequence.samplingLogprobs[position]! });
+        this.#token(difference);
         this.#clip({ ratio: this.#loss.kind === 'ppo' && this.#loss.ratio === 'sequence' ? ofSequence : Math.exp(difference), advantage: sequence.advantages[position]! });
         this.#entropy += entropy[at]!;
         if (reference !== null) { const d = logprobs[at]! - reference[index]![position]!; this.#kl += Math.exp(-d) + d - 1; }
@@ -52,7 +50,7 @@ export class LossMetricsSum {
     this.tokens += at;
   }
 
-  #token({ difference, sampling }: { difference: number; sampling: number }): void {
+  #token(difference: number): void {
     const ratio = Math.exp(difference);
     this.#difference += Math.abs(difference);
     this.#differenceMax = Math.max(this.#differenceMax, Math.abs(difference));
@@ -61,7 +59,6 @@ export class LossMetricsSum {
     this.#ratio += ratio;
     this.#ratioMin = Math.min(this.#ratioMin, ratio);
     this.#ratioMax = Math.max(this.#ratioMax, ratio);
-    this.#sampling += sampling;
   }
 
   #clip({ ratio, advantage }: { ratio: number; advantage: number }): void {
@@ -71,17 +68,15 @@ export class LossMetricsSum {
     if (ratio > this.#loss.clipHighThreshold && advantage > 0) this.#clippedHigh += 1;
   }
 
-  metrics(): Metrics {
+  metrics(): LossMetrics['metrics'] {
     const n = Math.max(this.tokens, 1);
     const isRl = this.#loss.kind !== 'cross_entropy';
     return {
       'loss:sum': this.#total,
       policy_loss: this.#total,
       entropy: this.#entropy / n,
-      num_tokens: this.tokens,
       ...(this.#hasReference ? { kl: this.#kl / n } : {}),
       ...(isRl && this.tokens > 0 ? {
-        sampling_logprob_mean: this.#sampling / n,
         'sampling/logp_difference/mean': this.#difference / n,
         'sampling/logp_difference/max': this.#differenceMax,
         'sampling/importance_ratio/min': this.#ratioMin,

@@ -3,6 +3,7 @@
  *
  * Buffers are large, so updates happen in place; the signatures say so.
  */
+import { allFinite } from '../util/statistics.ts';
 import type { AdamParams } from './types.ts';
 
 /** Moments, one pair per parameter, and the number of updates made. */
@@ -27,14 +28,9 @@ export function globalNorm(gradients: ReadonlyMap<string, Float32Array>): number
   return Math.sqrt(sum);
 }
 
-/** The first parameter whose gradient holds NaN or an infinity. */
-export function nonFinite(gradients: ReadonlyMap<string, Float32Array>): string | undefined {
-  for (const [name, gradient] of gradients) {
-    // Any NaN or infinity makes the sum of g − g something other than 0.
-    let poison = 0;
-    for (let index = 0; index < gradient.length; index++) poison += gradient[index]! - gradient[index]!;
-    if (poison !== 0) return name;
-  }
+/** The first parameter whose values (its gradient's, mostly) hold NaN or an infinity. */
+export function nonFinite(tensors: Iterable<readonly [name: string, values: Float32Array]>): string | undefined {
+  for (const [name, values] of tensors) if (!allFinite(values)) return name;
   return undefined;
 }
 

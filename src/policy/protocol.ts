@@ -4,6 +4,7 @@ import type { AdamParams, EngineInfo, EngineOptions, Loss, Sample, SampleRequest
 /** Calls by name: their arguments. */
 export interface Calls {
   sample: { requests: readonly SampleRequest[]; streaming: boolean };
+  release: readonly number[];
   forwardBackward: { batch: TrainingBatch; loss: Loss };
   forward: { batch: TrainingBatch };
   zeroGrad: undefined;

@@ -5,6 +5,8 @@
  * be repeated; the token is found by inverting the cumulative distribution.
  */
 import { Builder, dimsOf, int, type Model, type Value } from '../onnx/index.ts';
+import type { Drawn, Filter, Kept } from './drawn.ts';
+import { drawExactly, NOISE_INPUTS } from './exact-draw.ts';
 
 /** Inputs that the sampling heads add; N rows to draw for. Float32 (N, 1) unless said otherwise. */
 export const SAMPLING_INPUTS = {
@@ -25,21 +27,27 @@ export const SAMPLING_INPUTS = {
 /** Vocabularies above this are searched in two levels: CumSum walks its axis one element at a time. */
 const BLOCK = 256;
 
-/**
- * Adds the head. `filtered` honours top-k and top-p, which costs a sort of the likeliest tokens, and has no greedy rows: the most
- * likely token is the same without a filter.
- */
-export function samplingGraph(decoder: Model, { filtered }: { filtered: boolean }): Model {
+export interface HeadOptions {
+  /** Honours top-k and top-p, which costs a sort of the likeliest tokens, and has no greedy rows: the most likely token is the same without. */
+  readonly filtered: boolean;
+  /** Draws so that rounding hardly ever matters, and says in the output `margin` where it might: see `exact-draw.ts`. */
+  readonly exact?: boolean;
+}
+
+/** Adds the head. */
+export function samplingGraph(decoder: Model, { filtered, exact = false }: HeadOptions): Model {
   const b = new Builder(decoder);
   const column = (name: string): Value => b.input(name, 'float32', ['drawn', 1]);
   const logits = b.mul(b.cast(b.value('logits'), 'float32'), column(SAMPLING_INPUTS.inverseTemperature));
-  const uniform = column(SAMPLING_INPUTS.uniform);
   const shifted = b.sub(logits, b.reduceMax(logits, [-1], { keepDims: true }));
-  const { token, logprob } = filtered
-    ? drawFiltered(b, { shifted, uniform, topK: column(SAMPLING_INPUTS.topK), topP: column(SAMPLING_INPUTS.topP), candidates: b.input(SAMPLING_INPUTS.candidates, 'int64', [1]) })
-    : draw(b, { shifted, uniform, greedy: b.greater(column(SAMPLING_INPUTS.greedy), 0.5) });
-  b.output('token', token);
-  b.output('logprob', logprob);
+  const filter = (): Filter => ({ topK: column(SAMPLING_INPUTS.topK), topP: column(SAMPLING_INPUTS.topP), candidates: b.input(SAMPLING_INPUTS.candidates, 'int64', [1]) });
+  const greedy = (): Value => b.greater(column(SAMPLING_INPUTS.greedy), 0.5);
+  const noise = (name: string): Value => b.input(name, 'float32', ['drawn', name]);
+  const uniform = (): Value => column(SAMPLING_INPUTS.uniform);
+  const drawn: Drawn = exact
+    ? drawExactly(b, { shifted, blockNoise: noise(NOISE_INPUTS.block), tokenNoise: noise(NOISE_INPUTS.token), ...(filtered ? { kept: keep(b, shifted, filter()) } : { greedy: greedy() }) })
+    : filtered ? drawFiltered(b, { shifted, uniform: uniform(), ...filter() }) : draw(b, { shifted, uniform: uniform(), greedy: greedy() });
+  for (const [name, value] of Object.entries(drawn)) b.output(name, value);
   for (const { name } of decoder.outputs) if (name.startsWith('present')) b.output(name, b.value(name));
   return b.build();
 }
@@ -50,7 +58,7 @@ interface Draw {
   uniform: Value;
 }
 
-function draw(b: Builder, { shifted, uniform, greedy }: Draw & { greedy: Value }): { token: Value; logprob: Value } {
+function draw(b: Builder, { shifted, uniform, greedy }: Draw & { greedy: Value }): Drawn {
   const mass = b.exp(shifted);
   const total = b.sum(mass, [-1], { keepDims: true });
   const best = b.argmax(shifted, -1, { keepDims: true });
@@ -82,22 +90,26 @@ function countBelow(b: Builder, cumulative: Value, threshold: Value, last: numbe
   return last === null ? count : b.min(count, last);
 }
 
-/**
- * Keeps the top k tokens, and of these the smallest set whose mass reaches p (the most likely one always), renormalises, and
- * draws from the sorted distribution.
- */
-function drawFiltered(b: Builder, { shifted, uniform, topK, topP, candidates }: Draw & { topK: Value; topP: Value; candidates: Value }): { token: Value; logprob: Value } {
+/** Keeps the top k tokens, and of these the smallest set whose mass reaches p (the most likely one always). */
+function keep(b: Builder, shifted: Value, filter: Filter): Kept {
+  const { topK, topP, candidates } = filter;
   const [sorted, order] = b.ops('TopK', [shifted, candidates], { axis: int(-1) }, { outputs: 2 }) as [Value, Value];
   const rank = b.cast(b.range(b.scalar(0, 'int64'), b.squeeze(candidates, [0]), b.scalar(1, 'int64')), 'float32');
-  const mass = b.exp(sorted);
-  const inTopK = b.mul(mass, b.indicator(b.less(rank, topK), mass));
+  const all = b.exp(sorted);
+  const inTopK = b.mul(all, b.indicator(b.less(rank, topK), all));
   const share = b.div(inTopK, b.sum(inTopK, [-1], { keepDims: true }));
   // A token stays while the mass before it has not reached p.
   const before = b.op('CumSum', [share, b.scalar(1, 'int64')], { exclusive: int(1) });
-  const kept = b.mul(inTopK, b.indicator(b.less(before, topP), mass));
-  const total = b.sum(kept, [-1], { keepDims: true });
-  const found = countBelow(b, b.cumsum(kept, 1), b.mul(uniform, total), null);
-  const last = b.sub(b.cast(b.sum(b.indicator(b.greater(kept, 0), kept), [1], { keepDims: true }), 'int64'), 1);
+  const mass = b.mul(inTopK, b.indicator(b.less(before, topP), all));
+  const total = b.sum(mass, [-1], { keepDims: true });
+  const last = b.sub(b.cast(b.sum(b.indicator(b.greater(mass, 0), mass), [1], { keepDims: true }), 'int64'), 1);
+  return { sorted, order, before, mass, total, last, filter };
+}
+
+/** Renormalises what is kept, and draws from the sorted distribution. */
+function drawFiltered(b: Builder, { shifted, uniform, ...filter }: Draw & Filter): Drawn {
+  const { sorted, order, mass, total, last } = keep(b, shifted, filter);
+  const found = countBelow(b, b.cumsum(mass, 1), b.mul(uniform, total), null);
   const place = b.min(found, last);
   return { token: b.gatherElements(order, place, 1), logprob: b.sub(b.gatherElements(sorted, place, 1), b.log(total)) };
 }

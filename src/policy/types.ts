@@ -9,15 +9,41 @@ import type { Sources } from '../util/user-sources.ts';
 export interface Tokenizer {
   /** `addSpecialTokens` lets the tokenizer put its own marks around the text (a beginning-of-sequence id, for most). */
   encode(text: string, options: { addSpecialTokens: boolean }): number[];
-  /** The text of some ids, special tokens left out and spaces left as they are. No ids are no text. */
-  decode(ids: readonly number[]): string;
-  /** One conversation through the model's chat template, opened for the assistant's answer. Null: the model has no template. */
-  applyChatTemplate: ((messages: readonly { role: string; content: string }[]) => { text: string; ids: number[] }) | null;
-  /** Ids that end an answer: `eos_token_id` of generation_config.json, else of config.json, else of the tokenizer. */
+  /** The text of some ids, special tokens left out (unless `special`) and spaces left as they are. No ids are no text. */
+  decode(ids: readonly number[], options?: { special?: boolean }): string;
+  /** One conversation through the model's chat template. Null: the model has no template. */
+  applyChatTemplate: ((messages: readonly TemplateMessage[], options?: TemplateOptions) => Rendered) | null;
+  /** Any of these ends an answer: `eos_token_id` of generation_config.json (else of config.json), the tokenizer's own, and the one that the chat template writes. */
   readonly endTokenIds: readonly number[];
+  readonly answerEnds: AnswerEnds;
   /** What stands for text that the tokenizer cannot write down; null where it can write everything. */
   readonly unknownTokenId: number | null;
 }
+
+/** A message as templates read it. Calls and results of tools are in the shapes of OpenAI's chat, which templates were written for. */
+export interface TemplateMessage {
+  readonly role: string;
+  readonly content?: string | null;
+  readonly reasoning_content?: string;
+  readonly tool_calls?: readonly unknown[];
+  readonly tool_call_id?: string;
+  readonly name?: string;
+}
+
+export interface TemplateOptions {
+  /** How it ends: opened for the assistant's answer (the default), closed behind the last message, or open behind its text, which the answer goes on with. */
+  end?: 'open' | 'closed' | 'continued';
+  /** What the model may call, by JSON Schema. */
+  tools?: readonly unknown[] | undefined;
+  /** Arguments of the template: `enable_thinking`, … */
+  args?: Readonly<Record<string, unknown>>;
+}
+
+/** A conversation as text, which is to be encoded without special tokens; or what the template has against it, in words that name the template. */
+export type Rendered = { ok: true; text: string } | { ok: false; message: string };
+
+/** What stands behind an answer that is complete, by how it was asked for; nothing where no token says so. */
+export type AnswerEnds = { readonly [K in 'completion' | 'chat']: readonly number[] };
 
 /** Coordinates of one random stream: (seed, step, task, sample). The position in the text is added by the sampler. */
 export type RandomKey = readonly [seed: number, step: number, task: number, sample: number];
@@ -38,6 +64,20 @@ export interface SampleRequest {
   /** Sampling ends once the decoded output contains any of these. */
   stopStrings: readonly string[];
   key: RandomKey;
+  /**
+   * The text may go on: its keys and values are kept, within `EngineOptions.keptBytes`, once it is finished. A later request whose prompt
+   * begins with it then reads only what is new. Prompts are always complete, so what is kept changes no text, only its cost.
+   */
+  keep?: boolean;
+  /**
+   * Every token is the one that the text alone would get, whatever is decoded beside it and whatever was kept. What shares a run with a
+   * text changes its logits in the last bits, so a draw that comes close to the edge between two tokens is decided again by a run of that
+   * text alone. Log-probabilities may still differ in the last bits. It draws other tokens than the same request without it, of which equal
+   * calls draw the same only as long as nothing else is asked of the sampler meanwhile and nothing is kept.
+   */
+  exact?: boolean;
+  /** Tokens that the stream of `key` has drawn before, in earlier answers of the same rollout: this one goes on behind them. Default: 0. */
+  drawn?: number;
 }
 
 /** A finished completion. Logprobs are those of the distribution really sampled (temperature, top-k, top-p applied). */
@@ -57,8 +97,13 @@ export interface SampleOptions {
 }
 
 export interface Sampler {
-  /** Draws every request; samples arrive as they finish, in any order. Ragged prompts are fine. */
+  /**
+   * Draws every request; samples arrive as they finish, in any order. Ragged prompts are fine. Several calls may be under way: their requests
+   * are decoded side by side, and those beyond the sampler's rows join in the order in which they were asked for.
+   */
   sample(requests: readonly SampleRequest[], options?: SampleOptions): AsyncIterable<Sample>;
+  /** A text that was kept will not go on: its memory is free for others. What it shares with other kept texts stays. */
+  release(tokenIds: readonly number[]): void;
 }
 
 /** One merged trajectory. All arrays are as long as `tokenIds`; index 0 is never an action. */
@@ -122,9 +167,22 @@ export interface AdamParams {
   maxGradNorm: number;
 }
 
-/** `loss:sum` and the metrics of the field (entropy, kl, clip_ratio/…, sampling/logp_difference/…). */
+/** What a forward–backward pass says of the tokens that it learnt from, under the names of the field. */
+export type LossMetric =
+  | 'loss:sum'
+  | 'policy_loss'
+  | 'entropy'
+  | 'kl'
+  | `clip_ratio/${'low' | 'high' | 'region'}_mean`
+  | `sampling/logp_difference/${'mean' | 'max'}`
+  | `sampling/importance_ratio/${'min' | 'mean' | 'max'}`
+  | `kl_sample_train/${'v1' | 'v2'}`;
+
+/** The same with what an update says of itself. */
+export type TrainerMetric = LossMetric | 'grad_norm' | 'update_norm';
+
 export interface LossMetrics {
-  metrics: Metrics;
+  metrics: { [M in LossMetric]?: number };
   sequences: number;
   tokens: number;
 }
@@ -137,6 +195,11 @@ export interface OptimStepResult {
   statePath: string;
   model: string;
   metrics: Metrics;
+}
+
+/** The gradient before it is clipped, and how far the weights went. */
+export interface UpdateMetrics {
+  metrics: { grad_norm?: number; update_norm?: number };
 }
 
 /** An update that must not happen: the gradient is not finite. Weights and moments are untouched. */
@@ -155,7 +218,7 @@ export interface Trainer {
   /** Log-probabilities of the action tokens under the current weights, one array per sequence (0 where masked). */
   forward(batch: TrainingBatch, signal?: AbortSignal): Promise<{ logprobs: number[][]; metrics: Metrics }>;
   /** AdamW on the accumulated gradients, which are then dropped. */
-  update(adam: AdamParams): Promise<{ metrics: Metrics } | RefusedUpdate>;
+  update(adam: AdamParams): Promise<UpdateMetrics | RefusedUpdate>;
 }
 
 export type TrainMethod =
@@ -175,8 +238,10 @@ export interface EngineOptions {
   microBatchTokens: number;
   /** `layers`: the backward computes layers a second time instead of keeping what they computed. Default: none. */
   recompute?: 'none' | 'layers';
-  /** Rows that the sampler decodes side by side. */
+  /** Rows that the sampler decodes side by side; those with top-k or top-p, and exact ones, are counted apart. */
   maxRows: number;
+  /** Bytes of keys and values that `SampleRequest.keep` may take; beyond them those used longest ago are dropped. Default: 1 GiB. */
+  keptBytes?: number;
   /** Keep the weights as they are when the engine opens, for the KL term. */
   reference: boolean;
   /** Of the modules that losses name, and of what those import: they are loaded from here, and from the disk only what is not here. */
@@ -193,9 +258,13 @@ export interface EngineInfo {
 }
 
 /**
- * The weights in use. One engine owns one worker thread, in which ONNX Runtime runs. Calls are served in the order in which they are made:
- * what is sampled after an update, answered or not, sees the new weights. Only `writeState` goes on beside others; what would change the
- * state waits for it.
+ * The weights in use. One engine owns one worker thread, in which ONNX Runtime runs. What changes the weights (`update`, `readState`, `reset`)
+ * waits for everything that was asked for before it, and everything asked for after it waits in turn: what is sampled after an update,
+ * answered or not, sees the new weights, and what was asked for before it the old ones.
+ *
+ * Between two such calls, work goes on side by side. Calls to `sample` share one batch; the trainer's calls are served one after another, and
+ * take turns with the sampler: a micro-batch, a run of the sampler, a micro-batch. Neither can keep the other waiting. `writeState` waits for the
+ * disk beside all of them.
  */
 export interface Engine extends AsyncDisposable {
   readonly info: EngineInfo;

@@ -16,13 +16,14 @@ export interface Notice {
 }
 
 /** The worst first. One notice per cause, however often it was said. */
-export function noticesOf({ meta, rows, events, parent }: ReportJob): Notice[] {
+export function noticesOf({ meta, rows, events, parent, damage }: ReportJob): Notice[] {
   const last = rows.findLast(({ kind }) => kind === 'step' || kind === 'skipped');
   const history = (metric: string) => values(rows, metric);
   // How fast the last step was is no news once the job is over.
   const atEnd = last ? findings(last.metrics, { step: last.step, history }).filter(({ metric }) => metric !== 'tokens_per_second') : [];
   const notices: Notice[] = [];
   if (meta.status === 'failed') notices.push({ level: 'bad', code: 'failed', message: `the job failed: ${meta.reason ?? 'no reason was kept'}`, fix: null, when: `after step ${meta.steps}` });
+  for (const message of damage) notices.push({ level: 'bad', code: message, message, fix: 'If nobody edited the file, look after the disk.', when: '' });
   if (parent?.hashes && parent.hashes.reward !== meta.hashes.reward) {
     notices.push({ level: 'warn', code: 'reward-changed', message: `the reward is another one than that of ${parent.id}, so their scores and curves cannot be compared`, fix: null, when: 'since the edit' });
   }

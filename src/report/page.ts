@@ -19,6 +19,11 @@ export interface PageOptions {
   writtenAt: string;
 }
 
+const generator = trusted('<meta name="generator" content="rlrun">');
+
+/** Is this the beginning of a page that was written here? */
+export const isReport = (beginning: string): boolean => beginning.includes(generator.markup);
+
 /** A whole HTML document that loads nothing. */
 export function renderPage({ jobs: sampled, writtenAt }: PageOptions): string {
   const jobs = sampled.map(({ job }) => job);
@@ -44,7 +49,7 @@ function document({ title, body, data }: { title: string; body: Html; data: Page
   const hash = createHash('sha256').update(client).digest('base64');
   const policy = `default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${hash}'; img-src data:; base-uri 'none'; form-action 'none'`;
   return html`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>${title}</title>
+<html lang="en"><head><meta charset="utf-8">${generator}<title>${title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta http-equiv="Content-Security-Policy" content="${trusted(policy)}">
 <link rel="icon" href="data:,"><style>${trusted(style)}</style></head>
 <body>${body}

@@ -113,6 +113,6 @@ function renderGroup({ group, place }: Sample, { low, high }: Range): Html {
 
 const subscoreRows = (subscores: readonly Subscore[], depth: number): Html[] =>
   subscores.flatMap(({ name, value, weight, children }) => [
-    html`<tr><td style="padding-left:${depth}em">${visibleLine(name)}</td><td>${formatNumber(value)}</td><td>${formatNumber(weight)}</td></tr>`,
+    html`<tr><td style="padding-left:${depth}em">${visibleLine(name)}</td><td>${value === null ? '–' : formatNumber(value)}</td><td>${formatNumber(weight)}</td></tr>`,
     ...subscoreRows(children ?? [], depth + 1),
   ]);

@@ -2,11 +2,11 @@
  * @file TensorBoard's event files: TFRecord frames around protobuf `Event` messages, written by hand because the format is small and its
  * libraries are not (tensorflow/core/lib/io/record_writer.h, tensorflow/core/util/event.proto).
  */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import type { MetricsRow } from '../events.ts';
 import { type StoredJob, readJobMetrics } from '../pipeline/index.ts';
+import { makeFolder } from '../util/make-folder.ts';
 
 /** Reflected polynomial of Castagnoli's CRC. */
 const POLYNOMIAL = 0x82f63b78;
@@ -91,7 +91,7 @@ export function eventFile(rows: readonly MetricsRow[], startedAt: number): Uint8
 export async function writeTensorboard(job: StoredJob, directory: string): Promise<string> {
   const startedAt = Date.parse(job.startedAt);
   const run = join(directory, job.id);
-  await mkdir(run, { recursive: true });
+  await makeFolder(run);
   const path = join(run, `events.out.tfevents.${String(Math.floor(startedAt / 1000)).padStart(10, '0')}.rlrun`);
   await writeFileAtomic(path, Buffer.from(eventFile(await readJobMetrics(job), startedAt)));
   return path;

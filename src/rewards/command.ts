@@ -1,13 +1,16 @@
-import { existsSync } from 'node:fs';
-import { execa } from 'execa';
-import { endWithUs, type Failure, invalid, killTree, readVerdict, seconds, type Verdict, watchMemory } from '../runtimes/index.ts';
+import { callPrints, type Failure, invalid, keepTail, loadChild, readVerdict, seconds, type Verdict, watchMemory } from '../runtimes/index.ts';
 import type { ScoreRequest, SettingsOf } from './types.ts';
+
+const { startChild } = await loadChild();
 
 const MAX_OUTPUT_BYTES = 1_048_576;
 
 export interface CommandLimits {
   timeoutMs: number;
   memoryMb: number;
+  env: NodeJS.ProcessEnv;
+  /** What it says on stderr. */
+  onOutput?: ((text: string) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -18,53 +21,48 @@ export interface CommandLimits {
  * `score: exit_code`: 0 is right (1), 1 is wrong (0), anything else is a fault of the program.
  */
 export async function askCommand({ command, cwd, score }: SettingsOf<'command'>, request: ScoreRequest, limits: CommandLimits): Promise<Verdict> {
-  limits.signal?.throwIfAborted();
+  const { signal, timeoutMs, memoryMb, env, onOutput } = limits;
+  signal?.throwIfAborted();
   const { task, completion, completionTokens, truncated } = request;
-  const [program, ...args] = command as [string, ...string[]];
-  const child = execa(program, args, {
-    cwd,
-    input: `${JSON.stringify({ completion, task, info: { completionTokens, truncated } })}\n`,
-    reject: false,
-    detached: process.platform !== 'win32',
-    maxBuffer: MAX_OUTPUT_BYTES,
-    windowsHide: true,
-  });
-  endWithUs(child);
+  const child = startChild({ command, cwd, env });
   let stopped: Failure | null = null;
+  const gone = Promise.withResolvers<null>();
   const stop = (type: Failure['type'], message: string) => {
     stopped ??= { type, message };
-    killTree(child);
+    void child.kill().then(() => gone.resolve(null));
   };
   const cancel = () => stop('exit', 'was cancelled');
-  limits.signal?.addEventListener('abort', cancel, { once: true });
-  const timer = setTimeout(() => stop('timeout', `gave no answer within ${seconds(limits.timeoutMs)} and was stopped`), limits.timeoutMs);
-  using _memory = watchMemory({
-    pid: child.pid,
-    limitMb: limits.memoryMb,
-    onExceeded: () => stop('memory', `used more than ${limits.memoryMb} MB of memory and was stopped`),
+  signal?.addEventListener('abort', cancel, { once: true });
+  const timer = setTimeout(() => stop('timeout', `gave no answer within ${seconds(timeoutMs)} and was stopped`), timeoutMs);
+  using _memory = watchMemory({ pid: child.pid, limitMb: memoryMb, onExceeded: () => stop('memory', `used more than ${memoryMb} MB of memory and was stopped`) });
+  const printed: Buffer[] = [];
+  let bytes = 0;
+  child.stdout.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes <= MAX_OUTPUT_BYTES) printed.push(chunk);
+    else stop('protocol', `printed more than ${MAX_OUTPUT_BYTES} bytes and was stopped`);
   });
-  const result = await child;
+  const errors = keepTail();
+  const prints = callPrints(onOutput);
+  child.stderr.on('data', (chunk: Buffer) => {
+    errors.add(chunk);
+    prints.add(chunk.toString('utf8'));
+  });
+  child.stdin!.end(`${JSON.stringify({ completion, task, info: { completionTokens, truncated } })}\n`);
+  const result = await Promise.race([child.ended, gone.promise]);
+  prints.answered();
   clearTimeout(timer);
-  limits.signal?.removeEventListener('abort', cancel);
-  limits.signal?.throwIfAborted();
-  if (stopped) return { ok: false, failure: stopped };
-  if (result.isMaxBuffer) {
-    killTree(child);
-    return fault('protocol', `printed more than ${MAX_OUTPUT_BYTES} bytes and was stopped`);
-  }
-  if (result.code === 'ENOENT') return fault('exit', existsSync(cwd) ? `there is no program ${program}` : `its working folder ${cwd} is gone`);
+  signal?.removeEventListener('abort', cancel);
+  signal?.throwIfAborted();
+  if (stopped !== null || result === null) return { ok: false, failure: stopped! };
+  if (result.fault !== null) return fault('exit', `could not be started: ${result.fault}`);
   const { exitCode } = result;
   if (score === 'exit_code' && (exitCode === 0 || exitCode === 1)) return { ok: true, value: exitCode === 0 ? 1 : 0 };
-  if (exitCode !== 0) return fault('exit', `${ended(result)}${said(result.stderr)}`);
-  return readPrinted(result.stdout);
+  if (exitCode !== 0) return fault('exit', `ended ${exitCode === null ? `by ${result.signal}` : `with exit code ${exitCode}`}${errors.all() === '' ? '' : `; it said: ${errors.brief()}`}`);
+  return readPrinted(Buffer.concat(printed).toString('utf8'));
 }
 
 const fault = (type: Failure['type'], message: string): Verdict => ({ ok: false, failure: { type, message } });
-
-const ended = ({ exitCode, signal, originalMessage }: { exitCode?: number | undefined; signal?: string | undefined; originalMessage?: string | undefined }): string =>
-  exitCode !== undefined ? `ended with exit code ${exitCode}` : signal !== undefined ? `ended by ${signal}` : `could not be run: ${originalMessage ?? 'unknown reason'}`;
-
-const said = (stderr: string): string => (stderr.trim() === '' ? '' : `; it said: ${stderr.trim().slice(-400)}`);
 
 function readPrinted(stdout: string): Verdict {
   const line = stdout.trimEnd().split('\n').at(-1)!.trim();

@@ -21,9 +21,9 @@ serveUserModules((modules) => {
     check({ path }) {
       return defaultExportProblem(modules(path)['default']);
     },
-    async module({ path, args, request: { task, completion, completionTokens, truncated } }) {
+    async module({ path, args, request: { task, completion, completionTokens, truncated, conversation, stopReason } }) {
       const reward = modules(path)['default'] as Reward;
-      return readVerdict(await reward(completion, task, { args, completionTokens, truncated }));
+      return readVerdict(await reward(completion, task, { args, completionTokens, truncated, ...(conversation ? { messages: conversation.messages, stopReason } : {}) }));
     },
     regex: ({ source, flags, completion }) => new RegExp(source, flags).test(completion),
     json_schema: async (params) => (await import('./json-schema.ts')).checkJson(params),

@@ -19,8 +19,8 @@ export interface RewardProof {
   faults: { kind: ProofFault; message: string }[];
 }
 
-/** `no_answer`: there is nothing to prove it with; that is a gap, not a fault of the reward. */
-export type ProofFault = 'no_answer' | 'gold_not_full' | 'empty_not_less' | 'not_repeatable' | 'error';
+/** `no_answer`, `abstained`: there is nothing to prove it with, or it would not say; these are gaps, not faults of the reward. */
+export type ProofFault = 'no_answer' | 'abstained' | 'gold_not_full' | 'empty_not_less' | 'not_repeatable' | 'error';
 
 const FULL = 1 - 1e-9;
 
@@ -36,8 +36,14 @@ export function proveReward({ scorer, tasks, countTokens = (text) => text.length
           return null;
         }
         const { reward, subscores } = verdict.score;
+        if (reward === null) {
+          const silent = subscores.filter(({ value }) => value === null).map(({ name }) => name);
+          const message = `task ${task.id}: ${silent.join(' and ')} gave no verdict (null) on ${completion === '' ? 'an empty answer' : `the gold answer ${JSON.stringify(completion.slice(0, 60))}`}`;
+          if (!faults.some((fault) => fault.message === message)) faults.push({ kind: 'abstained', message });
+          return null;
+        }
         if (completion === task.answer && reward < FULL && !faults.some(({ kind }) => kind === 'gold_not_full')) {
-          const low = subscores.filter(({ weight, value }) => (weight > 0 ? value < 1 : weight < 0 && value > 0)).map(({ name, value }) => `${name} gave ${value}`);
+          const low = subscores.filter(({ weight, value }) => value !== null && (weight > 0 ? value < 1 : weight < 0 && value > 0)).map(({ name, value }) => `${name} gave ${value}`);
           faults.push({ kind: 'gold_not_full', message: `task ${task.id}: the gold answer ${JSON.stringify(completion.slice(0, 60))} earns ${reward} instead of 1 (${low.join(', ')})` });
         }
         return reward;

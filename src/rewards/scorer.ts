@@ -2,7 +2,7 @@ import type { RewardSettings, RuntimeSettings } from '../config/types.ts';
 import type { Subscore } from '../events.ts';
 import { MAX_REWARD } from '../runtimes/index.ts';
 import { keyInside, type Loaded, loadFailure } from '../util/load-error.ts';
-import { type Grader, loadGrader } from './graders.ts';
+import { firstRefusal, type Grader, loadGrader } from './graders.ts';
 import { openTools } from './tools.ts';
 import { whenAll } from './when-all.ts';
 import type { ScoreOutcome, Scorer, ScoreRequest } from './types.ts';
@@ -45,6 +45,10 @@ export async function createScorer({ settings, runtime, onOutput, signal }: Scor
   }
   const scorer: Scorer = {
     ...tools.provenance(),
+    refuses: ({ id, answer }) => {
+      const fault = answer === null ? null : firstRefusal(graders, answer);
+      return fault === null ? null : `task ${id}: ${fault}`;
+    },
     score: (request, abort) => combine({ graders, positive }, request, abort),
     [Symbol.asyncDispose]: () => tools[Symbol.asyncDispose](),
   };
@@ -56,12 +60,13 @@ const called = (name: string): string => (name === 'reward' ? 'the reward' : `re
 
 /**
  * reward = Σ weight · value, where positive weights are scaled to sum to 1 and negative ones stay as written. Divided once, at the end, so
- * that full marks are exactly 1. One grader without a verdict leaves the rollout without one.
+ * that full marks are exactly 1. One grader that fails or abstains leaves the rollout without a verdict: a sum without its part would be
+ * compared with sums that have it.
  */
 function combine({ graders, positive }: { graders: readonly WeightedGrader[]; positive: number }, request: ScoreRequest, signal?: AbortSignal): ScoreOutcome | Promise<ScoreOutcome> {
   return whenAll(graders.map(({ grade }) => grade(request, signal)), (verdicts) => {
     const subscores: Subscore[] = [];
-    let [earned, penalty] = [0, 0];
+    let [earned, penalty, abstained] = [0, 0, false];
     for (const [index, verdict] of verdicts.entries()) {
       const { name, weight } = graders[index]!;
       if (!verdict.ok) {
@@ -69,10 +74,12 @@ function combine({ graders, positive }: { graders: readonly WeightedGrader[]; po
         return { ok: false, error: { phase: 'scoring', type, message: `${called(name)} on task ${request.task.id}: ${message}` } };
       }
       const { value, info, children } = verdict;
-      if (weight > 0) earned += weight * value;
+      if (value === null) abstained ||= weight !== 0;
+      else if (weight > 0) earned += weight * value;
       else penalty += weight * value;
       subscores.push({ name, value, weight: weight > 0 ? weight / positive : weight, ...(children ? { children } : {}), ...(info ? { info } : {}) });
     }
+    if (abstained) return { ok: true, score: { reward: null, subscores } };
     const reward = earned / positive + penalty;
     if (Math.abs(reward) > MAX_REWARD) {
       return { ok: false, error: { phase: 'scoring', type: 'invalid_reward', message: `task ${request.task.id}: the weighted rewards sum to ${reward}; the limit is ${MAX_REWARD}` } };

@@ -5,7 +5,7 @@
  * since it makes two nearly equal long texts look unlike. Two empty texts give 0 here: there is nothing to praise.
  */
 export function similarity(completion: string, answer: string): number {
-  const [a, b] = [[...completion], [...answer]];
+  const [a, b] = [[...completion.normalize('NFC')], [...answer.normalize('NFC')]];
   if (a.length + b.length === 0) return 0;
   return (2 * matchedCharacters(a, b)) / (a.length + b.length);
 }

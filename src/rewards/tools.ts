@@ -2,13 +2,16 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { RewardSettings, RuntimeSettings } from '../config/types.ts';
-import { type Environment, openEnvironment, openUserCode, type Outcome, programFiles, type UserCode } from '../runtimes/index.ts';
+import { type Environment, openEnvironment } from '../environments/index.ts';
+import { openUserCode, type Outcome, programFiles, type UserCode } from '../runtimes/index.ts';
 import { workerUrl } from '../util/worker-url.ts';
 import type { GraderCalls } from './grader.worker.ts';
 
 /** What graders share: places for user code, opened when the first of them needs one. */
 export interface GraderTools extends AsyncDisposable {
   readonly runtime: RuntimeSettings;
+  /** What user code prints goes here. */
+  readonly onOutput: ((text: string) => void) | undefined;
   /** A call into a place that has every reward module loaded. */
   inWorker<M extends keyof GraderCalls>(method: M, params: GraderCalls[M]['params'], signal?: AbortSignal): Promise<Outcome<GraderCalls[M]['result']>>;
   /** What grades the tasks that a template made. */
@@ -36,6 +39,7 @@ export function openTools({ settings, runtime, onOutput }: ToolsOptions): Grader
 
   return {
     runtime,
+    onOutput,
     limit: pLimit(runtime.concurrency),
     async inWorker(method, params, signal) {
       const opened = await places();

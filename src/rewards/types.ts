@@ -1,5 +1,5 @@
 import type { RewardSettings } from '../config/types.ts';
-import type { RolloutError, Subscore } from '../events.ts';
+import type { Conversation, RolloutError, StopReason, Subscore } from '../events.ts';
 import type { Task } from '../tasks/types.ts';
 
 export type RewardKind = RewardSettings['kind'];
@@ -12,11 +12,14 @@ export interface ScoreRequest {
   completion: string;
   completionTokens: number;
   truncated: boolean;
+  /** Of agents that take turns: all that was said after the prompt, and why it ended. `completion` is the last answer. */
+  conversation?: Conversation;
+  stopReason?: StopReason;
 }
 
-/** The combined reward and its named, weighted parts. */
+/** The combined reward and its named, weighted parts. Null: one of the parts abstained. */
 export interface Score {
-  reward: number;
+  reward: number | null;
   subscores: Subscore[];
 }
 
@@ -27,6 +30,8 @@ export type ScoreOutcome = { ok: true; score: Score } | { ok: false; error: Roll
 export interface Scorer extends AsyncDisposable {
   /** At once if every grader can. As many calls as there are completions may be under way: what runs user code lets `runtime.concurrency` of them in. */
   score(request: ScoreRequest, signal?: AbortSignal): ScoreOutcome | Promise<ScoreOutcome>;
+  /** Why nothing can be compared with a task's gold answer; null if something can. Quick: no user code is asked. */
+  refuses(task: Task): string | null;
   /** Hash of the reward code and settings: stored on checkpoints. */
   readonly hash: string;
   /** Files that were really read (modules and their imports), for the watcher. */

@@ -1,35 +1,29 @@
+import { plainCharacters } from './plain-characters.ts';
+
+/** A number with its sign, where that touches no word; a word; or any other sign by itself. */
+const TOKEN = /(?<![\p{L}\p{N}.)\]])[-+]?(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+|(?=\.\d))(?:\.\d+)*(?![\p{L}\p{N}])|[\p{L}\p{N}\p{M}]+(?:['_.][\p{L}\p{N}\p{M}]+)*|\S/gu;
+
+/** Marks of a sentence, after a word or a closed bracket and before a space; `n!`, `5!` and `10%` keep theirs. */
+const SENTENCE_MARKS = /(?<=[\p{L}\p{N}]{2}|[)\]}"'])[.,;:?](?=\s|$)|(?<=\p{L}{2})!(?=\s|$)|(?<=[\p{L}\p{N}])[.,;:](?=\s|$)/gu;
+
+const ARTICLES = new Set(['an', 'the']);
+
 /**
- * Text made comparable, without losing what numbers mean: lower case, punctuation to spaces, articles dropped, but the sign and
- * the decimal point of a number stay (`-5` is not `5`, `3.14` is not `3 14`), and `1,000` is the number 1000.
+ * The words, numbers and signs of a text in lower case, without quotes, the marks of sentences and articles (unless nothing else is there; `a` is
+ * a name as often). Signs count, so that `x > 3` is not all of `x < 3`.
  */
-
-/** A number (sign only where no word or number ends just before it), or a run of letters, digits and marks. */
-const TOKEN = /(?<![\p{L}\p{N}.)])[-+−]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?![\p{L}\p{N}])|[\p{L}\p{N}\p{M}]+/gu;
-const ARTICLES = new Set(['a', 'an', 'the']);
-
-/** The words of a text; articles are dropped unless nothing else is there. */
 export function wordsOf(text: string): string[] {
-  const words = (text.normalize('NFC').toLowerCase().match(TOKEN) ?? []).map(canonical);
+  const words = (plainCharacters(text).toLowerCase().replace(SENTENCE_MARKS, ' ').replaceAll('"', ' ').match(TOKEN) ?? []).map(canonical);
   const kept = words.filter((word) => !ARTICLES.has(word));
   return kept.length > 0 ? kept : words;
 }
 
-const canonical = (word: string): string =>
-  /^[-+−]?\d/.test(word) ? word.replaceAll(',', '').replace('−', '-').replace(/^\+/, '') : word;
-
-/** Equal after trimming, or in their words. Two texts without a single word are equal only as they stand; empty ones never. */
-export function sameText(completion: string, answer: string): boolean {
-  const [given, gold] = [completion.trim(), answer.trim()];
-  if (given === '' || gold === '') return false;
-  return given === gold || sameWords(wordsOf(given), wordsOf(gold));
-}
-
-const sameWords = (a: readonly string[], b: readonly string[]): boolean =>
-  a.length > 0 && a.length === b.length && a.every((word, index) => word === b[index]);
+/** `+1,000` is 1000, `.5` is 0.5. */
+const canonical = (word: string): string => (/^[-+]?\.?\d/.test(word) ? word.replaceAll(',', '').replace(/^\+/, '').replace(/^(-?)\./, '$10.') : word);
 
 /**
  * F1 of the two bags of words: 2·P·R/(P + R) with P the share of the completion's words that the answer has, R the share of the
- * answer's words that were given (SQuAD's measure, Rajpurkar et al. 2016). 0 when either has no words.
+ * answer's words that were given (SQuAD's measure, Rajpurkar et al. 2016, with signs as words). 0 when either has none.
  */
 export function f1(completion: string, answer: string): number {
   const [given, gold] = [wordsOf(completion), wordsOf(answer)];

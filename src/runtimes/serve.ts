@@ -1,5 +1,5 @@
 /**
- * The other side of a place: a worker or a Node child answers calls one at a time. What user code throws becomes an error reply;
+ * The other side of a place: a worker or a Node child answers calls one at a time, in their order. What user code throws becomes an error reply;
  * what it leaves unhandled is reported with the call that left it, and the place asks to be replaced.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
@@ -14,6 +14,8 @@ import type { CallMessage, Failure, ReplyMessage } from './types.ts';
 /** The descriptor that a Node child talks on, so that what it prints is only print. */
 export const CHANNEL_FD = 3;
 const MAX_MESSAGE_CHARACTERS = 2000;
+/** Answers that are ready within this time travel together. */
+const COLLECT_MS = 1;
 
 export type Methods = Record<string, (params: never) => unknown>;
 
@@ -26,44 +28,78 @@ export class PlaceError extends Error {
   }
 }
 
+/** A worker's own `process.exit` ends the worker alone; a signal would end the whole job. */
+function keepProcessAlive(): void {
+  const kill = process.kill.bind(process);
+  process.kill = (pid, signal) => {
+    if (Math.abs(pid) === process.pid || pid === 0) throw new PlaceError('exit', 'tried to end the process that it shares with the job');
+    return kill(pid, signal);
+  };
+}
+
 export function serve(methods: Methods): void {
+  if (parentPort) keepProcessAlive();
   const { send, listen } = parentPort ? threadChannel(parentPort) : childChannel();
   const calls = new AsyncLocalStorage<number>();
+  const waiting: CallMessage[] = [];
+  let isBusy = false;
   let current = 0;
+  let replies: string[] = [];
+  const flush = () => {
+    if (replies.length > 0) send(replies);
+    replies = [];
+  };
   /** What user code left behind surfaces later, but in the context of the call that left it. */
   const reportFault = (kind: string) => (error: unknown) => {
     const guilty = (calls.getStore() ?? current) === current ? current : 0;
     if (guilty === current) current = 0;
-    send({ id: guilty, error: { message: `${kind}: ${messageOf(error)}` }, broken: true });
+    replies.push(encode({ id: guilty, error: { message: `${kind}: ${messageOf(error)}` }, broken: true }));
+    flush();
   };
   process.on('uncaughtException', reportFault('threw outside of its call'));
   process.on('unhandledRejection', reportFault('left a promise rejected that nobody handles'));
-  listen(async ({ id, method, params }) => {
+  const answer = async ({ id, method, params }: CallMessage) => {
     current = id;
-    let reply: ReplyMessage;
+    let reply: string;
     try {
       const result: unknown = await calls.run(id, () => methods[method]!(params as never));
       // Rejections that nobody handles are reported at the end of this turn, before the verdict is out.
       await nextTurn();
-      reply = { id, result };
+      reply = encode({ id, result });
     } catch (error) {
-      reply = { id, error: { message: messageOf(error), ...(error instanceof PlaceError ? { type: error.type } : {}) } };
+      reply = encode({ id, error: { message: messageOf(error), ...(error instanceof PlaceError ? { type: error.type } : {}) } });
     }
     if (current !== id) return;
     current = 0;
-    send(reply);
+    replies.push(reply);
+  };
+  listen(async (messages) => {
+    waiting.push(...messages);
+    if (isBusy) return;
+    isBusy = true;
+    let since = performance.now();
+    for (let message = waiting.shift(); message; message = waiting.shift()) {
+      await answer(message);
+      if (waiting.length > 0 && performance.now() - since < COLLECT_MS) continue;
+      since = performance.now();
+      flush();
+    }
+    isBusy = false;
   });
 }
 
+/** As text, whatever the channel: what cannot be written is a fault of its call alone. */
+const encode = (reply: ReplyMessage): string => JSON.stringify(reply);
+
 interface Channel {
-  send(reply: ReplyMessage): void;
-  listen(onCall: (message: CallMessage) => Promise<void>): void;
+  send(replies: readonly string[]): void;
+  listen(onCalls: (messages: readonly CallMessage[]) => Promise<void>): void;
 }
 
 function threadChannel(port: NonNullable<typeof parentPort>): Channel {
   return {
-    send: (reply) => port.postMessage(reply),
-    listen: (onCall) => port.on('message', (message: CallMessage) => void onCall(message)),
+    send: (replies) => port.postMessage(replies),
+    listen: (onCalls) => port.on('message', (messages: readonly CallMessage[]) => void onCalls(messages)),
   };
 }
 
@@ -73,8 +109,8 @@ function childChannel(): Channel {
   // The parent is gone: nobody is left to work for.
   socket.on('end', () => exit(0)).on('error', () => exit(1));
   return {
-    send: (reply) => socket.write(`${JSON.stringify(reply)}\n`),
-    listen: (onCall) => socket.on('data', lineReader({ onLine: (line) => void onCall(JSON.parse(line) as CallMessage) })),
+    send: (replies) => socket.write(`${replies.join('\n')}\n`),
+    listen: (onCalls) => socket.on('data', lineReader({ onLine: (line) => void onCalls([JSON.parse(line) as CallMessage]) })),
   };
 }
 

@@ -19,7 +19,7 @@ export type Outcome<T = unknown> = { ok: true; value: T } | { ok: false; failure
 
 export const failure = (type: Failure['type'], message: string): { ok: false; failure: Failure } => ({ ok: false, failure: { type, message } });
 
-/** What travels to a place: plain JSON, one call at a time. */
+/** What travels to a place: plain JSON. Calls are answered one at a time, in their order. */
 export interface CallMessage {
   id: number;
   method: string;
@@ -40,7 +40,7 @@ export interface PlaceHandlers {
 
 /** One running place for code that is not ours: a worker thread, a child process, later a container or a socket. */
 export interface Place {
-  send(message: CallMessage): void;
+  send(messages: readonly CallMessage[]): void;
   /** Ends it however busy it is; resolves when it is gone. */
   kill(): Promise<void>;
 }

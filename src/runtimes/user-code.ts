@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { RuntimeSettings } from '../config/types.ts';
+import { userEnvironment } from '../util/user-environment.ts';
 import type { Sources } from '../util/user-sources.ts';
 import { type Call, Pool } from './pool.ts';
 import { CHANNEL_FD } from './serve.ts';
@@ -37,7 +38,8 @@ export type OpenedUserCode = { ok: true; code: UserCode } | { ok: false; failure
 export async function openUserCode({ entry, paths, runtime, onOutput, signal }: UserCodeOptions): Promise<OpenedUserCode> {
   let sources: Sources | null = null;
   const pool = new Pool({
-    open: await javaScriptPlace(entry, runtime, onOutput),
+    // A pattern or a schema can loop or hoard, but it cannot do anything else.
+    open: await javaScriptPlace(entry, paths.length === 0 ? { ...runtime, kind: 'local' } : runtime, onOutput),
     size: runtime.concurrency,
     setupTimeoutMs: runtime.setupTimeoutMs,
     welcome: {
@@ -67,12 +69,13 @@ export async function openUserCode({ entry, paths, runtime, onOutput, signal }: 
 const NODE_ITSELF_MB = 64;
 
 /** A worker thread for `local`, a Node child for `subprocess`. */
-async function javaScriptPlace(entry: URL, { kind, cwd, memoryMb }: RuntimeSettings, onOutput?: (text: string) => void): Promise<OpenPlace> {
+async function javaScriptPlace(entry: URL, { kind, cwd, memoryMb, ...runtime }: RuntimeSettings, onOutput?: (text: string) => void): Promise<OpenPlace> {
   const output = onOutput ? { onOutput } : {};
-  if (kind === 'local') return workerPlace({ entry, memoryMb, ...output });
+  const env = userEnvironment(runtime.env);
+  if (kind === 'local') return workerPlace({ entry, env, memoryMb, ...output });
   const { childPlace } = await import('./child-place.ts');
   const file = fileURLToPath(entry);
   const command = [process.execPath, `--max-old-space-size=${memoryMb}`, file];
   // User code may remove the folder that it runs in; the next child starts all the same.
-  return (handlers) => childPlace({ command, cwd: existsSync(cwd) ? cwd : dirname(file), replies: CHANNEL_FD, memoryMb, ownMemoryMb: NODE_ITSELF_MB, ...output })(handlers);
+  return (handlers) => childPlace({ command, cwd: existsSync(cwd) ? cwd : dirname(file), env, replies: CHANNEL_FD, memoryMb, ownMemoryMb: NODE_ITSELF_MB, ...output })(handlers);
 }

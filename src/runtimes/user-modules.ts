@@ -4,7 +4,7 @@
  * The first place that loads a module sends its sources back; later places load exactly those. A file that is edited while a job
  * runs therefore never mixes two versions of a reward, and the recorded files are those that were really read.
  */
-import { pathToFileURL } from 'node:url';
+import { importUserModule } from '../util/import-user-module.ts';
 import { loadFromSources, type Sources } from '../util/user-sources.ts';
 import { placeOf, syntaxPlace } from './blame.ts';
 import { describeError, type Methods, serve } from './serve.ts';
@@ -37,7 +37,7 @@ async function load({ paths, sources }: OpenRequest, into: Map<string, Record<st
   const read: Sources = {};
   loadFromSources(sources, read);
   try {
-    for (const path of paths) into.set(path, (await import(pathToFileURL(path).href)) as Record<string, unknown>);
+    for (const path of paths) into.set(path, await importUserModule(path));
     return { sources: read, fault: null };
   } catch (error) {
     // What is broken was read last.

@@ -7,36 +7,40 @@ export const MAX_REWARD = 1e6;
 export const MAX_INFO_CHARACTERS = 16_384;
 export const MAX_SUBSCORES = 100;
 
-/** What one grader says of one completion: a number, or why there is none. */
-export type Verdict = { ok: true; value: number; info?: Record<string, unknown>; children?: Subscore[] } | { ok: false; failure: Failure };
+/** What one grader says of one completion: a number, null if it abstains, or why there is neither. */
+export type Verdict = { ok: true; value: number | null; info?: Record<string, unknown>; children?: Subscore[] } | { ok: false; failure: Failure };
 
 export const invalid = (message: string): { ok: false; failure: Failure } => failure('invalid_reward', message);
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /**
- * Reads what user code gave as a reward: a finite number, true or false (1 or 0), or an object with a numeric `reward` or
- * `score` and optionally `info` and `subscores`. Anything else is no reward, and never silently 0.
+ * Reads what user code gave as a reward: a finite number, true or false (1 or 0), null for no verdict, or an object with such a `reward`
+ * or `score` and optionally `info` and `subscores`. Anything else is no reward, and never silently 0; undefined is a forgotten `return`.
  */
 export function readVerdict(given: unknown): Verdict {
   if (isRecord(given)) {
     const key = 'reward' in given ? 'reward' : 'score';
     if (!(key in given)) return invalid(`gave an object without \`reward\` or \`score\`; its keys are ${Object.keys(given).slice(0, 8).join(', ') || 'none'}`);
-    const number = readNumber(given[key], ` as \`${key}\``);
-    return number.ok ? withDetails(number.value, given) : number;
+    const value = readValue(given[key], ` as \`${key}\``);
+    return value.ok ? withDetails(value.value, given) : value;
   }
-  return readNumber(given, '');
+  return readValue(given, '');
+}
+
+function readValue(given: unknown, where: string): Outcome<number | null> {
+  return given === null ? { ok: true, value: null } : readNumber(given, where);
 }
 
 function readNumber(given: unknown, where: string): Outcome<number> {
   if (typeof given === 'boolean') return { ok: true, value: Number(given) };
-  if (typeof given !== 'number') return invalid(`gave ${describe(given)}${where}; a reward is a number, true or false`);
+  if (typeof given !== 'number') return invalid(`gave ${describe(given)}${where}; a reward is a number, true or false, or null for no verdict`);
   if (!Number.isFinite(given)) return invalid(`gave ${given}${where}; a reward must be finite`);
   if (Math.abs(given) > MAX_REWARD) return invalid(`gave ${given}${where}; a reward must lie between -${MAX_REWARD} and ${MAX_REWARD}`);
   return { ok: true, value: given };
 }
 
-function withDetails(value: number, given: Record<string, unknown>): Verdict {
+function withDetails(value: number | null, given: Record<string, unknown>): Verdict {
   const info = readInfo(given['info'] ?? undefined);
   if (!info.ok) return info;
   const children = readSubscores(given['subscores'] ?? undefined);
@@ -61,7 +65,7 @@ function readSubscores(given: unknown): Outcome<Subscore[] | null> {
   const subscores: Subscore[] = [];
   for (const entry of list as unknown[]) {
     if (!isRecord(entry) || typeof entry['name'] !== 'string') return invalid('gave a subscore without a name; expected { name, value }');
-    const value = readNumber(entry['value'], ` as subscore \`${entry['name']}\``);
+    const value = readValue(entry['value'], ` as subscore \`${entry['name']}\``);
     if (!value.ok) return value;
     const weight = readNumber(entry['weight'] ?? 1, ` as weight of subscore \`${entry['name']}\``);
     if (!weight.ok) return weight;

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { basename, extname } from 'node:path';
 import type { RuntimeSettings, TasksetSettings } from '../config/types.ts';
-import { type Environment, type Failure, openEnvironment, openUserCode, PROGRAM } from '../runtimes/index.ts';
+import { type Environment, openEnvironment, PROGRAM } from '../environments/index.ts';
+import { type Failure, openUserCode } from '../runtimes/index.ts';
 import { type LoadError, type Loaded, loadFailure } from '../util/load-error.ts';
 import { permutation } from '../util/random.ts';
 import { workerUrl } from '../util/worker-url.ts';
@@ -22,7 +23,7 @@ export interface LoadTasksetOptions {
 
 type Sides = Record<'train' | 'eval', Task[]>;
 
-const PATIENT: RuntimeSettings = { kind: 'local', command: [], cwd: '.', concurrency: 2, setupTimeoutMs: 60_000, scoreTimeoutMs: 60_000, rolloutTimeoutMs: 120_000, memoryMb: 1024 };
+const PATIENT: RuntimeSettings = { kind: 'local', command: [], cwd: '.', env: [], concurrency: 2, setupTimeoutMs: 60_000, scoreTimeoutMs: 60_000, rolloutTimeoutMs: 120_000, memoryMb: 1024 };
 
 /**
  * Loads a taskset: a built-in generator, rows of a JSON, JSON Lines or YAML file, or a TypeScript module. Train and eval are
@@ -53,8 +54,16 @@ export async function loadTaskset(options: LoadTasksetOptions): Promise<Loaded<'
 
 function taskset(name: string, { train, eval: held }: Sides, { files, hashes }: { files: readonly string[]; hashes: readonly string[] }): Taskset {
   // Absolute paths differ between machines; what the files say is in the hashes.
-  const text = JSON.stringify([train, held, hashes], (key, value: unknown) => (key === 'template' ? (value as { id: string }).id : value));
-  return { name, train, eval: held, hash: createHash('sha256').update(text).digest('hex'), files };
+  const textOf = (task: Task) => JSON.stringify(task, (key, value: unknown) => (key === 'template' ? (value as { id: string }).id : value));
+  // Task by task: all of them may be more than a text can hold.
+  const hash = createHash('sha256').update('[');
+  for (const side of [train, held]) {
+    hash.update('[');
+    side.forEach((task, index) => hash.update(`${index > 0 ? ',' : ''}${textOf(task)}`));
+    hash.update('],');
+  }
+  hash.update(`${JSON.stringify(hashes)}]`);
+  return { name, train, eval: held, hash: hash.digest('hex'), files };
 }
 
 type ReadModule = { ok: true; rows: SourceRow[]; templates: string[]; files: readonly string[] } | { ok: false; error: LoadError };
@@ -62,7 +71,7 @@ type ReadModule = { ok: true; rows: SourceRow[]; templates: string[]; files: rea
 async function runModule({ settings: { source, args, split, seed }, runtime = PATIENT, onOutput, signal }: LoadTasksetOptions): Promise<ReadModule> {
   const failed = ({ message, at }: Failure, files: readonly string[]) =>
     loadFailure(`${source}: ${message}.`, 'Export a list of { prompt, answer } by default, or a generator of them.', { key: 'source', at: at ?? null, files });
-  const opened = await openUserCode({ entry: workerUrl('rows.worker', import.meta.url), paths: [source], runtime: { ...runtime, kind: 'local' }, onOutput, signal });
+  const opened = await openUserCode({ entry: workerUrl('rows.worker', import.meta.url), paths: [source], runtime, onOutput, signal });
   if (!opened.ok) return failed(opened.failure, opened.files);
   await using code = opened.code;
   const call: RowsCall = { path: source, args, seed, ...split };
@@ -144,7 +153,7 @@ async function askForPrompts(sides: Record<'train' | 'eval', RowTask[]>, { setti
   const sources = new Set([...sides.train, ...sides.eval].flatMap(({ task }) => (task.prompt === null ? [task.template!.source] : [])));
   try {
     for (const source of sources) {
-      const opened = await openEnvironment({ source, runtime: source === PROGRAM ? runtime : { ...runtime, kind: 'local' }, onOutput, signal });
+      const opened = await openEnvironment({ source, runtime, onOutput, signal });
       if (!opened.ok) return loadFailure(`${source === PROGRAM ? settings.source : source}: ${opened.failure.message}.`, 'Its rows name templates that something has to run.', { key: 'source', at: opened.failure.at ?? null, files: opened.files });
       environments.set(source, opened.environment);
     }

@@ -1,38 +1,42 @@
 /** Rows of a JSON, JSON Lines or YAML file, each with its place, and with numbers as they were written. */
-import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { type Loaded, loadFailure } from '../util/load-error.ts';
+import { DataFileFault, readLines, readText } from './data-file.ts';
 import type { SourceRow } from './rows.ts';
 import { NumberLiteral } from './slug.ts';
 
 type Rows = Loaded<'rows', SourceRow[]>;
 
 /** How each kind of file is read, by its ending. */
-const readers: Record<string, (text: string, file: string) => Rows | Promise<Rows>> = { '.jsonl': readJsonLines, '.json': readJson, '.yaml': readYaml, '.yml': readYaml };
+const readers: Record<string, (file: string) => Promise<Rows>> = {
+  '.jsonl': readJsonLines,
+  '.json': async (file) => readJson(await readText(file), file),
+  '.yaml': async (file) => readYaml(await readText(file), file),
+  '.yml': async (file) => readYaml(await readText(file), file),
+};
 
 export const ROW_FILES = Object.keys(readers);
 
 export async function readRows(file: string): Promise<Rows> {
-  const reader = readers[extname(file).toLowerCase()]!;
-  let text: string;
   try {
-    text = await readFile(file, 'utf8');
+    return await readers[extname(file).toLowerCase()]!(file);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    return loadFailure(code === 'ENOENT' ? `There is no file ${file}.` : `${file} cannot be read: ${message}.`, 'Correct the path; it is relative to the pipeline file.', { key: 'source', files: [file] });
+    // What the stack cannot hold is no row either; the depth of those that it can is checked with the row.
+    if (error instanceof RangeError) return loadFailure(`${file} holds values that are nested too deep to be read.`, 'Write flat rows: { "prompt": "…", "answer": "…" }.', { key: 'source', files: [file] });
+    if (error instanceof DataFileFault) return { ok: false, error: error.error };
+    throw error;
   }
-  return reader(text.replace(/^\uFEFF/, ''), file);
 }
 
-function readJsonLines(text: string, file: string): Rows {
+async function readJsonLines(file: string): Promise<Rows> {
   const rows: SourceRow[] = [];
-  for (const [index, line] of text.split('\n').entries()) {
-    if (line.trim() === '') continue;
+  for await (const { line, text } of readLines(file)) {
+    if (text.trim() === '') continue;
     try {
-      const value: unknown = JSON.parse(line);
-      rows.push({ value, name: `line ${index + 1}`, literalArgs: () => argsOf(parseLiterally(line)), split: null });
+      const value: unknown = JSON.parse(text);
+      rows.push({ value, name: `line ${line}`, literal: withLiterals(text, value), split: null });
     } catch (error) {
-      return syntaxFault(file, { line: index + 1, column: columnOf(error) }, `no JSON value: ${reasonOf(error)}`, 'Write one JSON object per line.');
+      return syntaxFault(file, { line, column: columnOf(error) }, `no JSON value: ${reasonOf(error)}`, 'Write one JSON object per line.');
     }
   }
   return { ok: true, rows };
@@ -46,8 +50,7 @@ function readJson(text: string, file: string): Rows {
     const before = text.slice(0, Number(/at position (\d+)/.exec((error as Error).message)?.[1] ?? 0)).split('\n');
     return syntaxFault(file, { line: before.length, column: before.at(-1)!.length + 1 }, `no JSON: ${reasonOf(error)}`, 'Write an array of objects.');
   }
-  const literal = /[.eE]/.test(text) ? parseLiterally(text) : value;
-  return listRows(value, literal, file);
+  return listRows(value, withLiterals(text, value), file);
 }
 
 async function readYaml(text: string, file: string): Promise<Rows> {
@@ -73,7 +76,7 @@ export function listRows(value: unknown, literal: unknown, file: string): Rows {
     (list as unknown[]).map((row, index) => ({
       value: row,
       name: `${split === null ? '' : `${split} `}row ${index + 1}`,
-      literalArgs: () => argsOf((literals as unknown[])[index]),
+      literal: (literals as unknown[])[index],
       split,
     }));
   if (Array.isArray(value)) return { ok: true, rows: rowsOf(value, literal, null) };
@@ -84,7 +87,9 @@ export function listRows(value: unknown, literal: unknown, file: string): Rows {
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
-const argsOf = (row: unknown): Record<string, unknown> => (isObject(row) && isObject(row['args']) ? row['args'] : {});
+
+/** Only where a number may be written in more ways than one: the second reading takes several times as long. */
+const withLiterals = (text: string, value: unknown): unknown => (/\d[.eE]|-0|\d{16}/.test(text) ? parseLiterally(text) : value);
 
 /** JSON with its numbers as text. The third parameter of a reviver is newer than the type declarations. */
 function parseLiterally(text: string): unknown {

@@ -19,7 +19,9 @@ serveUserModules((modules) => ({
   async rows({ path, args, ...context }: RowsCall): Promise<RowsReply> {
     const { default: source, templates } = modules(path) as { default?: unknown; templates?: unknown };
     const made: unknown = typeof source === 'function' ? await (source as (args: unknown, context: unknown) => unknown)(args, context) : source;
-    return { rows: JSON.stringify(await collect(made, context.train + context.eval)), templates: Object.keys((templates ?? {}) as object) };
+    const rows = JSON.stringify(await collect(made, context.train + context.eval)) as string | undefined;
+    if (rows === undefined) throw new PlaceError('exception', 'its default export has no JSON form; expected a list of tasks or a generator of them');
+    return { rows, templates: Object.keys((templates ?? {}) as object) };
   },
 }));
 

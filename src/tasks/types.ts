@@ -1,3 +1,5 @@
+import type { Message } from '../events.ts';
+
 /** One thing to attempt. `answer` is the gold answer that built-in rewards compare with. */
 export interface Task {
   /** Unique inside the taskset; HUD's slug rule when the source gives none. */
@@ -12,10 +14,7 @@ export interface Task {
   template?: { id: string; source: string };
 }
 
-export interface ChatMessage {
-  role: 'system' | 'user' | 'assistant' | 'tool';
-  content: string;
-}
+export type ChatMessage = Message;
 
 /** Train and eval are disjoint. */
 export interface Taskset {

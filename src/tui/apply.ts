@@ -1,7 +1,7 @@
 /** @file Events → state: one entry per event, so that a new event does not compile until the dashboard knows it. */
 import type { EventType, JobEvent } from '../events.ts';
 import { formatDuration, formatNumber, formatPercent } from '../plot/index.ts';
-import { count } from '../util/words.ts';
+import { count, listed } from '../util/words.ts';
 import { initialState, keepMetrics, type DashboardState, type GroupView, type LogLevel, type StepView } from './state.ts';
 
 const KEPT_STEPS = 8;
@@ -134,8 +134,9 @@ const appliers: { readonly [K in EventType]: Apply<K> } = {
   'checkpoint-saved': (state, { checkpoint }) => {
     state.checkpoints.push(checkpoint);
   },
-  'checkpoints-pruned': (state, { checkpoints }) => {
-    for (const id of checkpoints) state.pruned.add(id);
+  'checkpoints-pruned': (state, event) => {
+    for (const id of event.checkpoints) state.pruned.add(id);
+    if (event.earlier.length > 0) note(state, event, 'warn', `deleted the weights of ${listed(event.earlier)}, which earlier jobs made`);
   },
   promoted: (state, { step, checkpoint }) => {
     state.head = checkpoint;

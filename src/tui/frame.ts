@@ -1,5 +1,5 @@
 /** @file The screen as a pure function: state and size in, lines out, never more and never wider than the terminal. */
-import { fitBlock, span, type Line, type Size } from './line.ts';
+import { clean, fitBlock, span, type Line, type Size } from './line.ts';
 import type { Model } from './model.ts';
 import { footer } from './panels/footer.ts';
 import { header, tabs } from './panels/header.ts';
@@ -34,7 +34,7 @@ function tiny(model: Model, { width, height }: Size): Line[] {
   const lines: Line[] = [
     [span(`${state.job?.pipeline ?? 'rlrun'} ${state.step}/${state.job?.totalSteps ?? 0}`, 'plain', { bold: true })],
     [span(`${label} ${values.length > 0 ? formatNumber(values.at(-1)!) : ''}`), span(` ${sparkline(values.slice(-200), { width: Math.max(0, Math.min(width - 14, values.length)), ascii: theme.ascii })}`, 'accent')],
-    [span('a larger window shows more', 'muted')],
+    [span(state.job === null && state.log.length > 0 ? clean(state.log.at(-1)!.text, theme) : 'a larger window shows more', 'muted')],
   ];
   return fitBlock(lines, { width, height }, theme.glyph.ellipsis);
 }

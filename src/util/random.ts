@@ -77,6 +77,18 @@ export function normal(key: StreamKey, position: number): number {
   return radius * Math.cos(2 * Math.PI * ((c >>> 6) * 0x400_0000 + (d >>> 6)) * 2 ** -52);
 }
 
+/** How many words one position of `gumbels` may take: the positions that a stream has are divided by it. */
+const GUMBEL_WORDS = 2048;
+
+/** Fills `into` with standard Gumbel numbers, −log(−log u), those of one position of a stream: at most 2,048, and at most 2²³ positions. */
+export function gumbels(key: StreamKey, position: number, into: Float32Array): void {
+  if (into.length > GUMBEL_WORDS || position >= (TWO_32 * 4) / GUMBEL_WORDS) throw new RangeError(`a position has up to ${GUMBEL_WORDS} Gumbel numbers; got ${into.length} at position ${position}`);
+  for (let at = 0; at < into.length; at += 4) {
+    const words = randomWords(key, (position * GUMBEL_WORDS + at) / 4);
+    for (let index = at; index < at + 4 && index < into.length; index++) into[index] = -Math.log(-Math.log((words[index - at]! + 0.5) / TWO_32));
+  }
+}
+
 /** The numbers 0 … length − 1 in a random order (Fisher and Yates). */
 export function permutation(key: StreamKey, length: number): number[] {
   const order = Array.from({ length }, (_, index) => index);

@@ -6,5 +6,8 @@ export const count = (value: number, noun: string): string => `${value.toLocaleS
 /** A score to three decimals, a dash for none. What rounds to nothing has no sign. */
 export const formatScore = (value: number | null | undefined): string => (value == null || Number.isNaN(value) ? '–' : value.toFixed(3).replace(/^-(?=0\.000$)/, ''));
 
+/** `a, b, c and 12 more` */
+export const listed = (names: readonly string[], most = 10): string => (names.length <= most ? names.join(', ') : `${names.slice(0, most).join(', ')} and ${names.length - most} more`);
+
 /** As a shell reads it. */
 export const quoted = (word: string): string => (/^[\w./:=@,+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);

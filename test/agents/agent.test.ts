@@ -14,17 +14,19 @@ function tokenizer({ closes = false, template = true } = {}): Tokenizer {
     encode: (text, { addSpecialTokens }) => (addSpecialTokens ? [BEGIN, ...plain(text), ...(closes ? [END] : [])] : plain(text)),
     decode: (ids) => String.fromCharCode(...ids.filter((id) => id > BEGIN)),
     applyChatTemplate: template
-      ? (messages) => {
-          const text = `${messages.map(({ role, content }) => `<${role}>${content}`).join('')}<assistant>`;
-          return { text, ids: plain(text) };
+      ? (messages, { end = 'open', args = {} } = {}) => {
+          if (args['forbids'] === messages[0]?.role) return { ok: false, message: `the chat template says: no ${messages[0]?.role} role` };
+          const text = `${messages.map(({ role, content }) => `<${role}>${content}`).join('')}${end === 'open' ? '<assistant>' : ''}`;
+          return { ok: true, text };
         }
       : null,
     endTokenIds: [END],
+    answerEnds: { completion: [END], chat: [END] },
     unknownTokenId: null,
   };
 }
 
-const settings = (more: Partial<AgentSettings> = {}): AgentSettings => ({ kind: 'completion', system: null, maxTokens: 8, temperature: 1, topP: 1, topK: 0, stop: [], ...more });
+const settings = (more: Partial<AgentSettings> = {}): AgentSettings => ({ kind: 'completion', system: null, templateArgs: {}, maxTokens: 8, temperature: 1, topP: 1, topK: 0, stop: [], maxSteps: 1, toolFormat: 'auto', maxToolCharacters: 8192, ...more });
 const task = (prompt: Task['prompt']): Task => ({ id: 'add-1', prompt, answer: null, args: {} });
 const ids = (text: string) => Array.from(text, (letter) => letter.charCodeAt(0));
 const agent = (more: Partial<AgentSettings> = {}, of: Parameters<typeof tokenizer>[0] = {}, contextLength = 64) => createAgent({ settings: settings(more), tokenizer: tokenizer(of), contextLength });
@@ -35,6 +37,10 @@ describe('completion', () => {
   });
   test('never sends a prompt that is already closed', () => {
     expect(agent({}, { closes: true }).prepare(task('12+34='))).toEqual({ ok: true, prompt: '12+34=', tokenIds: [BEGIN, ...ids('12+34=')] });
+  });
+  test('sends one beginning, if the text brings its own', () => {
+    expect(agent().prepare(task(`${String.fromCharCode(BEGIN)}1=`))).toMatchObject({ tokenIds: [BEGIN, ...ids('1=')] });
+    expect(agent().prepare(task('11='))).toMatchObject({ tokenIds: [BEGIN, ...ids('11=')] });
   });
   test('puts the system text first, as it stands', () => {
     expect(agent({ system: '1+1=2\n' }).prepare(task('2+2='))).toMatchObject({ ok: true, prompt: '1+1=2\n2+2=' });
@@ -51,6 +57,19 @@ describe('chat', () => {
   test('a system message of the task wins', () => {
     const messages = [{ role: 'system', content: 'own' }, { role: 'user', content: 'x' }] as const;
     expect(agent({ kind: 'chat', system: 'be brief' }).prepare(task([...messages]))).toMatchObject({ prompt: '<system>own<user>x<assistant>' });
+  });
+  test('goes on with a message of the assistant, if that is the last one', () => {
+    const messages = [{ role: 'user', content: '2+2' }, { role: 'assistant', content: 'Let me' }] as const;
+    expect(agent({ kind: 'chat' }).prepare(task([...messages]))).toMatchObject({ prompt: '<user>2+2<assistant>Let me' });
+  });
+  test('hands its arguments to the template, and what that has against a task is an error of the task', () => {
+    const refusing = (forbids: string) => agent({ kind: 'chat', system: 'be brief', templateArgs: { forbids } });
+    expect(refusing('user').prepare(task('x'))).toMatchObject({ ok: true });
+    expect(refusing('system').prepare(task('x'))).toMatchObject({ ok: false, error: { phase: 'setup', message: 'task add-1: the chat template says: no system role; leave agent.system out' } });
+  });
+  test('ends its demonstrations as the template does', () => {
+    const chatty = { ...tokenizer(), answerEnds: { completion: [END], chat: [32, 0] } };
+    expect((['completion', 'chat'] as const).map((kind) => createAgent({ settings: settings({ kind }), tokenizer: chatty, contextLength: 64 }).answerEnd)).toEqual([[END], [32, 0]]);
   });
   test('needs a model with a chat template', () => {
     expect(agent({ kind: 'chat' }, { template: false }).prepare(task('x'))).toMatchObject({ ok: false, error: { message: 'task add-1: the model has no chat template; write agent: { kind: completion }' } });

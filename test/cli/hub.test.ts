@@ -22,7 +22,7 @@ test('HF_ENDPOINT, HF_TOKEN and RLRUN_HUB_CACHE count, a revision is taken, and 
   await using folder = await workspace();
   const cache = join(folder.cwd, 'shared cache');
   const rlrun = async (args: string[], env: Record<string, string>) => {
-    const { stdout, stderr, exitCode } = await folder.start(args, { env: { NO_COLOR: '1', CI: '1', HF_TOKEN: '', HF_ENDPOINT: hub.url, RLRUN_HUB_CACHE: cache, ...env } });
+    const { stdout, stderr, exitCode } = await folder.start(args, { env: { NO_COLOR: '1', CI: '1', HF_TOKEN: '', HF_ENDPOINT: hub.url, HF_HOME: join(folder.cwd, 'hf'), RLRUN_HUB_CACHE: cache, ...env } });
     return { stdout: String(stdout), stderr: String(stderr), exitCode };
   };
   const fork = ['models', 'fork', 'hub:org/private@v1', '--name', 'mine'];

@@ -15,7 +15,7 @@ const started: EventData['job-started'] = {
   ...{ stages: [{ name: 'grpo', kind: 'grpo', steps: 60 }], totalSteps: 60, parameters: 857344, trainableParameters: 857344, threads: 0 },
   ...{ parentJob: null, resumedFrom: null, head: null, directory: '.rlrun/jobs/arith-1' },
 };
-const accounting = { generated: 512, errored: 0, droppedWithGroup: 0, truncated: 0, noSpreadGood: 0, noSpreadBad: 0, trained: 300, trainedTokens: 900 };
+const accounting = { generated: 512, errored: 0, abstained: 0, droppedWithGroup: 0, truncated: 0, noSpreadGood: 0, noSpreadBad: 0, trained: 300, trainedTokens: 900 };
 const times = { rollout: 0, reward: 0, step: 0, promote: 0, eval: 0 };
 
 describe('the plain log', () => {
@@ -49,6 +49,19 @@ describe('the plain log', () => {
       'eval before the first step  reward 0.500 [0.460, 0.540]  accuracy 0.400  pass@1 0.300  500 held-out tasks',
       'step  1/60  reward 0.410 ±0.220  mixed 53 %  eval 0.500  entropy 0.412  truncated 0.4 %  errors 2  4,123 tok/s  eta 2m 57s',
       'step 2  skipped: no spread: no group has rewards that differ (64 all bad)',
+    ]);
+  });
+
+  test('says once that old weights are deleted, and names those of earlier jobs each time', () => {
+    const { lines, tell } = log();
+    const pruned = { checkpoints: ['a'], earlier: [], bytes: 1e7, maxBytes: 1e9 };
+    tell('checkpoints-pruned', { ...pruned, earlier: ['step-000001', 'step-000002'] });
+    tell('checkpoints-pruned', pruned);
+    tell('checkpoints-pruned', { ...pruned, earlier: Array.from({ length: 12 }, (_, index) => `s${index}`) });
+    expect(lines).toEqual([
+      'made room: a model keeps 1.0 GB of weights, so the oldest are deleted from here on; the head, the newest, the best and what the job began with stay',
+      'deleted the weights of step-000001, step-000002, which earlier jobs made',
+      'deleted the weights of s0, s1, s2, s3, s4, s5, s6, s7, s8, s9 and 2 more, which earlier jobs made',
     ]);
   });
 

@@ -282,6 +282,19 @@ describe('rlrun PIPELINE --watch', () => {
 });
 
 describe('rlrun PIPELINE --watch, between runs', () => {
+  test('an edited reward judges the rollouts of the job that runs, not of the one before it', async () => {
+    await using folder = await workspace();
+    const text = await writeTinyProject(folder.cwd, { sft: 1, grpo: 1 });
+    const child = folder.start(['tiny.yaml', '--watch', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const events = listen(child.stdout!);
+    await events.next('job-finished');
+    await writeFile(join(folder.cwd, 'tiny.yaml'), text.replace('grpo, steps: 1', 'grpo, steps: 4000'));
+    await events.next('job-started');
+    for (let step = 0; step < 4; step = Number((await events.next('step-finished'))['step']));
+    await writeFile(join(folder.cwd, 'rewards', 'digits.ts'), 'export default (completion: string): number => completion.length / 3;\n');
+    expect(Number((await events.next('rescored'))['step'])).toBeGreaterThanOrEqual(4);
+  });
+
   test('a comment, or the way back to what has run, does nothing; a file that was deleted is waited for', async () => {
     await using folder = await workspace();
     await writeTinyProject(folder.cwd, { sft: 1, grpo: 1 });
@@ -363,7 +376,7 @@ describe('a loss of the user', () => {
       };`);
     const { stderr, exitCode } = await folder.run('tiny.yaml');
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: expect.stringMatching(/\nstep [56]\/6 {2}reward.*\n/) });
-    expect(await folder.run('tiny.yaml')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('loss.ts: the loss cannot be built: this is the edited loss') });
+    expect(await folder.run('tiny.yaml')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('loss.ts: the loss cannot be built: this is the edited loss') });
   });
 
   test('counts as it is now: an edit begins a new job, with the edited loss, and forbids to resume', async () => {
@@ -391,7 +404,7 @@ describe('a loss of the user', () => {
     // Ids of one second are in no order.
     const job = (await readFile(join(folder.cwd, '.rlrun', 'jobs', 'latest'), 'utf8')).trim();
     const meta = join(folder.cwd, '.rlrun', 'jobs', job, 'meta.json');
-    await writeFile(meta, (await readFile(meta, 'utf8')).replace('"status": "completed"', '"status": "stopped"'));
+    await writeFile(meta, (await readFile(meta, 'utf8')).replace('"status": "completed"', '"status": "stopped"').replace(/,\n {2}"crc32": "\w+"/, ''));
     expect(await folder.run('tiny.yaml', '--resume')).toMatchObject({ exitCode: 5, stderr: expect.stringContaining('has changed since job') });
   });
 });
@@ -414,7 +427,7 @@ describe('before anything is learnt', () => {
     expect(broken.stderr.replace(/\S+digits\.ts cannot/, '…/digits.ts cannot')).toBe(`error[not-loaded]: reward digits: …/digits.ts cannot be loaded: SyntaxError: Expression expected
   --> rewards/digits.ts:1:17
 1 | export default (: number => 0.5;
-  |                 ^^^^^^^^^^^^^^^^ Mend the file; a reward is \`export default (completion, task, info) => number\`
+  |                 ^^^^^^^^^^^^^^^^ Mend the file; a reward is \`export default (completion, task, info) => number\`, or null for no verdict
 note: the file is named here
   --> tiny.yaml:8:27
 7 |   - { kind: numeric_match, weight: 0.5 }
@@ -426,6 +439,22 @@ note: the file is named here
     await writeFile(join(folder.cwd, 'rewards', 'digits.ts'), 'export default (completion: string): number => completion.lenght.toFixed(1);\n');
     const throwing = await folder.run('check', 'tiny.yaml');
     expect(throwing.stderr).toMatch(/error: reward digits on task add-\w+: TypeError: .*\(digits\.ts:1:\d+\) \(and the same on 8 other tasks\)\n {2}its prompt: \d\+\d=\n$/);
+  });
+
+  test('check finds the one gold answer among many that is no number, and a reward that never gives a verdict', async () => {
+    await using folder = await workspace();
+    const text = await writeTinyProject(folder.cwd);
+    const rows = Array.from({ length: 60 }, (_, index) => JSON.stringify({ prompt: `${index}+1=`, answer: index === 41 ? '42/1' : String(index + 1) }));
+    await writeFile(join(folder.cwd, 'tasks.jsonl'), rows.join('\n'));
+    await writeFile(join(folder.cwd, 'tiny.yaml'), text.replace(/taskset: .*/, 'taskset: { source: ./tasks.jsonl, split: { train: 50, eval: 10 } }'));
+    const refused = await folder.run('check', 'tiny.yaml');
+    expect(refused).toMatchObject({ exitCode: 2, stderr: expect.stringMatching(/error: reward numeric_match on task tasks-\w+: the task's answer "42\/1" is not a number and nothing else; write the number alone, or compare with exact_match\n {2}its prompt: 41\+1=\n/) });
+    await writeFile(join(folder.cwd, 'tiny.yaml'), text);
+    await writeFile(join(folder.cwd, 'rewards', 'digits.ts'), 'export default (): null => null;\n');
+    const silent = await folder.run('check', 'tiny.yaml');
+    expect(silent).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('rewards give no verdict (null) on any task that was tried') });
+    const run = await folder.run('tiny.yaml', '--no-tui');
+    expect(run).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('failed: no held-out task got a verdict before the first step: the reward abstained (gave null) on every answer') });
   });
 
   test('check --resolved prints a pipeline that means the same', async () => {

@@ -87,7 +87,7 @@ describe('rlrun', () => {
 describe('rlrun init', () => {
   test('writes a pipeline that is valid, once', async () => {
     await using folder = await workspace();
-    expect(await folder.run('init')).toEqual({ stdout: '', stderr: 'wrote pipeline.yaml; run it with: rlrun pipeline.yaml\n', exitCode: 0 });
+    expect(await folder.run('init')).toEqual({ stdout: '', stderr: 'wrote .gitignore with .rlrun/\nwrote pipeline.yaml; run it with: rlrun pipeline.yaml\n', exitCode: 0 });
     const loaded = await loadPipeline({ file: 'pipeline.yaml', directory: folder.cwd });
     expect(loaded).toMatchObject({ ok: true, diagnostics: [] });
     const [, schema] = /\$schema=(\S+)/.exec(await readFile(join(folder.cwd, 'pipeline.yaml'), 'utf8'))!;
@@ -96,6 +96,17 @@ describe('rlrun init', () => {
     expect(await readFile(join(folder.cwd, 'my own.yaml'), 'utf8')).toMatch(/\n# Run it with: +rlrun 'my own\.yaml'\n# See every default: +rlrun check 'my own\.yaml' --resolved\n/);
     expect(await folder.run('init')).toMatchObject({ exitCode: 5, stderr: 'error: pipeline.yaml exists already.\n  Choose another name, or replace it with --force.\n' });
     expect(await folder.run('init', '--force', '--quiet')).toEqual({ stdout: '', stderr: '', exitCode: 0 });
+  });
+
+  test.each([
+    ['node_modules', 'node_modules\n.rlrun/\n', 'added .rlrun/ to .gitignore\n'],
+    ['a\r\n/.rlrun\r\n', 'a\r\n/.rlrun\r\n', ''],
+    ['# not .rlrun/\n', '# not .rlrun/\n.rlrun/\n', 'added .rlrun/ to .gitignore\n'],
+  ])('keeps models and jobs out of git: .gitignore %j', async (before, after, told) => {
+    await using folder = await workspace();
+    await writeFile(join(folder.cwd, '.gitignore'), before);
+    expect(await folder.run('init')).toMatchObject({ exitCode: 0, stderr: `${told}wrote pipeline.yaml; run it with: rlrun pipeline.yaml\n` });
+    expect(await readFile(join(folder.cwd, '.gitignore'), 'utf8')).toBe(after);
   });
 });
 

@@ -25,9 +25,10 @@ describe('defaults', () => {
           group: 8,
           batch: 32,
           taskset: { source: 'builtin:arith', args: { operations: ['add'], digits: 2, negative: false }, split: { train: 1024, eval: 128 }, seed: 0 },
-          agent: { kind: 'completion', system: null, maxTokens: 64, temperature: 1, topP: 1, topK: 0, stop: [] },
+          agent: { kind: 'completion', system: null, templateArgs: {}, maxTokens: 64, temperature: 1, topP: 1, topK: 0, stop: [], maxSteps: 1, toolFormat: 'auto', maxToolCharacters: 8192 },
+          tools: [],
           reward: [{ kind: 'numeric_match', name: 'numeric_match', weight: 1, tolerance: 0, relativeTolerance: 0 }],
-          runtime: { kind: 'local', command: [], cwd: '/project', concurrency: 4, setupTimeoutMs: 10_000, scoreTimeoutMs: 30_000, rolloutTimeoutMs: 60_000, memoryMb: 512 },
+          runtime: { kind: 'subprocess', command: [], cwd: '/project', env: [], concurrency: 4, setupTimeoutMs: 10_000, scoreTimeoutMs: 30_000, rolloutTimeoutMs: 60_000, memoryMb: 512 },
           train: {
             learningRate: 1e-5,
             schedule: { kind: 'constant', warmup: 0, final: 0 },

@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -82,7 +84,7 @@ describe('downloading', () => {
     await rm(join(snapshot, weights));
     hub.ranges.clear();
     await download();
-    expect([...hub.ranges.keys()]).toEqual(['config.json', weights]);
+    expect([...hub.ranges.keys()]).toEqual([weights]);
     expect(existsSync(join(snapshot, weights))).toBe(true);
   });
 
@@ -182,6 +184,157 @@ describe('what goes wrong', () => {
     const stopped = download({ signal: controller.signal, onProgress: ({ file }) => file === weights && controller.abort(new Error('enough')) });
     await expect(stopped).rejects.toThrow('enough');
     expect((await download()).commit).toBe(commit);
+  });
+});
+
+describe('a Hub that is none, or means no good', () => {
+  const page = (response: ServerResponse): boolean => {
+    response.writeHead(200, { 'content-type': 'text/html' }).end('<html>Welcome to our network! Please log in.</html>');
+    return true;
+  };
+  const isTree = (request: IncomingMessage): boolean => request.url!.includes('/tree/');
+  const isWeights = (request: IncomingMessage): boolean => request.url!.endsWith(weights);
+
+  test('a login page is told as what it is; what was downloaded before serves meanwhile', async () => {
+    hub.faults.answer = (_, response) => page(response);
+    const message = `${hub.url} does not answer as the Hub does: its answer is a web page, or cut off`;
+    await expect(download()).rejects.toMatchObject({ kind: 'invalid', message, fix: expect.stringContaining('login') });
+    hub.faults.answer = (request, response) => isTree(request) && page(response);
+    await expect(download()).rejects.toMatchObject({ kind: 'invalid', message });
+    hub.faults.answer = null;
+    await download();
+    hub.faults.answer = (_, response) => page(response);
+    const notices: string[] = [];
+    expect((await download({ onNotice: (text) => notices.push(text) })).commit).toBe(commit);
+    expect(notices).toEqual([`hub:org/tiny-llama is taken as it is at hand: ${message}`]);
+  });
+
+  test.each([weights, 'config.json'])('%s that does not end is cut at the size that is listed', async (endless) => {
+    let sent = 0;
+    hub.faults.answer = (request, response) => {
+      if (!request.url!.endsWith(endless)) return false;
+      response.writeHead(200);
+      const more = (): void => {
+        sent += 2 ** 16;
+        if (!response.destroyed) response.write(new Uint8Array(2 ** 16), () => setImmediate(more));
+      };
+      more();
+      return true;
+    };
+    await expect(download()).rejects.toMatchObject({ kind: 'invalid', message: expect.stringMatching(new RegExp(`^${endless} of hub:org/tiny-llama is longer than the \\d+ bytes that the Hub lists$`)) });
+    expect(sent).toBeLessThan(32 * 2 ** 20);
+    expect((await readdir(join(directory, 'models--org--tiny-llama', 'snapshots', commit))).filter((name) => name.startsWith(endless))).toEqual([]);
+  });
+
+  test('an answer of the API that does not end is not taken into memory', async () => {
+    hub.faults.answer = (_, response) => {
+      const more = (): void => void (response.destroyed || response.write(Buffer.alloc(2 ** 20, 32), () => setImmediate(more)));
+      more();
+      return true;
+    };
+    await expect(download()).rejects.toThrow('its answer has more than 64 MB');
+  });
+
+  test('the token goes to no other host, whatever page or redirect leads there', async () => {
+    await using other = await startHub({ ...(await repository()) });
+    const seen: (string | undefined)[] = [];
+    other.faults.answer = (request, response) => {
+      seen.push(request.headers.authorization);
+      if (!isTree(request)) return false;
+      response.writeHead(200, { 'content-type': 'application/json' }).end('[]');
+      return true;
+    };
+    hub.faults.answer = (request, response) => {
+      const { url } = request;
+      if (isTree(request)) response.setHeader('link', `<${other.url}${url}>; rel="next"`);
+      if (!isWeights(request)) return false;
+      response.writeHead(302, { location: `${other.url}${url}` }).end();
+      return true;
+    };
+    await download({ accessToken: 'hf_secret' });
+    expect(seen).toEqual([undefined, undefined]);
+  });
+
+  test('pages that lead to themselves, or ever on, end', async () => {
+    let page = 0;
+    for (const next of [(url: string) => url, (url: string) => `${url.replace(/&page=.*/, '')}&page=${++page}`]) {
+      hub.faults.answer = (request, response) => {
+        if (!isTree(request)) return false;
+        response.writeHead(200, { 'content-type': 'application/json', link: `<${hub.url}${next(request.url!)}>; rel="next"` }).end('[]');
+        return true;
+      };
+      await expect(download()).rejects.toThrow('its pages follow each other without an end');
+    }
+  });
+
+  test('a server that says nothing is told of, and left', async () => {
+    const notices: string[] = [];
+    const host = new URL(hub.url).host;
+    const silent = { silenceMs: 300, onNotice: (text: string): unknown => notices.push(text) };
+    hub.faults.answer = () => true;
+    await expect(download(silent)).rejects.toMatchObject({ kind: 'not_found', message: expect.stringContaining(`${host} said nothing for 0 s`) });
+    expect(notices).toEqual([expect.stringContaining(`${host} has said nothing`)]);
+    // In the middle of a file, too; what has arrived is kept.
+    hub.faults.answer = (request, response) => {
+      if (!isWeights(request) || request.headers.range !== undefined) return false;
+      response.writeHead(200, { 'content-length': 100_000 }).write(new Uint8Array(10));
+      return true;
+    };
+    await expect(download({ ...silent, onProgress: ({ file, bytes }) => file === weights && bytes > 0 && (hub.faults.answer = (request) => isWeights(request)) })).rejects.toThrow('said nothing');
+    const { size } = await stat(join(directory, 'models--org--tiny-llama', 'snapshots', commit, `${weights}.part`));
+    expect(size).toBe(10);
+  });
+
+  test('answers that are JSON and nothing more are no bug', async () => {
+    for (const answer of ['null', '{}', '[]', '[null]', '{"sha":5}', '"text"', '[{"type":"file"}]', '[{"type":"file","path":"config.json","size":1e300}]']) {
+      for (const only of [() => true, isTree]) {
+        hub.faults.answer = (request, response) => only(request) && !!response.writeHead(200, { 'content-type': 'application/json' }).end(answer);
+        await expect(download()).rejects.toHaveProperty('kind');
+      }
+    }
+  });
+});
+
+describe('what other tools have downloaded', () => {
+  /** As Hugging Face's libraries lay it out: files are links to blobs that are named by their hash. */
+  async function userCache(names?: string[]): Promise<string> {
+    const cache = join(directory, 'huggingface');
+    const folder = join(cache, 'models--org--tiny-llama');
+    const snapshot = join(folder, 'snapshots', commit);
+    for (const path of ['blobs', 'refs', join('snapshots', commit)]) await mkdir(join(folder, path), { recursive: true });
+    await writeFile(join(folder, 'refs', 'main'), commit);
+    for (const [name, bytes] of (await repository()).files) {
+      if (names !== undefined ? !names.includes(name) : name.includes('/')) continue;
+      const blob = name === weights ? createHash('sha256').update(bytes).digest('hex') : createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex');
+      await writeFile(join(folder, 'blobs', blob), bytes);
+      await symlink(join('..', '..', 'blobs', blob), join(snapshot, name));
+    }
+    return cache;
+  }
+
+  test('is not downloaded again', async () => {
+    const { directory: snapshot } = await download({ userCache: await userCache([weights, 'tokenizer.json']) });
+    expect([...hub.ranges.keys()]).toEqual(['config.json', 'tokenizer_config.json']);
+    expect(await readFile(join(snapshot, weights))).toEqual(await readFile(join(fixture, weights)));
+  });
+
+  test('is checked first', async () => {
+    const cache = await userCache([weights]);
+    const [blob] = await readdir(join(cache, 'models--org--tiny-llama', 'blobs'));
+    await writeFile(join(cache, 'models--org--tiny-llama', 'blobs', blob!), new Uint8Array((await stat(join(fixture, weights))).size));
+    await download({ userCache: cache });
+    expect(hub.ranges.has(weights)).toBe(true);
+  });
+
+  test('does without a network, and without asking one when HF_HUB_OFFLINE says so', async () => {
+    const cache = await userCache();
+    expect((await download({ userCache: cache, hubUrl: 'http://127.0.0.1:9' })).commit).toBe(commit);
+    await rm(join(directory, 'models--org--tiny-llama'), { recursive: true });
+    hub.requests.length = 0;
+    const { directory: snapshot } = await download({ userCache: cache, offline: true });
+    expect((await readdir(snapshot)).sort()).toEqual(['config.json', weights, 'tokenizer.json', 'tokenizer_config.json']);
+    await expect(download({ name: 'org/other', offline: true })).rejects.toMatchObject({ kind: 'not_found', message: 'hub:org/other@main is not at hand, and HF_HUB_OFFLINE forbids to download it' });
+    expect(hub.requests).toEqual([]);
   });
 });
 

@@ -22,6 +22,26 @@ beforeAll(async () => {
 afterAll(() => rm(directory, { recursive: true }));
 
 describe('random models', () => {
+  test.each([
+    [{ hidden_size: 1_000_000, intermediate_size: 1_000_000, vocab_size: 50_000 }, /config.json: the [\d,]+ weights of hidden_size 1000000, intermediate_size 1000000 and 2 layers, made and written, take [\d,.]+ GB; this machine has [\d,.]+ GB of memory/],
+    [{ intermediate_size: 1_000_000_000_000 }, /intermediate_size 1000000000000 and 2 layers/],
+    [{ max_position_embeddings: 1_000_000_000_000 }, /config.json: the rotary tables of max_position_embeddings 1000000000000 take/],
+    [{ num_hidden_layers: 1_000_000_000 }, /num_hidden_layers is 1000000000, expected at most 10000/],
+  ])('a shape that no memory holds is refused before any of it is made: %o', async (shape, message) => {
+    const before = process.memoryUsage.rss();
+    await expect(createRandomModel({ directory: join(directory, 'huge'), config: { ...config, ...shape }, tokenizer: tokenizer.files, seed: 5 })).rejects.toThrow(message);
+    expect(process.memoryUsage.rss() - before).toBeLessThan(200e6);
+  });
+
+  test('a signal is heard while weights are drawn', async () => {
+    const abort = new AbortController();
+    const large = { ...config, vocab_size: 40_000, hidden_size: 512 };
+    const making = createRandomModel({ directory: join(directory, 'stopped'), config: large, tokenizer: tokenizer.files, seed: 5, signal: abort.signal });
+    setImmediate(() => abort.abort());
+    await expect(making).rejects.toThrow(/aborted/);
+    expect(await readdir(directory)).not.toContain('stopped');
+  });
+
   test('weights are normal with standard deviation 0.02, norms are 1', () => {
     const { initializers } = readModel(join(made(), 'onnx', 'model.onnx'));
     const values = floatValues(initializers.get('model.embed_tokens.weight')!);

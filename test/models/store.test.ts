@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
-import { appendFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, lutimes, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { checkpointTree, readSafetensors, type StoredModel } from '../../src/models/index.ts';
+import { goneMark } from '../util/marks.ts';
 import { createProject, createTinyModel, draft, tinyConfig, writeState, type Project } from './support/tiny.ts';
 
 let project: Project;
@@ -237,9 +238,10 @@ describe('the checkpoint tree', () => {
     const all = await model.checkpoints();
     await model.setHead(all[1]!.id);
     const bytes = Object.values(all[0]!.files).reduce((sum, file) => sum + file.bytes, 0);
-    const pruned = await model.pruneTo({ maxBytes: 4.5 * bytes, spare: new Set([all[2]!.id]) });
+    const { pruned, bytes: freed } = await model.pruneTo({ maxBytes: 4.5 * bytes, spare: () => new Set([all[2]!.id]) });
+    expect(freed).toBe(2 * bytes);
     expect(pruned.map(({ name }) => name)).toEqual(['step-000001', 'step-000004']);
-    await model.pruneTo({ maxBytes: 0, spare: new Set([all[2]!.id]) });
+    await model.pruneTo({ maxBytes: 0, spare: () => new Set([all[2]!.id]) });
     expect((await model.checkpoints()).filter((checkpoint) => !checkpoint.pruned).map(({ name }) => name)).toEqual(['step-000002', 'step-000003', 'step-000006']);
   });
 });
@@ -278,27 +280,37 @@ describe('one writer at a time', () => {
 
   test('what a killed process held is taken over at once, and its unfinished work removed', async () => {
     const model = await trained(1);
-    await mkdir(join(model.directory, 'lock'));
-    const { hostname } = await import('node:os');
-    await writeFile(join(model.directory, 'lock.json'), JSON.stringify({ pid: 2 ** 22 + 1, host: hostname(), purpose: 'job 1' }));
+    await symlink(goneMark(), join(model.directory, 'lock'));
     await mkdir(join(model.directory, 'checkpoints', '.tmp-dead'));
     await model.setHead(null);
     expect(await readdir(join(model.directory, 'checkpoints'))).toEqual(['step-000001']);
     expect((await readdir(model.directory)).sort()).toEqual(['checkpoints', 'head', 'model.json']);
   });
 
-  test('so is what one held that was killed before it had said its name, after a moment', async () => {
+  test('on another machine the holder cannot be seen, so it is believed until it was silent for long', async () => {
     const model = await trained(1);
-    await mkdir(join(model.directory, 'lock'));
+    const lock = join(model.directory, 'lock');
+    await symlink('1.5.0.e15e00e5.00000001', lock);
+    await writeFile(join(model.directory, 'lock.json'), JSON.stringify({ lock: '1.5.0.e15e00e5.00000001', pid: 1, host: 'elsewhere', purpose: 'job 1' }));
+    await expect(model.setHead(null)).rejects.toThrow('model "arith" is being written by job 1 (process 1 on elsewhere)');
+    const longAgo = new Date(Date.now() - 60_000);
+    await lutimes(lock, longAgo, longAgo);
     await model.setHead(null);
-    expect((await readdir(model.directory)).sort()).toEqual(['checkpoints', 'head', 'model.json']);
+    expect(await model.head()).toBeNull();
   });
 
-  test('on another machine the holder cannot be seen, so it is believed', async () => {
+  test('a writer whose lock was taken over writes nothing more', async () => {
     const model = await trained(1);
-    await mkdir(join(model.directory, 'lock'));
-    await writeFile(join(model.directory, 'lock.json'), JSON.stringify({ pid: 1, host: 'elsewhere', purpose: 'job 1' }));
-    await expect(model.setHead(null)).rejects.toThrow('model "arith" is being written by job 1 (process 1 on elsewhere)');
+    await using _ = await model.lock('job 1');
+    const lock = join(model.directory, 'lock');
+    await rm(lock);
+    await symlink('1.5.0.e15e00e5.00000001', lock);
+    const lost = { kind: 'conflict', message: 'the lock on model "arith" was lost while this process slept: another one may have written to it' };
+    await expect(model.commit(draft(2, null), { promote: true, write: writeState(2) })).rejects.toMatchObject(lost);
+    await expect(model.setHead(null)).rejects.toMatchObject(lost);
+    await expect(model.prune({ keep: 0 })).rejects.toMatchObject(lost);
+    expect((await project.store.model('arith').then((other) => other.head()))!.name).toBe('step-000001');
+    expect(await readdir(join(model.directory, 'checkpoints'))).toEqual(['step-000001']);
   });
 });
 
@@ -343,13 +355,58 @@ describe('damage is named, and nothing is lost', () => {
     await expect(project.store.fork({ source: 'arith', slug: 'x' })).rejects.toThrow('was changed after it was written');
   });
 
+  test('the way out that a damaged checkpoint names is one that is whole', async () => {
+    const model = await trained(4);
+    const all = await model.checkpoints();
+    const weights = (at: number) => join(model.directory, 'checkpoints', all[at]!.name, 'weights.safetensors');
+    const flipped = await readFile(weights(3));
+    flipped[20]! ^= 4;
+    await writeFile(weights(3), flipped);
+    await writeFile(weights(2), flipped);
+    const fix = 'Restore it from a backup, or move the head: rlrun models head arith --set step-000002';
+    await expect(model.verifiedDirectory(all[3]!.id)).rejects.toMatchObject({ kind: 'invalid', fix });
+    await rm(join(model.directory, 'checkpoints', 'step-000004'), { recursive: true });
+    await expect(model.head()).rejects.toMatchObject({ fix: expect.stringMatching(/^Restore it, or move the head: rlrun models head arith --set step-00000\d$/) });
+    await model.setHead((await model.find('step-000002')).id);
+    expect((await model.head())!.name).toBe('step-000002');
+    await rm(weights(0));
+    await rm(weights(1));
+    await expect(model.verifiedDirectory(all[2]!.id)).rejects.toMatchObject({ fix: expect.stringContaining('--set base') });
+  });
+
+  test.each<[key: string, change: (text: string) => string, problem: string]>([
+    ['a changed number', (text) => text.replace('"step": 2', '"step": 3'), 'it was changed after it was written (its checksum differs)'],
+    ['no date, and no checksum', (text) => JSON.stringify({ ...JSON.parse(text), createdAt: undefined, crc32: undefined }), '"createdAt" is missing, expected a date'],
+    ['another name', (text) => text, 'is the description of step-000001'],
+  ])('a description with %s', async (what, change, problem) => {
+    const model = await trained(2);
+    const path = (name: string) => join(model.directory, 'checkpoints', name, 'checkpoint.json');
+    await writeFile(path('step-000002'), change(await readFile(path(what === 'another name' ? 'step-000001' : 'step-000002'), 'utf8')));
+    expect((await model.scan()).problems).toEqual([{ name: 'step-000002', problem: expect.stringContaining(problem) }]);
+    await expect(model.find('step-000002')).rejects.toMatchObject({ kind: 'invalid', fix: expect.stringContaining('rlrun models head arith --set step-000001') });
+  });
+
+  test('a model.json with another number, without train, or from a version without checksums', async () => {
+    const path = join((await forked()).directory, 'model.json');
+    const text = await readFile(path, 'utf8');
+    await writeFile(path, text.replace('"full"', '"fill"'));
+    await expect(project.store.model('arith')).rejects.toMatchObject({ kind: 'invalid', message: `${path} is damaged: it was changed after it was written (its checksum differs)` });
+    const { crc32: _, ...old } = JSON.parse(text) as Record<string, unknown>;
+    await writeFile(path, JSON.stringify({ ...old, train: undefined }));
+    await expect(project.store.model('arith')).rejects.toThrow(`${path} is damaged: "train" is missing, expected an object`);
+    await writeFile(path, JSON.stringify({ ...old, train: { method: 'lora' } }));
+    await expect(project.store.model('arith')).rejects.toThrow(`${path} does not describe model "arith"`);
+    await writeFile(path, JSON.stringify(old));
+    expect((await project.store.model('arith')).record.train).toEqual({ method: 'full' });
+  });
+
   test('a description that cannot be read hides one checkpoint, not the others', async () => {
     const model = await trained(2);
     await writeFile(join(model.directory, 'checkpoints', 'step-000002', 'checkpoint.json'), '{');
     const { checkpoints, problems } = await model.scan();
     expect(checkpoints.map(({ name }) => name)).toEqual(['step-000001']);
     expect(problems.map(({ name }) => name)).toEqual(['step-000002']);
-    await expect(model.head()).rejects.toThrow(/its head is step-000002; checkpoint step-000002 is damaged: .*checkpoint.json cannot be read/);
+    await expect(model.head()).rejects.toThrow(/its head is step-000002, which is damaged: .*checkpoint.json cannot be read/);
     await expect(model.find('step-000002')).rejects.toThrow(/is damaged/);
     const next = await model.commit(draft(2, checkpoints[0]!.id), { promote: true, write: writeState(9) });
     expect(next.name).toBe('step-000002-2');

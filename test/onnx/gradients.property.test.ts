@@ -80,6 +80,16 @@ describe('gradients of random graphs equal central differences', () => {
     return [t.b.einsum(`${terms.map((term) => term.join('')).join(',')}->${output.join('')}`, ...terms.map((term) => t.variable(term.map((letter) => size.get(letter)!))))];
   });
 
+  property('Einsum with an ellipsis, whose axes broadcast', (t) => {
+    const letters = ['i', 'j'], size = new Map(letters.map((letter) => [letter, t.between(1, 3)]));
+    const shape = t.shape(0, 3);
+    const terms = Array.from({ length: t.between(1, 2) }, () => letters.filter(() => t.chance()));
+    // ONNX Runtime wants an ellipsis to stand for as many axes everywhere.
+    const shapes = terms.map((term, index) => [...(index === 0 ? shape : shape.map((dim) => (t.chance() ? dim : 1))), ...term.map((letter) => size.get(letter)!)]);
+    const output = letters.filter((letter) => terms.some((term) => term.includes(letter)) && t.chance());
+    return [t.b.einsum(`${terms.map((term) => `...${term.join('')}`).join(',')}->...${output.join('')}`, ...shapes.map((each) => t.variable(each)))];
+  });
+
   for (const op of ['ReduceSum', 'ReduceMean', 'ReduceMax', 'ReduceMin', 'ReduceLogSumExp', 'ReduceLogSum', 'ReduceL2', 'ReduceL1', 'ReduceSumSquare']) property(`${op} over any axes`, (t) => {
     const shape = t.shape(1, 4);
     const axes = shape.map((_, axis) => axis).filter(() => t.chance()).map((axis) => (t.chance() ? axis : axis - shape.length));

@@ -23,6 +23,7 @@ export const tokenizer: Tokenizer = {
   decode: (ids) => ids.map((id) => (id === STOP ? '' : ALPHABET[id])).join(''),
   applyChatTemplate: null,
   endTokenIds: [STOP],
+  answerEnds: { completion: [STOP], chat: [STOP] },
   unknownTokenId: null,
 };
 
@@ -44,11 +45,12 @@ export function letterTasks({ train = 24, held = 8 } = {}): Taskset {
 /** Half for the right digit, all for nothing but the right digit. */
 const halfAndWhole = (completion: string, { answer }: Task) => (Number(completion[0] === answer) + Number(completion === answer)) / 2;
 
-/** `judge` gives the reward, or throws for no verdict. */
-export function letterScorer(judge: (completion: string, task: Task) => number = halfAndWhole): Scorer {
+/** `judge` gives the reward, abstains with null, or throws. */
+export function letterScorer(judge: (completion: string, task: Task) => number | null = halfAndWhole): Scorer {
   return {
     hash: 'exact',
     files: [],
+    refuses: () => null,
     async score({ task, completion }) {
       try {
         const reward = judge(completion, task);
@@ -119,6 +121,7 @@ export function fakeEngine(): FakeEngine {
         }
         onDrawn?.(250);
       },
+      release() {},
     },
     trainer: {
       async forwardBackward(batch: TrainingBatch, loss: Loss) {
@@ -191,6 +194,7 @@ export function fakeEngine(): FakeEngine {
 export async function diskLine(root: string): Promise<ModelLine> {
   await mkdir(join(root, 'checkpoints'), { recursive: true });
   const read = async (id: string) => JSON.parse(await readFile(join(root, 'checkpoints', id, 'checkpoint.json'), 'utf8')) as Checkpoint;
+  const directoryOf = (id: string) => join(root, 'checkpoints', id);
   const line: ModelLine = {
     record: { slug: 'letters', base: 'fake', createdAt: '', baseDirectory: root, train: { method: 'full' }, source: null },
     async head() {
@@ -201,12 +205,13 @@ export async function diskLine(root: string): Promise<ModelLine> {
       const names = (await readdir(join(root, 'checkpoints'))).filter((name) => !name.endsWith('.tmp'));
       return (await Promise.all(names.map(read))).sort((a, b) => a.step - b.step);
     },
+    scan: async () => ({ checkpoints: await line.checkpoints(), problems: [] }),
     async commit(draft, { promote, write }) {
       const taken = new Set(await readdir(join(root, 'checkpoints')));
       const name = `step-${String(draft.step).padStart(6, '0')}`;
       let id = name;
       for (let copy = 2; taken.has(id); copy++) id = `${name}-${copy}`;
-      const [final, temporary] = [line.stateDirectory(id), `${line.stateDirectory(id)}.tmp`];
+      const [final, temporary] = [directoryOf(id), `${directoryOf(id)}.tmp`];
       await rm(temporary, { recursive: true, force: true });
       await mkdir(temporary);
       await write(temporary);
@@ -220,8 +225,13 @@ export async function diskLine(root: string): Promise<ModelLine> {
       await writeFile(join(root, 'head.tmp'), id ?? '');
       await rename(join(root, 'head.tmp'), join(root, 'head'));
     },
-    pruneTo: async () => [],
-    stateDirectory: (id) => join(root, 'checkpoints', id),
+    checkLock: async () => {},
+    pruneTo: async () => ({ pruned: [], bytes: 0 }),
+    async verifiedDirectory(id) {
+      const names = await readdir(directoryOf(id));
+      if (names.length < 2) throw Object.assign(new Error(`checkpoint ${id} is damaged`), { kind: 'invalid', fix: 'Move the head' });
+      return directoryOf(id);
+    },
   };
   return line;
 }
@@ -236,9 +246,10 @@ export function stage(changes: Deep<StageSettings> = {}): StageSettings {
     group: 6,
     batch: 8,
     taskset: { source: 'fake', args: {}, split: { train: 24, eval: 8 }, seed: 0 },
-    agent: { kind: 'completion', system: null, maxTokens: 2, temperature: 1, topP: 1, topK: 0, stop: [] },
+    agent: { kind: 'completion', system: null, templateArgs: {}, maxTokens: 2, temperature: 1, topP: 1, topK: 0, stop: [], maxSteps: 1, toolFormat: 'auto', maxToolCharacters: 8192 },
+    tools: [],
     reward: [{ name: 'match', weight: 1, kind: 'exact_match' }],
-    runtime: { kind: 'local', command: [], cwd: '.', concurrency: 4, setupTimeoutMs: 1000, scoreTimeoutMs: 1000, rolloutTimeoutMs: 2000, memoryMb: 64 },
+    runtime: { kind: 'local', command: [], cwd: '.', env: [], concurrency: 4, setupTimeoutMs: 1000, scoreTimeoutMs: 1000, rolloutTimeoutMs: 2000, memoryMb: 64 },
     train: {
       learningRate: 0.3,
       schedule: { kind: 'constant', warmup: 0, final: 1 },
@@ -282,6 +293,7 @@ export function pipeline(stages: readonly StageSettings[], seed = 7): ResolvedPi
 export const materialsOf = (settings: StageSettings, parts: Partial<StageMaterials> = {}): StageMaterials => ({
   taskset: letterTasks(),
   scorer: letterScorer(),
+  surroundings: null,
   agent: createAgent({ settings: settings.agent, tokenizer, contextLength: 64 }),
   ...parts,
 });

@@ -7,7 +7,8 @@ import { rolloutMetrics } from '../../src/pipeline/metrics.ts';
 
 const centred = { advantage: { normalize: 'none', ddof: 1, delta: 0 }, rewardScale: 1 } as const;
 
-function rollouts(groups: readonly (readonly (number | null)[])[]): Rollout[] {
+/** Null: the rollout failed. */
+function rollouts(groups: readonly (readonly (number | null | 'abstained')[])[]): Rollout[] {
   return groups.flatMap((rewards, group) =>
     rewards.map((reward, index): Rollout => ({
       id: `${group}-${index}`,
@@ -18,7 +19,7 @@ function rollouts(groups: readonly (readonly (number | null)[])[]): Rollout[] {
       turns: [{ promptTokenIds: [9], outputTokenIds: [1, 2], outputLogprobs: [-1, -2] }],
       status: reward === null ? 'error' : 'completed',
       stopReason: index === 0 ? 'length' : 'done',
-      reward,
+      reward: reward === 'abstained' ? null : reward,
       subscores: [],
       ...(reward === null ? { error: { phase: 'scoring', type: 'timeout', message: 'slow' } } : {}),
     })),
@@ -34,15 +35,29 @@ describe('groups', () => {
     expect(groups[3]!.rollouts.map((rollout) => rollout.advantage)).toEqual([undefined, undefined]);
   });
 
+  test('are compared without those that were abstained on, and dropped when all were', () => {
+    const formed = formGroups(rollouts([['abstained', 1, 0], ['abstained', 'abstained'], ['abstained', null, 1], ['abstained', 1]]), centred);
+    expect(formed.map(({ spread }) => spread)).toEqual(['mixed', 'dropped', 'dropped', 'all-good']);
+    expect(formed[0]).toMatchObject({ mean: 0.5, std: 0.5, advantages: [null, 0.5, -0.5] });
+    expect(formed[0]!.rollouts[0]).not.toHaveProperty('advantage');
+    expect(account(formed)).toEqual({
+      ...{ generated: 10, errored: 1, abstained: 5, droppedWithGroup: 1, truncated: 4 },
+      ...{ noSpreadGood: 1, noSpreadBad: 0, trained: 2, trainedTokens: 4 },
+    });
+    expect(rolloutMetrics(formed)).toMatchObject({ reward: 0.75, 'rollouts/error_ratio': 0.1, 'rollouts/abstained_ratio': 0.5, 'groups/dropped': 0.5 });
+    expect(trainingBatch(formed, { loss: {}, temperature: 1 })).toMatchObject({ sequenceCount: 10, sequences: { length: 2 } });
+    expect(trainingBatch(formed, { loss: { entropyBonus: 0.1 }, temperature: 1 }).sequences).toHaveLength(5);
+  });
+
   test('account for every rollout once', () => {
     expect(account(groups)).toEqual({
-      ...{ generated: 8, errored: 1, droppedWithGroup: 1, truncated: 4 },
+      ...{ generated: 8, errored: 1, abstained: 0, droppedWithGroup: 1, truncated: 4 },
       ...{ noSpreadGood: 2, noSpreadBad: 2, trained: 2, trainedTokens: 4 },
     });
     fc.assert(
-      fc.property(fc.array(fc.array(fc.option(fc.constantFrom(0, 0.5, 1)), { minLength: 1, maxLength: 5 }), { maxLength: 6 }), (rewards) => {
-        const { generated, errored, droppedWithGroup, noSpreadGood, noSpreadBad, trained } = account(formGroups(rollouts(rewards), centred));
-        expect(errored + droppedWithGroup + noSpreadGood + noSpreadBad + trained).toBe(generated);
+      fc.property(fc.array(fc.array(fc.constantFrom(0, 0.5, 1, null, 'abstained' as const), { minLength: 1, maxLength: 5 }), { maxLength: 6 }), (rewards) => {
+        const { generated, errored, abstained, droppedWithGroup, noSpreadGood, noSpreadBad, trained } = account(formGroups(rollouts(rewards), centred));
+        expect(errored + abstained + droppedWithGroup + noSpreadGood + noSpreadBad + trained).toBe(generated);
       }),
     );
   });
@@ -76,7 +91,7 @@ describe('groups', () => {
 
 describe('a training batch', () => {
   test('holds the mixed groups, and denominators of everything that was generated', () => {
-    const batch = trainingBatch(formGroups(rollouts([[1, 0], [1, 1]]), centred), 0.7);
+    const batch = trainingBatch(formGroups(rollouts([[1, 0], [1, 1]]), centred), { loss: {}, temperature: 0.7 });
     expect(batch).toMatchObject({ sequenceCount: 4, tokenCount: 8 });
     expect(batch.sequences).toEqual([
       { tokenIds: [9, 1, 2], actionMask: [0, 1, 1], samplingLogprobs: [0, -1, -2], advantages: [0, 0.5, 0.5], temperature: 0.7 },

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { StageSettings } from '../../src/config/types.ts';
+import type { JobEvent } from '../../src/events.ts';
 import { type ControlPanel, createControls } from '../../src/pipeline/controls.ts';
 import { openJobFiles } from '../../src/pipeline/job-files.ts';
 import { type JobResult, runJob } from '../../src/pipeline/job.ts';
@@ -36,6 +37,7 @@ async function run({ root, stages = [stage()], seed = 7, resume = false, materia
   const listeners: ((type: string, step: number) => void)[] = [];
   const emit: typeof record.emit = (type, data) => {
     record.emit(type, data);
+    files.appendEvent({ type, time: 0, ...data } as unknown as JobEvent);
     for (const listener of listeners) listener(type, 'step' in data ? Number(data.step) : 0);
   };
   const panel = createControls(emit);
@@ -181,6 +183,48 @@ describe('a job that is interrupted and resumed', () => {
   });
 });
 
+describe('a job whose files were damaged while it was stopped', () => {
+  const stopAfter = (last: number): NonNullable<Run['prepare']> => ({ panel, on }) => on((type, step) => type === 'step-finished' && step === last && panel.controls.finish());
+  const dropWeights = (...steps: number[]) => (root: string) => Promise.all(steps.map((step) => rm(join(root, 'model', 'checkpoints', `step-${String(step).padStart(6, '0')}`, 'state.json'))));
+  const edit = (name: string, change: (lines: string[]) => void) => async (root: string) => {
+    const path = join(root, 'job', name);
+    const lines = (await readFile(path, 'utf8')).split('\n');
+    change(lines);
+    await writeFile(path, lines.join('\n'));
+  };
+  const isDamaged = (step: number) => `checkpoint step-00000${step} is damaged`;
+  const isChanged = (line: number, file: string) => `line ${line} of ${file} was changed after it was written, or does not follow the line before (its checksum differs)`;
+
+  test.each<[what: string, damage: (root: string) => Promise<unknown>, resumedFrom: number, told: string | null]>([
+    ['the last weights', dropWeights(6), 5, `${isDamaged(6)}: the job goes on after step 5, 1 step to be done again`],
+    ['the last two weights', dropWeights(5, 6), 4, `${isDamaged(6)}; ${isDamaged(5)}: the job goes on after step 4, 2 steps to be done again`],
+    ['weights that nobody needs', dropWeights(1, 2), 6, null],
+    ['all weights', dropWeights(1, 2, 3, 4, 5, 6), 0, `${[6, 5, 4, 3, 2, 1].map(isDamaged).join('; ')}: the job goes on after step 0, 6 steps to be done again`],
+    ['a row', edit('metrics.jsonl', (lines) => (lines[4] = lines[4]!.replace('"step":4', '"step":5'))), 3, `${isChanged(5, 'metrics.jsonl')}: the job goes on after step 3, 3 steps to be done again`],
+    ['a row that stands there twice', edit('metrics.jsonl', (lines) => lines.splice(4, 0, lines[4]!)), 6, null],
+    ['all rows that stand there twice', edit('metrics.jsonl', (lines) => lines.unshift(...lines.slice(0, -1))), 6, null],
+    ['a row that is gone', edit('metrics.jsonl', (lines) => lines.splice(4, 1)), 3, `${isChanged(5, 'metrics.jsonl')}: the job goes on after step 3, 3 steps to be done again`],
+    ['a row that was torn', edit('metrics.jsonl', (lines) => lines.splice(6, 2, lines[6]!.slice(0, 50))), 5, 'metrics.jsonl ends with step 5, though step 6 was saved: the job goes on after step 5, 1 step to be done again'],
+    ['all rows', edit('metrics.jsonl', (lines) => lines.splice(0)), 0, 'metrics.jsonl ends with step 0, though step 6 was saved: the job goes on after step 0, 6 steps to be done again'],
+    ['an event', edit('events.jsonl', (lines) => (lines[1] = lines[1]!.replace('g', 'h'))), 6, `${isChanged(2, 'events.jsonl')} and is taken out`],
+  ])('%s: what is left goes on to the same weights', async (_, damage, resumedFrom, told) => {
+    const stages = [stage({ steps: 8 })];
+    const whole = await run({ stages });
+    const first = await run({ stages, prepare: stopAfter(6) });
+    expect(first.result).toMatchObject({ status: 'stopped', steps: 6 });
+    await damage(first.root);
+    const second = await run({ stages, root: first.root, resume: true });
+    expect(second.of('job-started')).toMatchObject([{ resumedFrom }]);
+    expect(second.of('warning').filter(({ code }) => code === 'damaged_files').map(({ message }) => message)).toEqual(told === null ? [] : [told]);
+    expect(second.result).toMatchObject({ status: 'completed', steps: 8 });
+    expect(weightsOf(second)).toBe(weightsOf(whole));
+    expect(withoutTimes(second.rows)).toEqual(withoutTimes(whole.rows));
+    // The files are whole again, and say the same.
+    expect(withoutTimes((await openJobFiles(join(first.root, 'job')).readMetrics()).rows)).toEqual(withoutTimes(whole.rows));
+    expect(await openJobFiles(join(first.root, 'job')).mendEvents()).toEqual([]);
+  });
+});
+
 const withoutTimes = (rows: readonly { metrics: Record<string, number> }[]) =>
   rows.map((row) => ({
     ...row,
@@ -217,6 +261,27 @@ describe('every rollout is accounted for', () => {
     expect(flat.result).toMatchObject({ status: 'completed', steps: 6, head: null });
   });
 
+  test('what a reward abstains on costs no more than itself', async () => {
+    const judge = (completion: string, task: { answer: string | null }) => (completion.startsWith('=') ? null : Number(completion[0] === task.answer));
+    const done = await run({ materials: () => ({ scorer: letterScorer(judge) }) });
+    const all = done.of('step-finished').map(({ accounting }) => accounting);
+    for (const { generated, abstained, noSpreadGood, noSpreadBad, trained } of all) expect(abstained + noSpreadGood + noSpreadBad + trained).toBe(generated);
+    expect(all.some(({ abstained }) => abstained > 0)).toBe(true);
+    expect(all.every(({ errored, droppedWithGroup }) => errored + droppedWithGroup === 0)).toBe(true);
+    expect(done.of('group-finished').some(({ spread, advantages }) => spread === 'mixed' && advantages!.includes(null))).toBe(true);
+  });
+
+  test('a job whose baseline has no verdict on any task ends there, and is measured anew when it is resumed', async () => {
+    const broken = await run({ materials: () => ({ scorer: letterScorer(() => { throw new Error('the judge is out'); }) }) });
+    expect(broken.result).toMatchObject({ status: 'failed', steps: 0, reason: 'no held-out task got a verdict before the first step: the judge is out' });
+    expect(broken.of('step-started')).toEqual([]);
+    const silent = await run({ materials: () => ({ scorer: letterScorer(() => null) }) });
+    expect(silent.result).toMatchObject({ status: 'failed', reason: 'no held-out task got a verdict before the first step: the reward abstained (gave null) on every answer' });
+    const mended = await run({ root: broken.root, resume: true });
+    expect(mended.result).toMatchObject({ status: 'completed', steps: 12 });
+    expect(mended.rows.filter(({ kind }) => kind === 'baseline')).toHaveLength(1);
+  });
+
   test('skipped steps are not done again when the job is resumed', async () => {
     const judge = (completion: string, task: { answer: string | null }) => Number(completion[0] === task.answer);
     const late = (from: number) => {
@@ -238,6 +303,13 @@ describe('every rollout is accounted for', () => {
     });
     expect(done.of('step-skipped')).toMatchObject([{ step: 2, reason: 'non_finite_gradient', message: 'the gradient of layers.0.weight is not finite' }]);
     expect(done.rows.map(({ kind }) => kind)).toEqual(['step', 'skipped', 'step']);
+  });
+  test('a job none of whose gradients was finite has failed, and says why', async () => {
+    const done = await run({
+      stages: [stage({ steps: 2, guard: { rollback: false }, eval: { every: 0, baseline: false } })],
+      prepare: ({ engine }) => (engine.refuse = () => 'layers.0.weight'),
+    });
+    expect(done.result).toMatchObject({ status: 'failed', reason: 'no step learnt anything: the gradient of layers.0.weight is not finite' });
   });
 
   test('a batch in two updates is one step; a refusal of the second takes back the first', async () => {
@@ -294,6 +366,22 @@ describe('a policy that collapses', () => {
     let calls = 0;
     return { scorer: letterScorer((completion, task) => (++calls > 900 ? Number(completion === '') : Number(completion[0] === task.answer))) };
   };
+
+  test('is rolled back to the best weights that can still be read', async () => {
+    const stages = [stage({ steps: 22, group: 12, train: { learningRate: 0.4 }, eval: { every: 2, samples: 0 } })];
+    const best = (await run({ stages, materials: poisoned })).of('rolled-back')[0]!.to!;
+    const done = await run({
+      ...{ stages, materials: poisoned },
+      prepare: ({ model }) => {
+        const { verifiedDirectory } = model;
+        model.verifiedDirectory = async (id) => (id === best ? Promise.reject(Object.assign(new Error(`checkpoint ${best} is damaged`), { fix: 'Move the head' })) : verifiedDirectory(id));
+      },
+    });
+    expect(done.of('warning')).toContainEqual(expect.objectContaining({ code: 'rollback_impossible', message: `no rollback: checkpoint ${best} is damaged`, fix: 'Move the head' }));
+    const [back] = done.of('rolled-back');
+    const second = done.rows.filter(({ step, metrics }) => step <= back!.step && metrics['eval/reward'] !== undefined && `step-${String(step).padStart(6, '0')}` !== best).reduce((a, b) => (b.metrics['eval/reward']! > a.metrics['eval/reward']! ? b : a));
+    expect(back!.to ?? 'step-000000').toBe(`step-${String(second.step).padStart(6, '0')}`);
+  });
 
   test('is rolled back to its best weights with the reason in words, and learns on at half the rate', async () => {
     const stages = [stage({ steps: 22, group: 12, train: { learningRate: 0.4 }, eval: { every: 2, samples: 0 } })];

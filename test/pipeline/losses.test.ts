@@ -1,7 +1,7 @@
 /** @file The custom loss that was hashed is the one that the engine runs, whatever happens to its files in between. */
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { loadLosses } from '../../src/pipeline/losses.ts';
 import { openEngine } from '../../src/policy/index.ts';
 import { engineOptions, randomPrompt, temporaryDirectory, tinyModel } from '../policy/support.ts';
@@ -28,9 +28,13 @@ async function project(directory: string) {
 
 const settings = (path: string) => ({ kind: 'module' as const, path, reduction: 'token_mean' as const });
 
+const limits = { kind: 'subprocess', cwd: '.', concurrency: 1, setupTimeoutMs: 20_000, memoryMb: 256 };
+
+const tryToLoad = (path: string, more: Partial<typeof limits> = {}) =>
+  loadLosses({ stages: [{ train: { loss: settings(path) }, runtime: { ...limits, ...more } }] } as unknown as Parameters<typeof loadLosses>[0]);
+
 async function load(path: string) {
-  const runtime = { kind: 'local', concurrency: 1, setupTimeoutMs: 20_000, memoryMb: 256 };
-  const loaded = await loadLosses({ stages: [{ train: { loss: settings(path) }, runtime }] } as unknown as Parameters<typeof loadLosses>[0]);
+  const loaded = await tryToLoad(path);
   if (!loaded.ok) throw new Error(loaded.error.message);
   return loaded.losses;
 }
@@ -68,4 +72,20 @@ test.each([
   const edited = await load(files.path);
   expect(edited.hash).not.toBe(losses.hash);
   expect(await step(edited)).toBeCloseTo(then, 2);
+});
+
+describe('a loss that would take the engine with it is refused before the job begins', () => {
+  test.each([
+    ['loops', '() => { for (;;); }', /gave no answer within 2 s and was stopped/, { setupTimeoutMs: 2000 }],
+    ['exits', '() => process.exit(3)', /ended with exit code 3/, {}],
+    ['aborts', '() => process.abort()', /ended by SIGABRT/, {}],
+    ['hoards', '() => { const hoard = []; for (;;) hoard.push(Buffer.alloc(1e7, 1)); }', /used more than 128 MB of memory and was stopped/, { memoryMb: 128 }],
+    ['throws', '() => { throw new Error("not today"); }', /loss\.mjs: the loss cannot be built: not today/, {}],
+    ['has no gradient', '({ advantages }) => advantages', /loss\.mjs: the loss has no gradient/, {}],
+  ])('it %s', async (_name, body, says, more) => {
+    await using scratch = await temporaryDirectory();
+    const path = join(scratch.path, 'loss.mjs');
+    await writeFile(path, `export default ${body};`);
+    expect(await tryToLoad(path, more)).toMatchObject({ ok: false, error: { key: 'path', message: expect.stringMatching(says) } });
+  });
 });

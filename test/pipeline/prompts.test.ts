@@ -1,8 +1,10 @@
 /** @file Prompts that do not fit are known before anything is sampled. */
 import { describe, expect, test } from 'vitest';
 import { createAgent } from '../../src/agents/index.ts';
-import { refusePrompts, warnOfPrompts, warnOfUnknownText } from '../../src/pipeline/prompts.ts';
+import { promptWarnings, refusePrompts, roomForAnswers, warnOfAnswers, warnOfPrompts, warnOfTemplate, warnOfUnknownText } from '../../src/pipeline/prompts.ts';
+import { loadTokenizer } from '../../src/policy/index.ts';
 import type { Task } from '../../src/tasks/types.ts';
+import { chatDirectory, families } from '../policy/chat-models.ts';
 import { stage, tokenizer } from './fakes.ts';
 
 const CONTEXT = 16;
@@ -80,4 +82,43 @@ describe('a taskset whose text the tokenizer does not know', () => {
     expect(warn([['ab=', '1'], ['a=', null]])).toBeNull();
     expect(warn([['XV=', '15']], tokenizer)).toBeNull();
   });
+});
+
+describe('answers that are longer than max_tokens', () => {
+  const answered = (answers: readonly (string | null)[]): Task[] => answers.map((answer, index) => ({ id: `t${index}`, prompt: 'a', answer, args: {} }));
+  const warn = (answers: readonly (string | null)[], end = 0) => warnOfAnswers(answered(answers), { settings: { ...stage().agent, maxTokens: 3 }, tokenizer, end });
+
+  test('are told with the longest, since the model could not give them', () => {
+    expect(warn(['012', '0123', '01230', null])).toEqual({
+      message: '2 of 3 answers are longer than agent.max_tokens, which is 3: the longest, of task t2, has 5 tokens',
+      fix: 'raise agent.max_tokens to 5, or shorten such answers',
+    });
+    expect(warn(['012', null])).toBeNull();
+  });
+  test('with their end, where they are taught', () => {
+    expect(warn(['012', '01'], 1)).toMatchObject({ message: '1 of 2 answers are longer than agent.max_tokens, which is 3: the longest, of task t0, has 4 tokens with its end' });
+  });
+});
+
+test('a template that does not open the answer is told, but not one whose answers follow the question', async () => {
+  const warnOf = async (family: Parameters<typeof chatDirectory>[0], chat_template?: string) => {
+    await using model = await chatDirectory(family, chat_template === undefined ? {} : { changes: { 'tokenizer_config.json': { chat_template } } });
+    return warnOfTemplate({ settings: { ...stage().agent, kind: 'chat' }, tokenizer: await loadTokenizer(model.path) });
+  };
+  const closed = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}";
+  expect(await warnOf(families.smollm2, closed)).toMatchObject({ message: expect.stringMatching(/^the model's chat template ignores add_generation_prompt: /) });
+  for (const family of Object.values(families)) expect(await warnOf(family)).toBeNull();
+});
+
+test('all that is wrong with prompts comes in one list, each with its code', () => {
+  const tasks: Task[] = [{ id: 'long', prompt: 'a'.repeat(15), answer: '0', args: {} }, { id: 'chat', prompt: [{ role: 'user', content: 'a' }], answer: null, args: {} }, { id: 'fine', prompt: 'a', answer: '01230', args: {} }];
+  const warnings = (split: 'train' | 'eval') => promptWarnings(tasks, { ...room(4), split, tokenizer, teaches: false, agent: createAgent({ settings: room(4).settings, tokenizer, contextLength: CONTEXT }) });
+  expect(warnings('train').map(({ code }) => code)).toEqual(['context_overflow', 'unsuited_tasks', 'long_answers']);
+  expect(warnings('eval').map(({ code }) => code)).toEqual(['context_overflow', 'unsuited_tasks']);
+  expect(warnings('train')[1]!.message).toMatch(/^1 of 3 train tasks cannot be put to the model; the first: task chat: its prompt is a list of messages/);
+});
+
+test('the room for answers is what the longest prompt leaves of the context', () => {
+  expect(roomForAnswers(tasksOf([3, 9, 5]), { ...room(4), tokenizer })).toBe(7);
+  expect(roomForAnswers(tasksOf([3, 20]), { ...room(4), tokenizer })).toBe(-4);
 });

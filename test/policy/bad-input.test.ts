@@ -3,6 +3,7 @@ import { cp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readSafetensors, writeSafetensors } from '../../src/models/safetensors.ts';
+import { float32Tensor, floatValues, readModel, writeModel } from '../../src/onnx/index.ts';
 import type { EngineCore } from '../../src/policy/engine-core.ts';
 import { loadTokenizer, openEngine, warmUp } from '../../src/policy/index.ts';
 import type { Sample, SampleRequest, TrainingSequence } from '../../src/policy/types.ts';
@@ -193,7 +194,7 @@ describe('the engine on the main thread', () => {
     const path = join(scratch.path, 'deadly.ts');
     await writeFile(path, 'process.exit(7);');
     const [deadly, behind] = await Promise.allSettled([remote.trainer.forwardBackward({ sequences }, { kind: 'module', path, reduction: 'sum' }), remote.trainer.forward({ sequences })]);
-    const reason = { message: "the engine's worker ended unexpectedly (exit code 7); what was saved before is safe: open the engine again" };
+    const reason = { kind: 'invalid', message: "the engine's worker ended unexpectedly (exit code 7)" };
     expect(deadly).toMatchObject({ status: 'rejected', reason });
     expect(behind).toMatchObject({ status: 'rejected', reason });
     await expect(remote.trainer.update(adam())).rejects.toThrow('exit code 7');
@@ -278,5 +279,40 @@ describe('the engine on the main thread', () => {
     await expect(training).rejects.toThrow(expect.objectContaining({ name: 'AbortError' }));
     await expect(scoring).rejects.toThrow(expect.objectContaining({ name: 'AbortError' }));
     await expect(remote.trainer.forwardBackward({ sequences }, loss, AbortSignal.abort())).rejects.toThrow(expect.objectContaining({ name: 'AbortError' }));
+  });
+});
+
+describe('weights that are not finite', () => {
+  const poison = async (directory: string, value: number, weight = 'mlp.up_proj.weight') => {
+    const path = join(directory, 'onnx', 'model.onnx');
+    const source = readModel(path);
+    const initializers = new Map([...source.initializers].map(([name, tensor]) => [name, name.endsWith(weight) ? float32Tensor(tensor.dims, floatValues(tensor).map((was, index) => (index === 7 ? value : was))) : tensor] as const));
+    await writeFile(path, writeModel({ ...source, initializers }));
+  };
+  test.each([['NaN', NaN, 'full'], ['an infinity', -Infinity, 'full'], ['NaN under an adapter', NaN, 'lora']] as const)('are found when the engine opens: %s', async (_, value, method) => {
+    const directory = await copyOf(model);
+    await poison(directory, value);
+    const train = method === 'full' ? { method } as const : { method, rank: 2, alpha: 4, targets: ['all-linear'], seed: 1 } as const;
+    await expect(openCore(directory, { train })).rejects.toThrow(/^the weight "model\.layers\.\d\.mlp\.up_proj\.weight" holds NaN or an infinity, /);
+  });
+  test('are found when a checkpoint is read, and the weights stay as they were', async () => {
+    await using checkpoint = await temporaryDirectory();
+    await engine.writeState(checkpoint.path);
+    const path = join(checkpoint.path, 'weights.safetensors');
+    const { tensors, metadata } = await readSafetensors(path);
+    (tensors.get('model.norm.weight')!.data as Float32Array)[0] = NaN;
+    await writeSafetensors(path, tensors, { metadata });
+    const before = await weightsOf(engine);
+    await expect(engine.readState(checkpoint.path)).rejects.toThrow(/weights\.safetensors: the weight "model\.norm\.weight" holds NaN or an infinity; go on from another checkpoint$/);
+    expect(await weightsOf(engine)).toEqual(before);
+  });
+  test('or that make probabilities which are not, end sampling at the first of those', async () => {
+    const directory = await copyOf(model);
+    await poison(directory, 3e38, 'model.norm.weight');
+    const huge = await openCore(directory);
+    for (const filtered of [{}, { topK: 3 }, { temperature: 0 }]) {
+      await expect(drawAll(huge, [request(0, randomPrompt(0, 4), filtered)])).rejects.toMatchObject({ kind: 'invalid', message: expect.stringMatching(/^the model's probabilities are not finite \(request "r0", token \d of the answer\)/) });
+    }
+    await huge.close();
   });
 });

@@ -36,8 +36,8 @@ export async function expectSharedRows(directory: string, name: string): Promise
 }
 
 /** Ragged prompts are drawn, learnt from and drawn again: sampler and trainer agree before and after. */
-export async function expectSharedWeights(directory: string, name: string): Promise<void> {
-  const engine = await openCore(directory, { train: trainOf(name) });
+export async function expectSharedWeights(directory: string, name: string, train = trainOf(name)): Promise<void> {
+  const engine = await openCore(directory, { train });
   const requests = [3, 11, 6].map((length, index) => request(index, randomPrompt(index, length, 97), { maxTokens: 9, stopTokenIds: [] }));
   expect(await meanDifference(engine, requests)).toBeLessThan(1e-5);
   const samples = await drawAll(engine, requests);

@@ -72,6 +72,42 @@ describe.each<CacheAlignment>(['front', 'back'])('aligned to the %s', (alignment
   });
 });
 
+describe.each<CacheAlignment>(['front', 'back'])('aligned to the %s, texts come and go without a layout', (alignment) => {
+  test('each is put together from columns that were taken elsewhere, and reads as it was written', () => {
+    const cache = new KeyValueCache(entries, alignment), other = new KeyValueCache(entries, alignment);
+    other.relayout({ keep: [], added: 2, length: 12 });
+    other.place({ present: presentOf([{ id: 9, from: 0 }, { id: 7, from: 0 }], 12), source: 1, row: 1, count: 11 });
+    const beginning = other.read({ row: 1, from: 0, cached: 11 });
+    cache.relayout({ keep: [], added: 0, room: 3, length: 14 });
+    const rows: { id: number; cached: number; done: boolean }[] = [];
+    for (let round = 0; cache.fits(Math.max(0, ...rows.map(({ cached }) => cached)) + 1) && round < 12; round++) {
+      const row = round % 3;
+      // Of what was kept only the first part is of use; two more columns come out of a run.
+      cache.write(beginning, { row, at: 0, count: 5, cached: 8 });
+      cache.write(other.columnsOf(presentOf([{ id: 7, from: 5 }], 3), { source: 0, count: 1 }), { row, at: 5, count: 1, cached: 8 });
+      cache.place({ present: presentOf([{ id: 7, from: 6 }], 4), source: 0, row, count: 2, cached: 8 });
+      rows[row] = { id: 7, cached: 8, done: false };
+      expectContent(cache, rows);
+      for (const [row, { cached }] of rows.entries()) expect([...cache.read({ row, from: 3, cached }).data[0]!.slice(0, headSize)]).toEqual([0, 1, 2].map((place) => mark(7, 0, 3, place)));
+      cache.append(presentOf(rows.map(({ id, cached }) => ({ id, from: cached })), 1), rows.map(({ cached }, index) => [index, cached] as const));
+      for (const row of rows) row.cached += 1;
+      expectContent(cache, rows);
+    }
+    expect(rows).toHaveLength(3);
+    cache.truncate(1);
+    expectContent(cache, rows.slice(0, 1));
+    expect(() => cache.write(beginning, { row: 2, at: 0, count: 1, cached: 1 })).toThrow('no place for row 2: 1 rows, room for 3');
+  });
+
+  test('it says when a new layout is needed: a row that is too long, or a view that has come to the end of the buffers', () => {
+    const cache = new KeyValueCache(entries, alignment);
+    cache.relayout({ keep: [], added: 1, length: 16 });
+    expect([cache.fits(16), cache.fits(17)]).toEqual([true, false]);
+    for (let step = 0; step < 16; step++) cache.append(presentOf([{ id: 0, from: 0 }], 1), []);
+    expect(cache.fits(1)).toBe(alignment === 'front');
+  });
+});
+
 test('once it has seen the largest layouts, a call allocates nothing', () => {
   const cache = new KeyValueCache(entries, 'front');
   const call = (): ArrayBufferLike[] => {

@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { AutoModelForCausalLM, Tensor, env } from '@huggingface/transformers';
 import { expect } from 'vitest';
-import { loadTokenizer } from '../../src/policy/tokenizer.ts';
+import { loadTokenizer } from '../../src/policy/tokenizer/load-tokenizer.ts';
 import { drawAll, openCore, randomPrompt, request, tinyModel, tokenizer } from './support.ts';
 
 /** config.json of two architectures with random weights: grouped queries and tied embeddings; norms of queries and keys, its own head. */

@@ -4,8 +4,9 @@ import { createSession, f32, readModel, type Session } from '../../src/onnx/inde
 import { prepareDecoder } from '../../src/policy/decoder.ts';
 import type { EngineCore } from '../../src/policy/engine-core.ts';
 import { openEngine } from '../../src/policy/index.ts';
+import { KeptTexts } from '../../src/policy/kept-texts.ts';
 import { KeyValueCache } from '../../src/policy/key-value-cache.ts';
-import { drawSamples } from '../../src/policy/sampler.ts';
+import { ContinuousSampler } from '../../src/policy/sampler.ts';
 import { samplingGraph } from '../../src/policy/sampling-graph.ts';
 import type { Engine, Sample, SampleRequest } from '../../src/policy/types.ts';
 import { drawAll, engineOptions, everyNext, meanDifference, never, openCore, randomPrompt, request, sequenceOf, temporaryDirectory, tinyModel, tokenizer } from './support.ts';
@@ -91,6 +92,7 @@ describe('work that is done once', () => {
   async function recorded(requests: readonly SampleRequest[], maxRows: number): Promise<{ prefills: number[][]; steps: number[][]; samples: number }> {
     const decoder = prepareDecoder(readModel(join(model, 'onnx', 'model.onnx')), { method: 'full' });
     const session = await createSession(samplingGraph(decoder.sampling, { filtered: false }), { threads: 1 });
+    const newCache = (): KeyValueCache => new KeyValueCache(decoder.cache, decoder.cacheAlignment);
     const prefills: number[][] = [], steps: number[][] = [];
     const counting: Session = { ...session, run: (feeds) => {
       const past = feeds['past_key_values.0.key']!.dims[2]!;
@@ -99,8 +101,11 @@ describe('work that is done once', () => {
     } };
     let samples = 0;
     const parameters = Object.fromEntries(decoder.parameters.map(({ name, dims, initial }) => [name, f32(initial, dims)]));
-    const parts = { session: counting, cache: new KeyValueCache(decoder.cache, decoder.cacheAlignment), vocabularySize: decoder.vocabularySize, contextLength: 64, parameters, maxRows, decode: () => '', cancelled: never };
-    for await (const { outputTokenIds } of drawSamples(requests, parts)) samples += outputTokenIds.length > 0 ? 1 : 0;
+    const sampler = new ContinuousSampler({
+      session: async () => counting, newCache, readingCache: newCache(), kept: new KeptTexts({ budget: 0, bytesPerToken: 1 }),
+      info: engine.info, parameters, maxRows, textDecoder: async () => () => '',
+    });
+    await sampler.sample(requests, { cancelled: never, onSample: ({ outputTokenIds }) => { samples += outputTokenIds.length > 0 ? 1 : 0; } });
     await session.dispose();
     return { prefills, steps, samples };
   }

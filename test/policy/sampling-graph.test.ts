@@ -1,29 +1,35 @@
 /** The sampling head by itself: what it draws, how often, and what it says of the probability. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Builder, createSession, f32, i64, type Session } from '../../src/onnx/index.ts';
-import { SAMPLING_INPUTS, samplingGraph } from '../../src/policy/sampling-graph.ts';
-import { normal, uniformFloat32 } from '../../src/util/random.ts';
+import { CLOSE, NOISE_INPUTS, noiseShape } from '../../src/policy/exact-draw.ts';
+import { SAMPLING_INPUTS, samplingGraph, type HeadOptions } from '../../src/policy/sampling-graph.ts';
+import { gumbels, normal, uniform, uniformFloat32 } from '../../src/util/random.ts';
 
-interface Head { vocabulary: number; filtered: boolean }
+interface Head extends HeadOptions { vocabulary: number }
 interface Draw { temperature?: number; greedy?: boolean; topK?: number; topP?: number; uniform: number }
 
 /** A "decoder" whose logits are fed. */
-function headOf({ vocabulary, filtered }: Head): Promise<Session> {
+function headOf({ vocabulary, ...head }: Head): Promise<Session> {
   const b = new Builder();
   b.output('logits', b.mul(b.input('theta', 'float32', ['drawn', vocabulary]), 1));
-  return createSession(samplingGraph(b.build(), { filtered }), { threads: 1 });
+  return createSession(samplingGraph(b.build(), head), { threads: 1 });
 }
 
 /** Draws once for each row of `logits`. */
-async function draw(session: Session, logits: Float32Array, vocabulary: number, draws: readonly Draw[]): Promise<{ tokens: number[]; logprobs: number[] }> {
+async function draw(session: Session, logits: Float32Array, vocabulary: number, draws: readonly Draw[]): Promise<{ tokens: number[]; logprobs: number[]; margins: number[] }> {
+  const { blocks, width } = noiseShape(vocabulary);
+  // One stream of noise for each uniform number.
+  const noise = draws.map(({ uniform }) => { const both = new Float32Array(blocks + width); gumbels([Math.floor(uniform * 2 ** 23)], 3, both); return both; });
+  const noiseOf = (from: number, to: number) => f32(Float32Array.from(noise.flatMap((both) => [...both.subarray(from, to)])), [draws.length, to - from]);
   const column = (value: (each: Draw) => number) => f32(Float32Array.from(draws, value), [draws.length, 1]);
   const outputs = await session.run({
     theta: f32(logits, [draws.length, vocabulary]),
     [SAMPLING_INPUTS.inverseTemperature]: column(({ temperature = 1 }) => 1 / temperature), [SAMPLING_INPUTS.greedy]: column(({ greedy }) => (greedy ? 1 : 0)),
     [SAMPLING_INPUTS.uniform]: column(({ uniform }) => uniform), [SAMPLING_INPUTS.topK]: column(({ topK }) => topK || vocabulary), [SAMPLING_INPUTS.topP]: column(({ topP = 1 }) => topP),
-    [SAMPLING_INPUTS.candidates]: i64(BigInt64Array.of(BigInt(Math.max(...draws.map(({ topK }) => topK || vocabulary)))), [1]),
+    [SAMPLING_INPUTS.candidates]: i64(BigInt64Array.of(BigInt(Math.min(vocabulary, 1 + Math.max(...draws.map(({ topK }) => topK || vocabulary))))), [1]),
+    [NOISE_INPUTS.block]: noiseOf(0, blocks), [NOISE_INPUTS.token]: noiseOf(blocks, blocks + width),
   });
-  return { tokens: Array.from(outputs['token']!.data, Number), logprobs: Array.from(outputs['logprob']!.data, Number) };
+  return { tokens: Array.from(outputs['token']!.data, Number), logprobs: Array.from(outputs['logprob']!.data, Number), margins: Array.from(outputs['margin']?.data ?? [], Number) };
 }
 
 /** The distribution that should be sampled, in float64. */
@@ -69,11 +75,15 @@ const settings = [
   { name: 'top-p', vocabulary: 40, filtered: true, draw: { topP: 0.8 } },
   { name: 'top-k and top-p at a temperature', vocabulary: 3000, filtered: true, draw: { topK: 300, topP: 0.85, temperature: 1.3 } },
   { name: 'the filtered head without a filter', vocabulary: 3000, filtered: true, draw: {} },
+  { name: 'exact, a small vocabulary', vocabulary: 40, filtered: false, exact: true, draw: { temperature: 0.8 } },
+  { name: 'exact, blocks of tokens, the last one not full', vocabulary: 3000, filtered: false, exact: true, draw: {} },
+  { name: 'exact, top-k', vocabulary: 40, filtered: true, exact: true, draw: { topK: 12 } },
+  { name: 'exact, top-k and top-p at a temperature', vocabulary: 3000, filtered: true, exact: true, draw: { topK: 300, topP: 0.85, temperature: 1.3 } },
 ];
 
-describe.each(settings)('$name', ({ vocabulary, filtered, draw: options }) => {
+describe.each(settings)('$name', ({ vocabulary, filtered, exact = false, draw: options }) => {
   let session: Session;
-  beforeAll(async () => { session = await headOf({ vocabulary, filtered }); });
+  beforeAll(async () => { session = await headOf({ vocabulary, filtered, exact }); });
   afterAll(() => session.dispose());
 
   test('tokens come as often as they should (chi-square)', async () => {
@@ -113,8 +123,8 @@ describe.each(settings)('$name', ({ vocabulary, filtered, draw: options }) => {
   });
 });
 
-test.each([40, 3000])('greedy takes the first of the most likely of %d tokens', async (vocabulary) => {
-  const session = await headOf({ vocabulary, filtered: false });
+test.each([[40, false], [3000, false], [40, true], [3000, true]])('greedy takes the first of the most likely of %d tokens (exact: %s)', async (vocabulary, exact) => {
+  const session = await headOf({ vocabulary, filtered: false, exact });
   const logits = randomLogits(7, 2 * vocabulary, 2);
   logits[vocabulary + 7] = logits[vocabulary + 21] = 50;
   const { tokens } = await draw(session, logits, vocabulary, [{ greedy: true, uniform: 0.99 }, { greedy: true, uniform: 0.99 }]);
@@ -133,3 +143,20 @@ test('a distribution all on one token draws it, whatever the number', async () =
     await session.dispose();
   }
 });
+
+test.each<[string, boolean, Omit<Draw, 'uniform'>]>([['plain', false, {}], ['greedy', false, { greedy: true }], ['top-k', true, { topK: 8 }], ['top-p', true, { topP: 0.9 }]])(
+  'exact, %s: logits that are a little off draw another token only where the margin says that it was close',
+  async (_, filtered, options) => {
+    const vocabulary = 300, rows = 4000;
+    const session = await headOf({ vocabulary, filtered, exact: true });
+    const logits = randomLogits(21, rows * vocabulary, 2), off = logits.map((logit, at) => logit + CLOSE * (uniform([22], at) - 0.5) * 0.98);
+    const draws = Array.from({ length: rows }, (_, row) => ({ ...options, uniform: uniformFloat32([23], row) }));
+    const before = await draw(session, logits, vocabulary, draws), after = await draw(session, off, vocabulary, draws);
+    const moved = before.tokens.filter((token, row) => token !== after.tokens[row]).length;
+    before.tokens.forEach((token, row) => { if (before.margins[row]! >= CLOSE) expect(after.tokens[row]).toBe(token); });
+    const close = before.margins.filter((margin) => margin < CLOSE).length;
+    expect(close).toBeGreaterThanOrEqual(moved);
+    expect(close / rows).toBeLessThan(options.topP === undefined ? 0.008 : 0.08);
+    await session.dispose();
+  },
+);

@@ -61,7 +61,7 @@ export const randomPrompt = (seed: number, length: number, vocabularySize = toke
 /** All samples of the requests, in the requests' order. */
 export async function drawAll(engine: Pick<EngineCore, 'sample'>, requests: readonly SampleRequest[]): Promise<Sample[]> {
   const samples = new Map<string, Sample>();
-  for await (const sample of engine.sample(requests, { cancelled: () => false })) samples.set(sample.id, sample);
+  await engine.sample(requests, { cancelled: never, onSample: (sample) => samples.set(sample.id, sample) });
   return requests.map(({ id }) => samples.get(id)!);
 }
 

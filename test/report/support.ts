@@ -29,7 +29,7 @@ export const event = <K extends EventType>(type: K, data: EventData[K], time = b
 export const noEvents = (): ToldEvents => Object.fromEntries(toldTypes.map((type) => [type, []])) as unknown as ToldEvents;
 
 export const job = ({ events = {}, ...changes }: Partial<Omit<ReportJob, 'events' | 'meta'>> & { events?: Partial<ToldEvents>; meta?: Partial<StoredJob> } = {}): ReportJob => ({
-  ...{ source: 'name: sums\n', pipeline: null, parent: null, rows: [], checkpoints: [] },
+  ...{ source: 'name: sums\n', pipeline: null, parent: null, rows: [], checkpoints: [], damage: [] },
   ...changes,
   meta: meta(changes.meta),
   events: { ...noEvents(), ...events },

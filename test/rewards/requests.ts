@@ -5,6 +5,7 @@ export const runtime: RuntimeSettings = {
   kind: 'local',
   command: [],
   cwd: process.cwd(),
+  env: [],
   concurrency: 2,
   setupTimeoutMs: 20_000,
   scoreTimeoutMs: 20_000,
@@ -16,8 +17,8 @@ export function request(completion: string, answer: string | null, more: Partial
   return { task: { id: 'task-1', prompt: 'question', answer, args: {} }, completion, completionTokens: completion.length, truncated: false, ...more };
 }
 
-/** The reward, or the message of the error. */
-export const rewardOf = (verdict: Awaited<ReturnType<Scorer['score']>>): number | string => (verdict.ok ? verdict.score.reward : verdict.error.message);
+/** The reward, or the message of the error; null where it abstains. */
+export const rewardOf = (verdict: Awaited<ReturnType<Scorer['score']>>): number | string | null => (verdict.ok ? verdict.score.reward : verdict.error.message);
 
 /** Opens scorers, throws what a user would be told, and closes them all. */
 export function opened(): { open: (settings: readonly RewardSettings[], more?: Partial<RuntimeSettings>) => Promise<Scorer>; all: () => Promise<void> } {

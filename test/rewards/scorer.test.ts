@@ -52,6 +52,29 @@ describe('weights', () => {
     await expect(close.open([{ ...exact, weight: -1 }])).rejects.toThrow(/^No reward has a positive weight/);
     await expect(close.open([])).rejects.toThrow(/^No reward has a positive weight/);
   });
+  test('a part that abstains leaves the whole without a verdict, unless its weight is 0', async () => {
+    const silent = (weight: number) => module('export default (text: string) => (text === "?" ? null : { reward: 1, info: { read: true } });', { weight });
+    const scorer = await close.open([exact, silent(0.5)]);
+    expect(await scorer.score(request('?', '46'))).toMatchObject({ ok: true, score: { reward: null, subscores: [{ name: 'exact', value: 0 }, { name: 'judge', value: null }] } });
+    expect(rewardOf(await scorer.score(request('46', '46')))).toBe(1);
+    expect(rewardOf(await (await close.open([exact, silent(-0.5)])).score(request('?', '46')))).toBeNull();
+    expect(rewardOf(await (await close.open([exact, silent(0)])).score(request('?', '46')))).toBe(0);
+  });
+  test('any passes over parts that abstain; all abstains with any of them', async () => {
+    const rewards = [module('export default (text: string) => (text.startsWith("?") ? null : 0.5);'), length({ max: 1 }), module('export default (text: string) => (text.startsWith("?") ? null : 0.5);')];
+    const any = await close.open([{ kind: 'any', name: 'either', weight: 1, rewards }]);
+    const all = await close.open([{ kind: 'all', name: 'both', weight: 1, rewards }]);
+    expect(rewardOf(await any.score(request('??', null)))).toBe(0.5);
+    expect(rewardOf(await all.score(request('??', null)))).toBeNull();
+    expect(rewardOf(await all.score(request('x', null)))).toBe(0.5);
+    const silent = await close.open([{ kind: 'any', name: 'either', weight: 1, rewards: [rewards[0]!, rewards[2]!] }]);
+    expect(await silent.score(request('?', null))).toMatchObject({ ok: true, score: { reward: null, subscores: [{ value: null, children: [{ value: null }, { value: null }] }] } });
+  });
+  test('a program and a template abstain with null too', async () => {
+    expect(rewardOf(await (await close.open([node('console.log(null)')])).score(request('', null)))).toBeNull();
+    expect(rewardOf(await (await close.open([node('console.log(JSON.stringify({ score: null, info: { why: "tie" } }))')])).score(request('', null)))).toBeNull();
+    expect(rewardOf(await (await close.open([module('export default () => {};')])).score(request('', null)))).toMatch(/gave no reward \(undefined\).*null for no verdict/);
+  });
   test('any takes the best part, all the worst, and both show them', async () => {
     const rewards = [exact, length({})];
     const any = await close.open([{ kind: 'any', name: 'either', weight: 1, rewards }]);
@@ -181,7 +204,7 @@ describe('command', () => {
     const scorer = await close.open([node('console.log(1)', { cwd: gone })]);
     expect(rewardOf(await scorer.score(request('', null)))).toBe(1);
     rmSync(gone, { recursive: true });
-    expect(rewardOf(await scorer.score(request('', null)))).toBe(`reward program on task task-1: its working folder ${gone} is gone`);
+    expect(rewardOf(await scorer.score(request('', null)))).toBe(`reward program on task task-1: could not be started: its working folder ${gone} is gone`);
   });
 });
 
@@ -259,6 +282,12 @@ describe('proving a reward', () => {
   const faultsOf = async (...settings: RewardSettings[]) =>
     (await proveReward({ scorer: await close.open(settings), tasks: tasks.slice(0, 1) })).flatMap(({ faults }) => faults.map(({ kind, message }) => `${kind}: ${message}`));
 
+  test('a reward that abstains leaves a gap, and says where', async () => {
+    expect(await faultsOf(module('export default () => null;'))).toEqual([
+      'abstained: task task-0: judge gave no verdict (null) on an empty answer',
+      'abstained: task task-0: judge gave no verdict (null) on the gold answer "46"',
+    ]);
+  });
   test('a good reward has no fault', async () => {
     expect(await proveReward({ scorer: await close.open([exact]), tasks })).toEqual(tasks.map(({ id }) => ({ taskId: id, gold: 1, again: 1, empty: 0, faults: [] })));
   });

@@ -33,7 +33,7 @@ describe('exact_match', () => {
     ['The Eiffel Tower.', 'eiffel tower', 1],
     ['Größe', 'GRÖSSE', 0],
     ['e\u0301tude', 'étude', 1],
-    ['x-5', 'x 5', 1],
+    ['x-5', 'x 5', 0],
     ['12-5', '12 -5', 0],
     ['v1.2', 'v12', 0],
     [' 46\n', '46', 1],
@@ -53,7 +53,7 @@ describe('numeric_match', () => {
     ['.5', '0.5', 1],
     ['-.5', '-0.5', 1],
     ['−7', '-7', 1],
-    ['10-4', '4', 1],
+    ['10-4', '4', 0],
     ['10-4', '-4', 0],
     ['(-4)', '-4', 1],
     ['4.', '4', 1],
@@ -84,7 +84,7 @@ describe('f1', () => {
     ['paris paris', 'paris', 2 / 3],
     ['the city of Paris', 'Paris', 0.5],
     ['', '', 0],
-    ['!!', '!!', 0],
+    ['!!', '!!', 1],
   ])('%j against %j: %d', async (completion, answer, expected) => {
     expect(await reward(f1, completion, answer)).toBeCloseTo(expected, 12);
   });
@@ -125,8 +125,15 @@ describe('what user code gives', () => {
   ])('%j is %d', (given, value) => {
     expect(readVerdict(given)).toEqual({ ok: true, value });
   });
-  test.each([[null], [undefined], ['1'], [NaN], [-Infinity], [1e7], [{}], [{ points: 1 }], [{ score: '1' }], [[1]], [{ reward: 1, info: 'x' }], [{ reward: 1, subscores: [{ value: 1 }] }]])('%j is no reward', (given) => {
+  test.each([[undefined], ['1'], [NaN], [-Infinity], [1e7], [{}], [{ points: 1 }], [{ score: '1' }], [[1]], [{ reward: 1, info: 'x' }], [{ reward: 1, subscores: [{ value: 1 }] }]])('%j is no reward', (given) => {
     expect(readVerdict(given)).toMatchObject({ ok: false, failure: { type: 'invalid_reward' } });
+  });
+  test('null is no verdict, alone or as the reward, and for a part', () => {
+    expect(readVerdict(null)).toEqual({ ok: true, value: null });
+    expect(readVerdict({ score: null, info: { why: 'unreadable' }, subscores: { form: null } })).toEqual({
+      ...{ ok: true, value: null, info: { why: 'unreadable' } },
+      children: [{ name: 'form', value: null, weight: 1 }],
+    });
   });
   test('info and subscores are kept', () => {
     expect(readVerdict({ reward: 1, info: { why: 'short' }, subscores: { form: 1, content: 0.5 } })).toEqual({

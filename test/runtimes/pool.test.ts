@@ -1,5 +1,5 @@
 /** The pool against places that are told what to do: no threads, no processes. */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Pool } from '../../src/runtimes/index.ts';
 import type { CallMessage, OpenPlace, PlaceHandlers } from '../../src/runtimes/types.ts';
 
@@ -17,7 +17,7 @@ function fakes(): { open: OpenPlace; places: FakePlace[] } {
       const place: FakePlace = { calls: [], handlers, killed: false };
       places.push(place);
       return {
-        send: (message) => void place.calls.push(message),
+        send: (messages) => void place.calls.push(...messages),
         async kill() {
           place.killed = true;
         },
@@ -35,8 +35,7 @@ test('opens no more places than it may, and serves the rest in order', async () 
   const pool = new Pool({ open, size: 2, setupTimeoutMs: 1 });
   const done: string[] = [];
   const calls = ['a', 'b', 'c', 'd'].map((name) => pool.call(name, null, limits).then(() => done.push(name)));
-  await settled();
-  expect(places.map(({ calls: [call] }) => call!.method)).toEqual(['a', 'b']);
+  await vi.waitFor(() => expect(places.map(({ calls: [call] }) => call!.method)).toEqual(['a', 'b']));
   answer(places[1]!);
   await settled();
   expect(places[1]!.calls.map(({ method }) => method)).toEqual(['b', 'c']);
@@ -154,4 +153,63 @@ test('a place has to be welcomed before it is used; one that dies young gets a s
   await settled();
   answer(places[2]!, 'not ready');
   expect(await second).toEqual({ ok: false, failure: { type: 'exception', message: 'no module' } });
+});
+
+/** A pool of one place that has just answered quickly, with three more calls of the same method on their way to it. */
+async function quick() {
+  const { open, places } = fakes();
+  const pool = new Pool({ open, size: 1, setupTimeoutMs: 1 });
+  const first = pool.call('grade', 0, limits);
+  await settled();
+  answer(places[0]!);
+  await first;
+  const calls = [1, 2, 3].map((params) => pool.call('grade', params, limits));
+  await settled();
+  return { pool, places, calls };
+}
+
+test('quick calls travel together', async () => {
+  const { pool, places, calls } = await quick();
+  await using _ = pool;
+  expect(places[0]!.calls.map(({ params }) => params)).toEqual([0, 1, 2, 3]);
+  for (const { id, params } of places[0]!.calls.slice(1)) places[0]!.handlers.onReply({ id, result: params });
+  expect(await Promise.all(calls)).toEqual([1, 2, 3].map((value) => ({ ok: true, value })));
+});
+
+test('only a call that was alone is blamed for the end of its place; its neighbours are asked again', async () => {
+  const { pool, places, calls } = await quick();
+  await using _ = pool;
+  places[0]!.handlers.onReply({ id: 2, result: 'in time' });
+  places[0]!.handlers.onEnd({ type: 'exit', message: 'fell over' });
+  expect(await calls[0]).toEqual({ ok: true, value: 'in time' });
+  await settled();
+  expect(places[1]!.calls.map(({ params }) => params)).toEqual([2]);
+  places[1]!.handlers.onEnd({ type: 'exit', message: 'fell over again' });
+  expect(await calls[1]).toEqual({ ok: false, failure: { type: 'exit', message: 'fell over again' } });
+  await settled();
+  expect(places[2]!.calls.map(({ params }) => params)).toEqual([3]);
+  answer(places[2]!, 'innocent');
+  expect(await calls[2]).toEqual({ ok: true, value: 'innocent' });
+});
+
+test('a call that breaks its place is blamed at once, and those behind it are asked again', async () => {
+  const { pool, places, calls } = await quick();
+  await using _ = pool;
+  places[0]!.handlers.onReply({ id: 2, error: { message: 'threw outside of its call' }, broken: true });
+  expect(await calls[0]).toEqual({ ok: false, failure: { type: 'exception', message: 'threw outside of its call' } });
+  for (const index of [1, 2]) {
+    await vi.waitFor(() => expect(places[1]!.calls).toHaveLength(index));
+    answer(places[1]!, index);
+    expect(await calls[index]).toEqual({ ok: true, value: index });
+  }
+});
+
+test('a pool that is closed while it opens a place opens no other', async () => {
+  const { open, places } = fakes();
+  const pool = new Pool({ open, size: 1, setupTimeoutMs: 60_000, welcome: { method: 'open', params: () => null, check: () => null } });
+  const call = pool.call('a', null, limits);
+  await settled();
+  await pool[Symbol.asyncDispose]();
+  expect(await call).toMatchObject({ ok: false, failure: { message: 'was closed' } });
+  expect(places.map(({ killed }) => killed)).toEqual([true]);
 });

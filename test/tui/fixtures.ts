@@ -160,7 +160,7 @@ export function* arithJob({ steps = 60, tasks = 64, group = 8, seed = 7, start =
     yield event('checkpoint-saved', { step, checkpoint });
     yield event('promoted', { step, checkpoint: checkpoint.id, previous: head === null ? null : checkpointId(head), reason: 'always' });
     head = step;
-    const accounting = { generated: total, errored, droppedWithGroup: dropped, truncated, noSpreadGood: good * group, noSpreadBad: bad * group, trained: total - errored - dropped - (good + bad) * group, trainedTokens: tokens };
+    const accounting = { generated: total, errored, abstained: 0, droppedWithGroup: dropped, truncated, noSpreadGood: good * group, noSpreadBad: bad * group, trained: total - errored - dropped - (good + bad) * group, trainedTokens: tokens };
     yield event('step-finished', { step, stage: 'grpo', metrics, times, accounting }, times.promote);
     if (collapseAt !== null && step === collapseAt + 2) {
       const back = collapseAt - 2;

@@ -1,6 +1,7 @@
 /* oxlint-disable no-control-regex -- escape sequences are what is tested here */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { JobEvent } from '../../src/events.ts';
 import { frame } from '../../src/tui/frame.ts';
 import { lineWidth, toAnsi } from '../../src/tui/line.ts';
 import { initialState } from '../../src/tui/state.ts';
@@ -27,6 +28,14 @@ const states = {
 };
 
 describe('a frame', () => {
+  test('before there is a job, shows how far a download is, on every screen', () => {
+    const told = 'downloading hub:org/name: 120 MB of 538 MB, 11 MB/s, 38.0s left, model.safetensors';
+    const state = stateAfter([{ type: 'log', time: 1000, level: 'info', message: told } as JobEvent]);
+    for (const [width, height] of [[120, 40], [80, 24], [60, 15], [39, 10]] as const) {
+      expect(screenText(modelOf(state), width, height)).toContain(told.slice(0, Math.min(width, 80) - 24));
+    }
+  });
+
   const moments = fc.constantFrom(...Object.values(states));
   test('is exactly as large as asked for, in every view and at every moment', () => {
     const size = fc.record({ width: fc.integer({ min: 1, max: 200 }), height: fc.integer({ min: 1, max: 70 }) });

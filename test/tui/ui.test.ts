@@ -91,7 +91,7 @@ describe('rolling back', () => {
 
   test('to weights that were pruned is refused with the reason, until the next key', () => {
     const pruned = stateAfter(untilStep(6, { tasks: 8, group: 4, steps: 12, collapseAt: null }));
-    applyEvent(pruned, { type: 'checkpoints-pruned', time: 0, checkpoints: [idOf(5)] });
+    applyEvent(pruned, { type: 'checkpoints-pruned', time: 0, checkpoints: [idOf(5)], earlier: [], bytes: 1, maxBytes: 1 });
     const down = press(view, 'down', pruned).ui;
     const refused = press(down, 'R', pruned).ui;
     expect(refused.confirm).toBeNull();

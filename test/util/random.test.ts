@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { normal, permutation, philox4x32, uniform, uniformFloat32 } from '../../src/util/random.ts';
+import { gumbels, normal, permutation, philox4x32, uniform, uniformFloat32 } from '../../src/util/random.ts';
 
 const hex = (words: number[]) => words.map((word) => word.toString(16).padStart(8, '0')).join(' ');
 
@@ -39,6 +39,20 @@ describe('streams', () => {
     const [mean, variance] = moments((position) => normal([1, 2], position));
     expect(mean).toBeCloseTo(0, 1);
     expect(variance).toBeCloseTo(1, 1);
+  });
+
+  test('of Gumbel numbers have their moments, and no two positions share any', () => {
+    const values = new Float32Array(1000), all: number[] = [];
+    for (let position = 0; position < 40; position++) {
+      gumbels([1, 2, 3, 4], position, values);
+      all.push(...values);
+    }
+    const mean = all.reduce((sum, value) => sum + value, 0) / all.length;
+    expect(mean).toBeCloseTo(0.5772, 1);
+    expect(all.reduce((sum, value) => sum + (value - mean) ** 2, 0) / all.length).toBeCloseTo(Math.PI ** 2 / 6, 1);
+    expect(new Set(all).size).toBeGreaterThan(39_900);
+    expect(() => gumbels([1], 0, new Float32Array(2049))).toThrow(RangeError);
+    expect(() => gumbels([1], 2 ** 23, values)).toThrow(RangeError);
   });
 
   test('uniformFloat32 survives float32', () => {

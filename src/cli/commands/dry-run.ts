@@ -14,14 +14,15 @@ export async function dryRun(workbench: Workbench, { flags, io }: { flags: { jso
   if (!loaded.ok) return loaded.exit;
   const { pipeline, materials } = loaded.version.value;
   const index = Math.max(0, pipeline.stages.findIndex(({ kind }) => kind === 'grpo'));
-  const [stage, { taskset, scorer }] = [pipeline.stages[index]!, materials.stages[index]!];
+  const [stage, { taskset, scorer, surroundings }] = [pipeline.stages[index]!, materials.stages[index]!];
   const { model, engine, tokenizer } = await workbench.open(loaded.version.value, { justLooking: true });
   workbench.refuseIfNoPromptFits(loaded.version.value, index, 'train');
   const head = await model.head();
-  if (head) await engine.readState(model.stateDirectory(head.id));
+  if (head) await engine.readState(await model.verifiedDirectory(head.id));
   const groups = await tryRollouts({
     ...{ stage: { ...stage, batch: TASKS_TRIED }, seed: pipeline.seed, taskset, scorer, sampler: engine.sampler, signal: workbench.options.panel.signal },
     agent: createAgent({ settings: stage.agent, tokenizer, contextLength: engine.info.contextLength }),
+    surroundings,
     step: (head?.step ?? 0) + 1,
   });
   if (flags.json) {

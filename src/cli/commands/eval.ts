@@ -19,7 +19,7 @@ export const evaluateModel: Handler = async (invocation) => {
   const { pipeline, materials } = loaded.version.value;
   const index = pipeline.stages.findLastIndex(({ kind }) => kind === 'grpo' || kind === 'eval');
   const at = index === -1 ? 0 : index;
-  const [stage, { taskset, scorer }] = [pipeline.stages[at]!, materials.stages[at]!];
+  const [stage, { taskset, scorer, surroundings }] = [pipeline.stages[at]!, materials.stages[at]!];
   const split = flags.split ?? 'eval';
   const tasks = taskset[split];
   if (tasks.length === 0) throw new CommandError('usage', `The taskset has no ${split} tasks.`, `Set taskset.split.${split} above 0.`);
@@ -27,10 +27,11 @@ export const evaluateModel: Handler = async (invocation) => {
   const { model, engine, tokenizer } = await workbench.open(loaded.version.value, { justLooking: true });
   workbench.refuseIfNoPromptFits(loaded.version.value, at, split);
   const checkpoint = flags.checkpoint === undefined ? await model.head() : flags.checkpoint === 'base' ? null : await model.find(flags.checkpoint);
-  if (checkpoint) await engine.readState(model.stateDirectory(checkpoint.id));
+  if (checkpoint) await engine.readState(await model.verifiedDirectory(checkpoint.id));
   const { metrics, interval, rollouts, tasks: measured } = await evaluate({
     ...{ tasks, scorer, agentSettings: stage.agent, seed: pipeline.seed, signal: panel.signal, sampler: engine.sampler },
     agent: createAgent({ settings: stage.agent, tokenizer, contextLength: engine.info.contextLength }),
+    surroundings,
     settings: { ...stage.eval, tasks: flags.tasks ?? (split === 'eval' ? stage.eval.tasks : tasks.length), samples: flags.samples ?? stage.eval.samples },
     confidence: stage.promote.confidence,
   });
@@ -41,8 +42,8 @@ export const evaluateModel: Handler = async (invocation) => {
     return 'ok';
   }
   io.say(`${pipeline.model.name} at ${name}, ${count(measured, `${split} task`)}`);
-  const named = Object.entries(metrics).filter(([metric]) => !/_(low|high)$/.test(metric));
-  const range = (metric: string) => (metrics[`${metric}_low`] === undefined ? '' : `[${formatScore(metrics[`${metric}_low`])}, ${formatScore(metrics[`${metric}_high`])}]`);
+  const named = (Object.entries(metrics) as [keyof typeof metrics, number][]).filter(([metric]) => !/_(low|high)$/.test(metric));
+  const range = (metric: keyof typeof metrics) => (metrics[`${metric}_low`] === undefined ? '' : `[${formatScore(metrics[`${metric}_low`])}, ${formatScore(metrics[`${metric}_high`])}]`);
   const percent = Math.round(stage.promote.confidence * 100);
   io.print(table([{ title: 'Metric' }, { title: 'Value', align: 'right' }, { title: `${percent} % interval` }], named.map(([metric, value]) => [metric.slice(5), formatScore(value), range(metric)])));
   if (flags.quiet) return 'ok';

@@ -1,9 +1,11 @@
 /** `rlrun init`: a commented pipeline that runs as it is. */
-import { open } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { dirname, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import writeFileAtomic from 'write-file-atomic';
 import type { Handler } from '../types.ts';
 import { CommandError } from '../exit-codes.ts';
+import { ignoreInGit } from '../git-ignore.ts';
 import { quoted } from '../../util/words.ts';
 
 const schemaFile = fileURLToPath(new URL('../../../schemas/pipeline.schema.json', import.meta.url));
@@ -50,17 +52,31 @@ eval: { every: 10 }               # how it does on tasks that it does not learn 
 promote: { when: always }         # or better: move the head only when the held-out score has really risen
 `;
 
+/** All of it or, as on a full disk, nothing. */
+async function writeNew(path: string, text: string): Promise<void> {
+  const handle = await open(path, 'wx');
+  try {
+    await handle.writeFile(text);
+  } catch (error) {
+    await rm(path, { force: true });
+    throw Object.assign(error as Error, { path });
+  } finally {
+    await handle.close();
+  }
+}
+
 export const init: Handler = async ({ args: [file = 'pipeline.yaml'], flags, io }) => {
   const path = resolve(io.cwd, file);
   const schema = relative(dirname(path), schemaFile).split(sep).join('/');
-  const handle = await open(path, flags.force ? 'w' : 'wx').catch((error: NodeJS.ErrnoException) => {
+  const text = template({ file: quoted(file), schema: schema.startsWith('.') ? schema : `./${schema}` });
+  await (flags.force ? writeFileAtomic(path, text) : writeNew(path, text)).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'EEXIST') throw new CommandError('conflict', `${file} exists already.`, 'Choose another name, or replace it with --force.');
     if (error.code === 'ENOENT') throw new CommandError('notFound', `The folder of ${file} does not exist.`, 'Make it first.');
     throw error;
   });
-  await handle.writeFile(template({ file: quoted(file), schema: schema.startsWith('.') ? schema : `./${schema}` }));
-  await handle.close();
+  const ignored = io.env['RLRUN_HOME'] ? null : await ignoreInGit(io.cwd);
   if (flags.json) io.json({ type: 'pipeline-written', file: path });
+  if (ignored !== null) io.say(ignored);
   io.say(`wrote ${file}; run it with: rlrun ${quoted(file)}`);
   return 'ok';
 };

@@ -1,7 +1,7 @@
 /** `rlrun jobs [JOB]`: what has run here, and how it went. */
 import type { MetricsRow } from '../../events.ts';
 import { formatDuration, sparkline } from '../../plot/index.ts';
-import { type StoredJob, lastRollouts, listJobs, ranFor, readJobMetrics, stepsDone } from '../../pipeline/index.ts';
+import { type StoredJob, lastRollouts, ranFor, readJobMetrics, scanJobs, stepsDone } from '../../pipeline/index.ts';
 import { evaluations, heldOut } from '../../util/held-out.ts';
 import { formatScore } from '../../util/words.ts';
 import type { Handler, Invocation } from '../types.ts';
@@ -23,7 +23,9 @@ export const jobs: Handler = async (invocation) => {
 };
 
 async function listAll({ flags, io }: Invocation): Promise<Exit> {
-  const all = (await listJobs(rootOf(io))).slice(0, flags.limit ?? DEFAULT_LIMIT);
+  const { jobs: found, problems } = await scanJobs(rootOf(io));
+  for (const { error } of problems) io.say(`${io.paint('yellow', 'warning')}: ${error.message}`);
+  const all = found.slice(0, flags.limit ?? DEFAULT_LIMIT);
   const read = await Promise.all(all.map(async (job) => ({ job, rows: await readJobMetrics(job) })));
   if (flags.json) {
     for (const { job, rows } of read) io.json({ type: 'job', ...told(job, rows) });

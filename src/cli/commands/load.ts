@@ -1,9 +1,10 @@
 /** Reading a pipeline for a command: its problems are printed, and decide the exit code. */
-import { type LoadResult, type Style, diagnoseLoadError, formatDiagnostics, loadPipeline, positionOf } from '../../config/index.ts';
-import { type Materials, type MaterialsOptions, loadMaterials } from '../../pipeline/index.ts';
+import { type LoadResult, type Style, concealer, diagnoseLoadError, formatDiagnostics, loadPipeline, positionOf } from '../../config/index.ts';
+import { type Materials, type MaterialsOptions, loadMaterials, refusedExport } from '../../pipeline/index.ts';
 import type { Invocation } from '../types.ts';
 import type { Exit } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
+import { foldersToKeep, rootOf } from '../paths.ts';
 
 const styles: { readonly [S in Style]: Parameters<Io['paint']>[0] } = {
   error: ['red', 'bold'],
@@ -27,6 +28,7 @@ export type Read = { ok: true; loaded: LoadResult & { ok: true } } | { ok: false
 /** Loads a pipeline and prints every diagnostic. */
 export async function readPipeline({ args: [file = ''], flags, io }: Invocation): Promise<Read> {
   const loaded = await loadPipeline({ file, sets: setsOf(flags), env: io.env, directory: io.cwd });
+  if (loaded.ok) io.conceal(concealer(loaded.secrets));
   tellDiagnostics(loaded, { flags, io });
   return loaded.ok ? { ok: true, loaded } : { ok: false, exit: exitOfDiagnostics(loaded) };
 }
@@ -36,12 +38,13 @@ export function exitOfDiagnostics({ diagnostics, files }: LoadResult): Exit {
   return diagnostics.length === 1 && diagnostics[0]!.code === 'file-not-found' && files.length === 1 ? 'notFound' : 'usage';
 }
 
-/** Loads what a pipeline names. What is wrong with it is a diagnostic like those of the file itself, and not yet told. */
-export async function readMaterials({ pipeline, origins }: LoadResult & { ok: true }, { directory, ...options }: MaterialsOptions & { directory: string }): Promise<{ ok: true; materials: Materials } | (LoadResult & { ok: false })> {
-  const loaded = await loadMaterials(pipeline, options);
+/** Loads what a pipeline names. What is wrong with it, or in the way of its exports, is a diagnostic like those of the file itself, and not yet told. */
+export async function readMaterials({ pipeline, origins }: LoadResult & { ok: true }, { io, ...options }: MaterialsOptions & { io: Io }): Promise<{ ok: true; materials: Materials } | (LoadResult & { ok: false })> {
+  const refused = await refusedExport(pipeline, { root: rootOf(io), keep: foldersToKeep(io, pipeline.file) });
+  const loaded = refused ? { ok: false as const, error: refused } : await loadMaterials(pipeline, options);
   if (loaded.ok) return loaded;
   const { error } = loaded;
-  return { ok: false, diagnostics: [await diagnoseLoadError({ origins, error, stage: error.stage, directory })], files: error.files };
+  return { ok: false, diagnostics: [await diagnoseLoadError({ origins, error, stage: error.stage, directory: io.cwd })], files: error.files };
 }
 
 export function tellDiagnostics({ ok, diagnostics }: Pick<LoadResult, 'ok' | 'diagnostics'>, { flags, io }: Pick<Invocation, 'flags' | 'io'>): void {
@@ -54,5 +57,5 @@ export function tellDiagnostics({ ok, diagnostics }: Pick<LoadResult, 'ok' | 'di
   }
   if (ok && flags.quiet) return;
   const text = formatDiagnostics(diagnostics, { style: (style, part) => io.paint(styles[style], part), width: io.stderr.columns ?? 120 });
-  io.stderr.write(`${text}\n`);
+  io.tell(text);
 }

@@ -1,11 +1,12 @@
 /** `rlrun models …`: the store. Tables on stdout, remarks on stderr, `--json` for programs. */
 import { resolve } from 'node:path';
-import { type CheckpointNode, type StoredCheckpoint, type StoredModel, checkpointTree } from '../../models/index.ts';
+import { type CheckpointNode, type ModelError, type StoredCheckpoint, type StoredModel, checkpointTree } from '../../models/index.ts';
 import { formatBytes, formatNumber } from '../../plot/index.ts';
+import { expandHome } from '../../util/home.ts';
 import { count, formatScore } from '../../util/words.ts';
 import type { Handler } from '../types.ts';
 import { CommandError } from '../exit-codes.ts';
-import { shorten } from '../paths.ts';
+import { foldersToKeep, shorten } from '../paths.ts';
 import { storeOf } from '../store.ts';
 import { table } from '../text.ts';
 
@@ -46,7 +47,10 @@ export const fork: Handler = async ({ args: [source = ''], flags, io }) => {
 export const checkpoints: Handler = async ({ args: [slug = ''], flags, io }) => {
   const model = await (await storeOf(io)).model(slug);
   const { checkpoints: all, problems } = await model.scan();
-  const head = (await model.head())?.id ?? null;
+  // Whoever looks for a way out of a lost head looks here.
+  const lost: ModelError[] = [];
+  const head = (await model.head().catch((error: ModelError) => void lost.push(error)))?.id ?? null;
+  for (const { message, fix } of lost) io.say(`${io.paint('yellow', 'warning')}: ${message}\n  ${fix}`);
   if (flags.json) {
     for (const checkpoint of all) io.json({ type: 'checkpoint', is_active: checkpoint.id === head, ...checkpoint });
     return 'ok';
@@ -54,44 +58,55 @@ export const checkpoints: Handler = async ({ args: [slug = ''], flags, io }) => 
   if (all.length === 0) io.say(`${slug} has no checkpoints yet; its head is the base.`);
   else if (flags.quiet) io.print(all.map(({ name }) => name).join('\n'));
   else {
-    const rows = [baseRow(head), ...treeRows(checkpointTree(all), head)];
+    const rows = [baseRow(lost.length > 0 ? undefined : head), ...treeRows(checkpointTree(all), head)];
     io.print(table([{ title: '' }, { title: 'Name' }, { title: 'Reward', align: 'right' }, { title: 'Eval', align: 'right' }, { title: 'Loss' }, { title: 'Traces', align: 'right' }, { title: 'Created' }], rows));
   }
-  for (const { error } of problems) io.say(`${io.paint('yellow', 'warning')}: ${error.message}`);
+  for (const { name, problem } of problems) io.say(`${io.paint('yellow', 'warning')}: checkpoint ${name} is damaged: ${problem}`);
   return 'ok';
 };
 
-const baseRow = (head: string | null): string[] => [head === null ? '▶' : '', 'base', '', '', '', '', ''];
+const baseRow = (head: string | null | undefined): string[] => [head === null ? '▶' : '', 'base', '', '', '', '', ''];
 
-/** A chain stays in one column; only a branch moves to the right. */
-function treeRows(nodes: readonly CheckpointNode<StoredCheckpoint>[], head: string | null, stem = ''): string[][] {
-  const isFork = nodes.length > 1;
-  return nodes.flatMap(({ checkpoint, children, parentIsMissing }, index) => {
-    const isLast = index === nodes.length - 1;
-    const mark = isFork ? `${stem}${isLast ? '└─ ' : '├─ '}` : stem;
-    const below = isFork ? `${stem}${isLast ? '   ' : '│  '}` : stem;
+/** A chain stays in one column; only a branch moves to the right. In a loop: a model has as many checkpoints as it learnt steps. */
+function treeRows(roots: readonly CheckpointNode<StoredCheckpoint>[], head: string | null): string[][] {
+  interface Place {
+    node: CheckpointNode<StoredCheckpoint>;
+    /** What stands before its name, and before the names below it. */
+    mark: string;
+    stem: string;
+  }
+  const placed = (nodes: readonly CheckpointNode<StoredCheckpoint>[], stem: string): Place[] =>
+    nodes.length === 1
+      ? [{ node: nodes[0]!, mark: stem, stem }]
+      : nodes.map((node, index) => (index === nodes.length - 1 ? { node, mark: `${stem}└─ `, stem: `${stem}   ` } : { node, mark: `${stem}├─ `, stem: `${stem}│  ` }));
+  const rows: string[][] = [];
+  const waiting = placed(roots, '').toReversed();
+  for (let place = waiting.pop(); place !== undefined; place = waiting.pop()) {
+    const { node: { checkpoint, children, parentIsMissing }, mark, stem } = place;
     const { id, name, meanReward, metrics, loss, traces, createdAt, pruned } = checkpoint;
     const remarks = [pruned ? '(pruned)' : '', parentIsMissing ? '(parent missing)' : ''].filter(Boolean).join(' ');
-    const row = [id === head ? '▶' : '', `${mark}${name}${remarks ? ` ${remarks}` : ''}`, formatScore(meanReward), formatScore(metrics['eval/reward'] ?? null), loss ?? '', String(traces), createdAt.slice(0, 19).replace('T', ' ')];
-    return [row, ...treeRows(children, head, below)];
-  });
+    rows.push([id === head ? '▶' : '', `${mark}${name}${remarks ? ` ${remarks}` : ''}`, formatScore(meanReward), formatScore(metrics['eval/reward'] ?? null), loss ?? '', String(traces), createdAt.slice(0, 19).replace('T', ' ')]);
+    waiting.push(...placed(children, stem).toReversed());
+  }
+  return rows;
 }
-
 
 export const head: Handler = async ({ args: [slug = ''], flags, io }) => {
   const model = await (await storeOf(io)).model(slug);
-  const before = await model.head();
   if (flags.set !== undefined) {
+    // A head that is lost is moved like any other.
+    const before = await model.head().catch(() => undefined);
     const target = await findOrBase(model, flags.set);
     if (!flags.dryRun) await model.setHead(target?.id ?? null);
     if (flags.json) io.json({ type: 'head', model: slug, dryRun: flags.dryRun ?? false, before: before?.name ?? null, after: target?.name ?? null });
-    io.say(`${flags.dryRun ? 'would move' : 'moved'} the head of ${slug}: ${before?.name ?? 'base'} → ${target?.name ?? 'base'}`);
+    io.say(`${flags.dryRun ? 'would move' : 'moved'} the head of ${slug}: ${before === undefined ? 'a lost one' : (before?.name ?? 'base')} → ${target?.name ?? 'base'}`);
     return 'ok';
   }
-  if (flags.json) io.json({ type: 'head', model: slug, checkpoint: before });
-  else if (!before) io.print('base');
+  const current = await model.head();
+  if (flags.json) io.json({ type: 'head', model: slug, checkpoint: current });
+  else if (!current) io.print('base');
   else {
-    const { name, id, meanReward, loss, traces, createdAt } = before;
+    const { name, id, meanReward, loss, traces, createdAt } = current;
     io.print([name, `  id       ${id}`, `  reward   ${formatScore(meanReward)}`, `  loss     ${loss ?? '–'}`, `  traces   ${traces}`, `  created  ${createdAt.slice(0, 19).replace('T', ' ')}`, `  weights  ${shorten(model.stateDirectory(id), io)}`].join('\n'));
   }
   return 'ok';
@@ -122,8 +137,8 @@ export const exportModel: Handler = async ({ args: [slug = ''], flags, io }) => 
   const model = await (await storeOf(io)).model(slug);
   const checkpoint = flags.checkpoint === undefined ? await model.head() : await findOrBase(model, flags.checkpoint);
   const { format = 'transformers.js', dtype = 'fp32', force = false } = flags;
-  const directory = resolve(io.cwd, flags.out);
-  await exportCheckpoint({ model, checkpoint: checkpoint?.id ?? null, directory, format, dtype, replace: force });
+  const directory = resolve(io.cwd, expandHome(flags.out));
+  await exportCheckpoint({ model, checkpoint: checkpoint?.id ?? null, directory, format, dtype, replace: force, keep: foldersToKeep(io) });
   if (flags.json) io.json({ type: 'export', model: slug, checkpoint: checkpoint?.name ?? null, directory, format, dtype });
   io.say(`exported ${slug} at ${checkpoint?.name ?? 'base'} as ${format} (${dtype}) to ${shorten(directory, io)}`);
   return 'ok';

@@ -5,7 +5,7 @@ import type { Handler, Invocation } from '../types.ts';
 import { type Exit, exitOf } from '../exit-codes.ts';
 import { type Screen, createScreen } from '../screen.ts';
 import { runSession } from '../session.ts';
-import { onSignals } from '../signals.ts';
+import { endForSure, onSignals } from '../signals.ts';
 import { type Outcome, Workbench } from '../workbench.ts';
 import { dryRun } from './dry-run.ts';
 
@@ -18,6 +18,7 @@ export const run: Handler = async (invocation) => {
   const abort = () => {
     panel.controls.stop();
     session.stop();
+    end.later();
   };
   // Leaving at the screen ends the session, and not only the job that runs.
   const atScreen: { exit: Exit | null } = { exit: null };
@@ -25,15 +26,22 @@ export const run: Handler = async (invocation) => {
     atScreen.exit = 'interrupted';
     abort();
   };
-  const controls = { ...panel.controls, finish: () => session.stop(), stop: stopAtOnce };
+  const controls = { ...panel.controls, finish: () => (workbench.isOpening ? stopAtOnce() : session.stop()), stop: stopAtOnce };
   const screen: Screen = createScreen(invocation, { controls, names: workbench.names });
   // Awaited here: what the workbench holds is given back on the way out.
   if (flags.dryRun) return await dryRun(workbench, invocation);
   const beforeRun = (pipeline: () => string) => screen.open(pipeline);
   const { session, outcome } = runSession(workbench, { watching: flags.watch ?? false, resume: flags.resume ?? false, emit, beforeRun });
-  using signals = onSignals({ io, stop: () => session.stop(), abort });
+  using signals = onSignals({ io, stop: () => session.stop(), abort, kill: () => end.now(), canFinish: () => !workbench.isOpening });
+  const end = endForSure({ io, signal: () => (signals.exit === 'terminated' ? 'SIGTERM' : 'SIGINT'), before: () => void screen.close() });
+  const signalled = (): Exit | null => signals.exit ?? atScreen.exit;
   try {
-    return exitOfOutcome(await outcome, { io, signalled: signals.exit ?? atScreen.exit });
+    return exitOfOutcome(await outcome, { io, signalled: signalled() });
+  } catch (error) {
+    // A download, say: there was no job yet that could have told how it ended.
+    const exit = signalled();
+    if (exit !== null && (error as Error | null)?.name === 'AbortError') return exit;
+    throw error;
   } finally {
     await screen.close();
   }
@@ -46,7 +54,7 @@ function exitOfOutcome(outcome: Outcome, { io, signalled }: { io: Invocation['io
   if (status === 'stopped') return signalled ?? 'ok';
   const known = exitOf(error);
   const { fix } = (error ?? {}) as { fix?: string | null };
-  if (known !== null && fix) io.stderr.write(`  ${fix}\n`);
-  if (known === null && error instanceof Error) io.stderr.write(`${io.paint('dim', error.stack ?? error.message)}\n`);
+  if (known !== null && fix) io.tell(`  ${fix}`);
+  if (known === null && error instanceof Error) io.tell(io.paint('dim', error.stack ?? error.message));
   return known ?? 'failure';
 }

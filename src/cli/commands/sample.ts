@@ -1,6 +1,5 @@
 /** `rlrun sample MODEL [PROMPT]`: what a model answers, as it is drawn; without a prompt, to one line of a terminal after the other. */
 import { text as readAll } from 'node:stream/consumers';
-import { stripVTControlCharacters } from 'node:util';
 import { createAgent } from '../../agents/index.ts';
 import { openWeights } from '../../pipeline/index.ts';
 import type { ChatMessage } from '../../tasks/index.ts';
@@ -54,17 +53,18 @@ async function openForSampling(slug: string, { flags, io }: Invocation): Promise
   const { engine, tokenizer } = await openWeights({ modelDirectory: baseDirectory, device: flags.device ?? 'cpu', threads: flags.threads ?? 0, train, microBatchTokens: 1024, maxRows: 1, reference: false });
   await using opened = new AsyncDisposableStack();
   opened.use(engine);
-  if (checkpoint) await engine.readState(model.stateDirectory(checkpoint.id));
+  if (checkpoint) await engine.readState(await model.verifiedDirectory(checkpoint.id));
   const { contextLength } = engine.info;
   if (flags.chat && !tokenizer.applyChatTemplate) throw new CommandError('usage', `${slug} has no chat template.`, 'Leave out --chat: the model goes on from the text as it is.');
   // As a pipeline would put it to the model; an answer that does not fit is cut below.
-  const settings = { kind: flags.chat ? 'chat' : 'completion', system: flags.system ?? null, maxTokens: 1, temperature: 0, topP: 1, topK: 0, stop: [] } as const;
+  const settings = { kind: flags.chat ? 'chat' : 'completion', system: flags.system ?? null, templateArgs: {}, maxTokens: 1, temperature: 0, topP: 1, topK: 0, stop: [], maxSteps: 1, toolFormat: 'auto', maxToolCharacters: 8192 } as const;
   const agent = createAgent({ settings, tokenizer, contextLength });
 
   async function answer(prompt: string | ChatMessage[], signal: AbortSignal): Promise<string> {
     const prepared = agent.prepare({ id: 'sample', prompt, answer: null, args: {} });
     if (!prepared.ok) {
-      if (prepared.promptTokens === undefined) throw new CommandError('usage', 'The prompt is empty.', `For example: rlrun sample ${slug} "12+34="`);
+      if (prompt === '' && !flags.chat) throw new CommandError('usage', 'The prompt is empty.', `For example: rlrun sample ${slug} "12+34="`);
+      if (prepared.promptTokens === undefined) throw new CommandError('usage', `The prompt cannot be put to the model: ${prepared.error.message.replace(/^task sample: /, '')}.`, flags.chat ? 'Leave out --chat: the model goes on from the text as it is.' : null);
       throw new CommandError('usage', `The prompt has ${prepared.promptTokens} tokens; the model's context holds ${contextLength}.`, 'Shorten it.');
     }
     const promptTokenIds = prepared.tokenIds;
@@ -74,9 +74,9 @@ async function openForSampling(slug: string, { flags, io }: Invocation): Promise
     let written = '';
     const stream = (token: number) => {
       drawn.push(token);
-      const text = stripVTControlCharacters(tokenizer.decode(drawn));
+      const text = tokenizer.decode(drawn);
       if (text.endsWith('\uFFFD') || !text.startsWith(written)) return;
-      io.stdout.write(text.slice(written.length));
+      io.stream(text.slice(written.length));
       written = text;
     };
     const request = {
@@ -84,14 +84,14 @@ async function openForSampling(slug: string, { flags, io }: Invocation): Promise
       promptTokenIds,
       maxTokens: Math.min(flags.maxTokens ?? DEFAULT_MAX_TOKENS, contextLength - promptTokenIds.length),
       temperature: flags.temperature ?? 0,
-      ...{ topP: 1, topK: 0, stopTokenIds: tokenizer.endTokenIds, stopStrings: [] },
+      ...{ topP: 1, topK: 0, stopTokenIds: agent.stopTokenIds, stopStrings: [] },
       key: [flags.seed ?? 0, 0, 0, 0] as const,
     };
     const options = { signal, ...(flags.json ? {} : { onToken: (_: string, token: number) => stream(token) }) };
     for await (const { outputTokenIds, outputLogprobs, stopReason } of engine.sampler.sample([request], options)) {
       const completion = tokenizer.decode(outputTokenIds);
       if (flags.json) io.json({ type: 'sample', model: slug, checkpoint: checkpoint?.name ?? null, prompt, completion, stopReason, promptTokenIds, outputTokenIds, outputLogprobs });
-      else io.stdout.write('\n');
+      else io.stream('\n');
       return completion;
     }
     return '';

@@ -16,6 +16,9 @@ export const fileRules: readonly StageRule[] = [
     const { fork } = pipeline.model;
     if (fork.startsWith('config:')) named.push({ path: ['model', 'fork'], file: fork.slice('config:'.length), what: 'model configuration' });
     else if (isDirectory(fork)) named.push({ path: ['model', 'fork'], file: fork, what: 'model directory' });
+    for (const [index, tools] of stage.tools.entries()) {
+      if (tools.kind === 'module') named.push({ path: ['tools', index, 'path'], file: tools.path, what: 'module of tools' });
+    }
     collectFiles(stage.reward, ['reward'], context, named);
     for (const { path, file, what } of named) {
       if (await context.fileSystem.exists(file)) continue;

@@ -1,5 +1,5 @@
 /** @file The model, its adapters, and what is exported of it. */
-import { dirname, resolve } from 'node:path';
+import { dirname, resolve, sep } from 'node:path';
 import type { StageRule } from './context.ts';
 
 export const modelRules: readonly StageRule[] = [
@@ -29,6 +29,8 @@ export const modelRules: readonly StageRule[] = [
     if (format !== 'transformers.js' && (dtype === 'q8' || dtype === 'q4')) {
       report('export-mismatch', `${dtype} exists for format: transformers.js only`, [['dtype'], ['format']], { fix: 'use fp32 or fp16' });
     }
+    const outer = pipeline.stages.find((other) => other.export !== null && resolve(directory).startsWith(`${resolve(other.export.directory)}${sep}`));
+    if (outer !== undefined) report('export-mismatch', `this lies inside what stage "${outer.name}" exports, which could not be replaced any more`, [['directory']], { fix: 'use a directory beside it' });
     const source = fork.startsWith('config:') ? dirname(fork.slice('config:'.length)) : fork;
     if (resolve(directory) === source) report('export-mismatch', 'this would overwrite the model that it is made from', [['directory'], ['model', 'fork']], { fix: 'use a directory of its own' });
   },

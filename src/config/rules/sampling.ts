@@ -33,6 +33,28 @@ export const samplingRules: readonly StageRule[] = [
     }
   },
 
+  function toolsAreCalledInChat({ stage, report }) {
+    if (stage.tools.length > 0 && stage.agent.kind !== 'chat') report('tools-without-chat', '"tools" are told to the model by its chat template, which kind: completion does not use', [['tools'], ['agent', 'kind']], { fix: 'use agent: { kind: chat }' });
+  },
+
+  function toolsGetTheirTurn({ stage, isWritten, report }) {
+    if (stage.tools.length > 0 && stage.agent.maxSteps === 1 && isWritten(['agent', 'max_steps'])) {
+      report('no-effect', '"tools" are called, but with max_steps: 1 the model never sees a result', [['agent', 'max_steps'], ['tools']], { fix: 'use 2 or more' });
+    }
+  },
+
+  function toolsComeFromOnePlace({ stage, report }) {
+    for (const [index, tools] of stage.tools.entries()) {
+      if (tools.kind === 'mcp' && 'command' in tools && tools.command.length === 0) report('tools-without-source', 'an MCP server is either started or called: name "command" or "url"', [['tools', index]], { fix: 'such as command: [python3, server.py]' });
+    }
+  },
+
+  function templateIsFilledIn({ stage, isWritten, report }) {
+    if (stage.agent.kind === 'completion' && Object.keys(stage.agent.templateArgs).length > 0 && isWritten(['agent', 'template_args'])) {
+      report('no-effect', '"agent.template_args" does nothing with kind: completion, which has no template', [['agent', 'template_args'], ['agent', 'kind']], { fix: 'use kind: chat' });
+    }
+  },
+
   function stepHasTasksEnough({ learns, stage, isWritten, report }) {
     if (learns && stage.batch > stage.taskset.split.train && (isWritten(['batch']) || isWritten(['taskset', 'split', 'train']))) {
       report('repeated-tasks', `a batch of ${stage.batch} draws the same task more than once, since there are ${stage.taskset.split.train} for training`, [['batch'], ['taskset', 'split', 'train']]);

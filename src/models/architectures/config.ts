@@ -5,6 +5,7 @@
  * queries and keys are normalised per head, which layers see only a window. Defaults are those of Hugging Face's configs.
  */
 import { ModelError } from '../errors.ts';
+import { decoderSize, requireMemory } from './size.ts';
 
 export type ModelType = 'llama' | 'mistral' | 'qwen2' | 'qwen3';
 
@@ -68,16 +69,19 @@ export function parseDecoderConfig(json: unknown, where: string): DecoderConfig 
   const architecture = architectures[modelType];
   const hiddenSize = size('hidden_size');
   const heads = size('num_attention_heads');
-  const keyValueHeads = size('num_key_value_heads', architecture.keyValueHeads ?? heads);
+  // Said to be none, it is the number of heads; not said, it is the architecture's.
+  const keyValueHeads = size('num_key_value_heads', config.num_key_value_heads === null ? heads : (architecture.keyValueHeads ?? heads));
   const layers = size('num_hidden_layers');
+  // Everything is made once per layer; the deepest models have a few hundred.
+  if (layers > 10_000) throw invalid(where, `num_hidden_layers is ${layers}, expected at most 10000`);
   if (heads % keyValueHeads !== 0) throw invalid(where, `num_attention_heads ${heads} is not a multiple of num_key_value_heads ${keyValueHeads}`);
   const headSize = size('head_dim', architecture.headSize ?? Math.floor(hiddenSize / heads));
   if (headSize % 2 !== 0) throw invalid(where, `head_dim ${headSize} is odd; rotary positions need pairs`);
-  if (config.hidden_act !== undefined && config.hidden_act !== 'silu') throw invalid(where, `hidden_act ${JSON.stringify(config.hidden_act)} is not supported, only "silu"`);
+  if ((config.hidden_act ?? 'silu') !== 'silu') throw invalid(where, `hidden_act ${JSON.stringify(config.hidden_act)} is not supported, only "silu"`);
 
   const contextLength = size('max_position_embeddings', architecture.context);
   const attentionBias = config.attention_bias === true;
-  return {
+  const decoder: DecoderConfig = {
     modelType,
     vocabularySize: size('vocab_size'),
     hiddenSize,
@@ -96,6 +100,8 @@ export function parseDecoderConfig(json: unknown, where: string): DecoderConfig 
     queryKeyNorm: architecture.queryKeyNorm,
     windows: parseWindows(config, modelType, layers, where),
   };
+  requireMemory(decoderSize(decoder).tables, `the rotary tables of max_position_embeddings ${contextLength}`, { where });
+  return decoder;
 }
 
 function parseWindows(config: Json, modelType: ModelType, layers: number, where: string): (number | null)[] {

@@ -2,7 +2,7 @@
 import { floatValues, parameterNames, tensorFrom, type Model, type Tensor } from '../../onnx/index.ts';
 import { decoderParameters, parseDecoderConfig, transposedMetadataKey, type Parameter } from '../architectures/index.ts';
 import { ModelError } from '../errors.ts';
-import { transpose } from '../import-safetensors.ts';
+import { transpose } from '../transpose.ts';
 import type { StoredTensor } from '../safetensors.ts';
 
 /** The parameters of the config's architecture, by their names in PyTorch, `[out, in]`. Throws when the graph does not hold one of them. */

@@ -1,8 +1,9 @@
 /** @file LoRA adapters as PEFT reads them. */
 import { floatValues, type Tensor } from '../../onnx/index.ts';
-import { transpose } from '../import-safetensors.ts';
+import { transpose } from '../transpose.ts';
 import type { StoredTensor } from '../safetensors.ts';
 import type { ModelRecord } from '../types.ts';
+import type { NamedBase } from './adapter-base.ts';
 
 type LoraTraining = Extract<ModelRecord['train'], { method: 'lora' }>;
 
@@ -21,12 +22,12 @@ function targetModules(adapters: ReadonlyMap<string, Tensor>, { targets }: LoraT
   return [...new Set(areSingle ? modules : modules.map((module) => module.split('.').at(-1)!))].sort();
 }
 
-export function peftConfig(adapters: ReadonlyMap<string, Tensor>, train: LoraTraining, base: string): Record<string, unknown> {
+export function peftConfig(adapters: ReadonlyMap<string, Tensor>, train: LoraTraining, { name, revision }: NamedBase): Record<string, unknown> {
   return {
     peft_type: 'LORA',
     task_type: 'CAUSAL_LM',
-    base_model_name_or_path: base.startsWith('hub:') ? base.slice('hub:'.length).split('@')[0] : base,
-    revision: base.startsWith('hub:') ? (base.split('@')[1] ?? null) : null,
+    base_model_name_or_path: name,
+    revision,
     r: train.rank,
     lora_alpha: train.alpha,
     lora_dropout: 0,

@@ -5,7 +5,7 @@
  * device has; a head that is tied to the embedding goes on sharing its matrix.
  */
 import { canonicalize, floatValues, int, parameterNames, removeDeadNodes, rewriteNodes, tensorFrom, type Builder, type Model, type Node, type Tensor, type Value } from '../../onnx/index.ts';
-import { transpose } from '../import-safetensors.ts';
+import { transpose } from '../transpose.ts';
 
 /** Values that share a scale. */
 const blockSize = 32;

@@ -167,7 +167,7 @@ export function mergeLora(model: Model, adapters: ReadonlyMap<string, Tensor>, {
     if (place.own) {
       initializers.set(linear.source, withDelta(source, delta, linear, place.transposed));
     } else {
-      const name = freeName({ ...model, initializers }, `${linear.module}.merged`);
+      const name = freeName({ ...model, initializers }, `${linear.module}.weight`);
       const weight = linear.node.op === 'MatMulNBits' ? dequantized(model, linear.node) : upright(source, linear, place.transposed);
       initializers.set(name, withDelta(weight, delta, linear, false));
       nodes.set(linear.node, withWeight(linear.node, name));

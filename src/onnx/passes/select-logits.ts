@@ -13,10 +13,17 @@ const NORMS = new Set(['SimplifiedLayerNormalization', 'LayerNormalization', 'RM
 const HEADS: Readonly<Record<string, number>> = { '.MatMul': 1, '.Gemm': 1, [`${MICROSOFT}.FusedMatMul`]: 1, [`${MICROSOFT}.MatMulNBits`]: 1 };
 
 interface Head {
-  /** From the head to the last node before the output, in order, with the input that carries the rows. */
-  readonly path: readonly { readonly node: Node; readonly row: number }[];
+  /** The product itself. */
+  readonly product: Node;
+  /** From hidden states to the output, in order; `row` is the input that carries the rows. */
+  readonly path: readonly Step[];
   /** [batch, sequence, hidden] */
   readonly hidden: string;
+}
+
+interface Step {
+  readonly node: Node;
+  readonly row: number;
 }
 
 /**
@@ -34,7 +41,8 @@ export function selectLogits(model: Model, { output = 'logits', input = 'logit_p
 
   // Everything but the path, which is written anew under its old names; what other outputs need of it stays as well.
   const others = model.outputs.filter(({ name }) => name !== output);
-  const operands = path.flatMap(({ node, row }) => node.inputs.filter((name, index) => index !== row && name !== ''));
+  const carried = new Set([hidden, ...path.map(({ node }) => node.outputs[0]!)]);
+  const operands = path.filter(({ node }) => !isLayout(node)).flatMap(({ node }) => node.inputs.filter((name) => name !== '' && !carried.has(name)));
   const ends = [...new Set([hidden, ...operands])].map((name) => ({ name, dataType: 'float32' as const, shape: null }));
   const base = removeDeadNodes({ ...model, outputs: [...others, ...ends] });
   const taken = new Set(base.nodes.flatMap(({ name, outputs }) => [name, ...outputs]));
@@ -43,16 +51,24 @@ export function selectLogits(model: Model, { output = 'logits', input = 'logit_p
   const positions = b.input(input, dataType, [count]);
   const from = b.value(hidden);
   const width = from.shape!.at(-1)!;
-  let rows: Value = b.within('logits', () => b.gather(b.reshape(from, typeof width === 'number' ? [-1, width] : rowsShape(b, from)), positions));
-  path.forEach(({ node, row }, index) => {
-    const last = index === path.length - 1;
-    rows = b.append({
+  const chosen: Value = b.within('logits', () => b.gather(b.reshape(from, typeof width === 'number' ? [-1, width] : rowsShape(b, from)), positions));
+  /** Values on the path → the same at the chosen positions. */
+  const rowsOf = new Map([[hidden, chosen.name]]);
+  const last = path.findLast(({ node }) => !isLayout(node))!.node;
+  for (const { node, row } of path) {
+    const [made] = node.outputs as [string];
+    if (isLayout(node)) {
+      rowsOf.set(made, rowsOf.get(node.inputs[row]!)!);
+      continue;
+    }
+    const [rows] = b.append({
       ...node,
       name: taken.has(node.name) ? `${node.name}/logits` : node.name,
-      inputs: node.inputs.map((name, at) => (at === row ? rows.name : name)),
-      outputs: [last ? output : taken.has(node.outputs[0]!) ? `${node.outputs[0]!}/logits` : node.outputs[0]!],
-    })[0]!;
-  });
+      inputs: node.inputs.map((name) => rowsOf.get(name) ?? name),
+      outputs: [node === last ? output : taken.has(made) ? `${made}/logits` : made],
+    }) as [Value];
+    rowsOf.set(made, rows.name);
+  }
   for (const { name } of model.outputs) b.output(name, b.value(name));
   const built = b.build();
   const used = new Set(built.nodes.flatMap(({ inputs }) => inputs));
@@ -77,7 +93,7 @@ function without(model: Model, name: string): Model {
 export function headNode(model: Model, output = 'logits'): Node | undefined {
   if (!model.outputs.some(({ name }) => name === output)) return undefined;
   try {
-    return findHead(model, output).path.find(({ node }) => isHead(node))?.node;
+    return findHead(model, output).product;
   } catch (error) {
     if (error instanceof OnnxError) return undefined;
     throw error;
@@ -92,21 +108,42 @@ const isHead = (node: Node): boolean => `${node.domain}.${node.op}` in HEADS;
  */
 function findHead(model: Model, output: string): Head {
   const producers = producersOf(model), types = inferTypes(model), fed = dependentOn(model);
-  const path: { node: Node; row: number }[] = [];
-  let name = output, headFound = false, found: Head | undefined;
+  const path: Step[] = [];
+  /** What adapters add to the head's product. */
+  const branches: string[] = [];
+  let name = output, product: Node | undefined, found: Head | undefined;
   for (;;) {
     const node = producers.get(name), chosen = node !== undefined && choosesPositions(node, types);
-    if (headFound && types.get(name)?.shape?.length === 3 && found === undefined && !chosen) found = { path: path.toReversed(), hidden: name };
-    const row = node === undefined ? undefined : rowInput(node, types, fed, headFound);
+    if (product !== undefined && types.get(name)?.shape?.length === 3 && found === undefined && !chosen) found = { product, path: path.toReversed(), hidden: name };
+    const row = node === undefined ? undefined : product === undefined && isSumOfRows(node, fed) ? 0 : rowInput(node, types, fed, product !== undefined);
     if (node === undefined || row === undefined) {
-      if (found === undefined) throw notFound(output, name, node, headFound);
+      if (found === undefined) throw notFound(output, name, node, product !== undefined);
       return found;
     }
-    if (isHead(node)) headFound = true;
-    if (!isLayout(node)) path.push({ node, row });
+    path.push({ node, row });
     name = node.inputs[row]!;
-    if (headFound && chosen) found = { path: path.toReversed(), hidden: name };
+    if (product === undefined && isSumOfRows(node, fed)) branches.push(node.inputs[1]!);
+    if (isHead(node)) {
+      product = node;
+      path.push(...branches.flatMap((branch) => branchFrom(name, branch, { output, producers, types, fed })));
+    }
+    if (product !== undefined && chosen) found = { product, path: path.toReversed(), hidden: name };
   }
+}
+
+/** base + delta, as an adapter makes it: both come from the rows. */
+const isSumOfRows = ({ op, domain, inputs }: Node, fed: ReadonlySet<string>): boolean => op === 'Add' && domain === '' && inputs.every((name) => fed.has(name));
+
+/** Backwards from what is added to the product, through products with weights and numbers, to the rows that the head reads. */
+function branchFrom(rows: string, branch: string, { output, producers, types, fed }: { output: string; producers: ReadonlyMap<string, Node>; types: Types; fed: ReadonlySet<string> }): Step[] {
+  const steps: Step[] = [];
+  for (let name = branch; name !== rows; ) {
+    const node = producers.get(name), row = node === undefined ? undefined : rowInput(node, types, fed, false);
+    if (node === undefined || row === undefined) throw notFound(output, name, node, false);
+    steps.push({ node, row });
+    name = node.inputs[row]!;
+  }
+  return steps;
 }
 
 function notFound(output: string, name: string, node: Node | undefined, headFound: boolean): OnnxError {

@@ -31,7 +31,7 @@ async function runSupervisedStep(place: StepPlace, options: StepOptions, loop: L
 
   const trainedTokens = sum(sequences.flatMap(({ actionMask }) => actionMask));
   const accounting: Accounting = {
-    ...{ generated: 0, droppedWithGroup: 0, truncated: 0, noSpreadGood: 0, noSpreadBad: 0 },
+    ...{ generated: 0, abstained: 0, droppedWithGroup: 0, truncated: 0, noSpreadGood: 0, noSpreadBad: 0 },
     errored: indices.length - sequences.length,
     trained: sequences.length,
     trainedTokens,
@@ -43,7 +43,7 @@ async function runSupervisedStep(place: StepPlace, options: StepOptions, loop: L
 function demonstration(task: Task, { agent, tokenizer, stage }: Pick<Loop, 'agent' | 'tokenizer' | 'stage'>): TrainingSequence | null {
   const prepared = agent.prepare(task);
   if (!prepared.ok || task.answer === null) return null;
-  const output = [...tokenizer.encode(task.answer, { addSpecialTokens: false }), ...tokenizer.endTokenIds.slice(0, 1)];
+  const output = [...tokenizer.encode(task.answer, { addSpecialTokens: false }), ...agent.answerEnd];
   if (output.length === 0 || output.length > stage.agent.maxTokens) return null;
   const along = (prompt: number, answer: number) => [...prepared.tokenIds.map(() => prompt), ...output.map(() => answer)];
   return { tokenIds: [...prepared.tokenIds, ...output], actionMask: along(0, 1), samplingLogprobs: along(0, 0), advantages: along(0, 1), temperature: 1 };

@@ -34,7 +34,8 @@ async function runSteps(session: Session, index: number, { run, begin }: Trainin
   if (loop.taskset.train.length === 0) return { end: 'failed', reason: `the taskset of ${stage.name} has no tasks to learn from: set taskset.split.train above 0` };
   session.warnOfPrompts(index, 'train');
   session.warnOfPrompts(index, 'eval');
-  await session.measureBaseline(index);
+  const silent = await session.measureBaseline(index);
+  if (silent) return { end: 'failed', reason: `no held-out task got a verdict before the first step: ${silent}` };
   const warn = createWarner(stage, emit);
   const next: { rollouts: BegunRollouts | null } = { rollouts: null };
 
@@ -45,7 +46,7 @@ async function runSteps(session: Session, index: number, { run, begin }: Trainin
       if (verdict.action === 'stop') return verdict.failed ? { end: 'failed', reason: verdict.reason } : { end: 'done', reason: verdict.reason };
       if (verdict.action === 'rollback') {
         await session.settled();
-        await session.rollBack(stage, history.bestWeights(stage), verdict.reason);
+        await session.rollBackToBest(stage, verdict.reason);
       }
 
       const ofStage = history.stepsDone(stage) + 1;
@@ -94,9 +95,10 @@ async function runSteps(session: Session, index: number, { run, begin }: Trainin
 
 const following = ({ step, ofStage, ofModel }: StepPlace): StepPlace => ({ step: step + 1, ofStage: ofStage + 1, ofModel: ofModel + 1 });
 
-/** A stage that went through all its steps may still have learnt nothing: then it says so, and fails if its rewards never worked. */
+/** A stage that went through all its steps may still have learnt nothing: then it says so, and fails if its rewards never worked or no gradient was finite. */
 function endOf(steps: readonly MetricsRow[]): StageEnd {
   if (steps.length === 0 || steps.some(({ kind }) => kind === 'step')) return { end: 'done', reason: null };
   const reason = `no step learnt anything: ${steps.at(-1)!.reason}`;
-  return steps.every(gotNoVerdict) ? { end: 'failed', reason } : { end: 'done', reason };
+  const isRefused = (row: MetricsRow): boolean => row.metrics['update/refused'] === 1;
+  return steps.every(gotNoVerdict) || steps.every(isRefused) ? { end: 'failed', reason } : { end: 'done', reason };
 }

@@ -1,5 +1,5 @@
 /** @file A loss that the user wrote. */
-import { pathToFileURL } from 'node:url';
+import { importUserModule } from '../../util/import-user-module.ts';
 import { loadFromSources, type Sources } from '../../util/user-sources.ts';
 import type { LossFunction } from './terms.ts';
 
@@ -11,7 +11,7 @@ import type { LossFunction } from './terms.ts';
 export async function loadLoss(path: string, sources: Sources | null): Promise<LossFunction> {
   const backToDisk = sources && loadFromSources(sources);
   try {
-    const { default: loss } = (await import(pathToFileURL(path).href)) as { default?: unknown };
+    const { default: loss } = await importUserModule(path);
     if (typeof loss === 'function') return loss as LossFunction;
   } catch (error) {
     throw new Error(`${path}: the custom loss cannot be loaded: ${error instanceof Error ? error.message : String(error)}`, { cause: error });

@@ -86,7 +86,7 @@ function rolloutDetail(rollout: RolloutView, theme: Theme, width: number): Line[
 
 function subscoreLines(subscores: readonly Subscore[], theme: Theme, indent: string): Line[] {
   return subscores.flatMap(({ name, value, weight, children }) => [
-    [span(`${indent}${clean(name, theme)} `, 'muted'), span(formatNumber(value), 'plain', { bold: true }), span(weight === 1 ? '' : ` ${theme.glyph.times} ${formatNumber(weight)}`, 'muted')],
+    [span(`${indent}${clean(name, theme)} `, 'muted'), span(value === null ? '–' : formatNumber(value), 'plain', { bold: true }), span(weight === 1 ? '' : ` ${theme.glyph.times} ${formatNumber(weight)}`, 'muted')],
     ...subscoreLines(children ?? [], theme, `${indent}  `),
   ]);
 }

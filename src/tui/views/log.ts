@@ -25,7 +25,8 @@ export function log(model: Model, { width, height }: Size): Line[] {
   return beside(logPane(model, { width: left, height }), pipelinePane(model, { width: width - left - 3, height }), [span('   ')]);
 }
 
-function logPane({ state, ui, theme }: Model, { width, height }: Size): Line[] {
+/** The log alone. */
+export function logPane({ state, ui, theme }: Model, { width, height }: Size): Line[] {
   const end = state.log.length - ui.logScroll;
   const lines = state.log.slice(Math.max(0, end - height + 1), end).map((line) => logLine(line, theme, { withTime: true }));
   const title: Line = [span('log', 'plain', { bold: true }), span(ui.logScroll > 0 ? ` ${count(ui.logScroll, 'line')} back, end returns` : '', 'warn')];

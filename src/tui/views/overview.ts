@@ -6,12 +6,14 @@ import { spreadCounts, stripGrid, stripLines } from '../panels/strips.ts';
 import { timeBar } from '../panels/time-bar.ts';
 import { warningLines } from '../panels/warnings.ts';
 import { currentStep } from '../state.ts';
-import { logLine } from './log.ts';
+import { logLine, logPane } from './log.ts';
 import { samplePanel } from './sample.ts';
 
 /** The whole run at a glance: curve and lights above, the step's groups below, then samples and log as far as there is room. */
 export function overview(model: Model, { width, height }: Size): Line[] {
   const { state, theme } = model;
+  // Before there is a job, what is told (how far a download is, say) is all there is.
+  if (state.job === null && state.log.length > 0) return logPane(model, { width, height });
   const step = currentStep(state);
   const warnings = warningLines(model, { width, height: height < 26 ? 2 : 5 });
   // Two headings and the time bar.

@@ -38,7 +38,7 @@ function distinct(group: GroupView): { rollout: RolloutView; count: number }[] {
 export function rolloutLine(rollout: RolloutView, range: readonly [number, number], theme: Theme): Span[] {
   const { reward, advantage, error, completion } = rollout;
   const cell = rewardCell(rollout, range, theme, false);
-  const value = reward === null ? 'error' : formatNumber(reward);
+  const value = reward === null ? (error ? 'error' : '–') : formatNumber(reward);
   return [
     cell,
     span(` ${value.padStart(5)} `, cell.tone ?? 'plain', { bold: true }),

@@ -88,5 +88,5 @@ function rescoredLines({ state, theme }: Model, { rollouts, step, durationMs }: 
 }
 
 function score(reward: number | null, range: readonly [number, number]): Span[] {
-  return [span((reward === null ? 'error' : formatNumber(reward)).padStart(5), reward === null ? 'bad' : rewardTone(reward, range))];
+  return [span((reward === null ? '–' : formatNumber(reward)).padStart(5), reward === null ? 'bad' : rewardTone(reward, range))];
 }

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AutoModelForCausalLM, Tensor, env, type PreTrainedModel } from '@huggingface/transformers';
@@ -70,7 +70,11 @@ test('weights that were written one by one beside the graph are the same model',
 
 describe('weights that do not fit', () => {
   const source = (): string => join(directory, 'damaged');
-  async function damaged(change: (tensors: Map<string, StoredTensor>) => void, config: Record<string, unknown> = {}): Promise<Promise<void>> {
+  async function damaged(change: (tensors: Map<string, StoredTensor>) => void, config: Record<string, unknown> = {}): Promise<void> {
+    await prepare(change, config);
+    return importSafetensors({ source: source(), target: join(directory, 'never') });
+  }
+  async function prepare(change: (tensors: Map<string, StoredTensor>) => void = () => {}, config: Record<string, unknown> = {}): Promise<void> {
     await rm(source(), { recursive: true, force: true });
     await cp(join(fixtures, 'llama-tied'), source(), { recursive: true });
     const path = join(source(), 'model.safetensors');
@@ -79,7 +83,6 @@ describe('weights that do not fit', () => {
     await writeSafetensors(path, tensors);
     const json = JSON.parse(await readFile(join(source(), 'config.json'), 'utf8'));
     await writeFile(join(source(), 'config.json'), JSON.stringify({ ...json, ...config }));
-    return importSafetensors({ source: source(), target: join(directory, 'never') });
   }
 
   test('a missing tensor is named', async () => {
@@ -87,14 +90,54 @@ describe('weights that do not fit', () => {
   });
   test('a wrong shape is named with the right one', async () => {
     await expect(damaged((tensors) => tensors.set('model.norm.weight', { dtype: 'F32', shape: [3], data: new Float32Array(3) }))).rejects.toThrow(
-      /"model.norm.weight" in .* is F32 \[3\], config.json asks for floats \[24\]/,
+      /"model.norm.weight" is \[3\], config.json asks for \[24\]/,
     );
   });
   test('integers are no weights', async () => {
-    await expect(damaged((tensors) => tensors.set('model.norm.weight', { dtype: 'I32', shape: [24], data: new Int32Array(24) }))).rejects.toThrow(/is I32 \[24\]/);
+    await expect(damaged((tensors) => tensors.set('model.norm.weight', { dtype: 'I32', shape: [24], data: new Int32Array(24) }))).rejects.toThrow(/"model.norm.weight" holds I32, no floats/);
   });
   test('untied embeddings need an lm_head', async () => {
     await expect(damaged(() => {}, { tie_word_embeddings: false })).rejects.toThrow(/no tensor "lm_head.weight"/);
+  });
+  test('values that are no numbers are named with their tensor', async () => {
+    const spoiled = (value: number) => damaged((tensors) => void ((tensors.get('model.norm.weight')!.data as Float32Array)[3] = value));
+    await expect(spoiled(Number.NaN)).rejects.toThrow(/tensor "model.norm.weight" .* has 1 of 24 values that are no finite numbers \(the first is NaN\)/);
+    await expect(spoiled(-Infinity)).rejects.toThrow(/the first is infinite/);
+  });
+  test('layers that config.json does not count are named', async () => {
+    await expect(damaged(() => {}, { num_hidden_layers: 1 })).rejects.toThrow(/describes no "model.layers.1.input_layernorm.weight" and 8 more tensors/);
+    await expect(damaged(() => {}, { num_hidden_layers: 3 })).rejects.toThrow(/no tensor "model.layers.2.input_layernorm.weight"/);
+  });
+  test('a vocabulary of another size is named', async () => {
+    await expect(damaged(() => {}, { vocab_size: 7 })).rejects.toThrow(/"model.embed_tokens.weight" is \[\d+, 24\], config.json asks for \[7, 24\]/);
+  });
+  test('words beyond the embedding are refused, added tokens are not', async () => {
+    const withTokenizer = async (tokenizer: unknown): Promise<void> => {
+      await cp(join(fixtures, 'llama-tied'), source(), { recursive: true, force: true });
+      await writeFile(join(source(), 'tokenizer.json'), JSON.stringify(tokenizer));
+      await importSafetensors({ source: source(), target: join(directory, 'worded') });
+    };
+    await rm(source(), { recursive: true, force: true });
+    await expect(withTokenizer({ model: { vocab: { a: 0, b: 4000 } } })).rejects.toThrow(/has words up to id 4000, the embedding of the model has \d+ rows/);
+    await withTokenizer({ model: { vocab: { a: 0 } }, added_tokens: [{ id: 4000, content: '<image>' }] });
+  });
+  test('8-bit floats are told apart from damage', async () => {
+    await prepare();
+    const path = join(source(), 'model.safetensors');
+    const bytes = await readFile(path);
+    // The header of a tensor of one byte per value, and as many bytes of data.
+    const header = Buffer.from(JSON.stringify({ 'model.norm.weight': { dtype: 'F8_E4M3', shape: [24], data_offsets: [0, 24] } }));
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(header.length));
+    await writeFile(path, Buffer.concat([length, header, bytes.subarray(0, 24)]));
+    await expect(importSafetensors({ source: source(), target: join(directory, 'never') })).rejects.toThrow(/holds 8-bit floats, which rlrun does not read \(tensor "model.norm.weight" is F8_E4M3\)/);
+  });
+  test('a shard that is missing is named', async () => {
+    await prepare();
+    await rename(join(source(), 'model.safetensors'), join(source(), 'model-00001-of-00002.safetensors'));
+    const weight_map = { a: 'model-00001-of-00002.safetensors', b: 'model-00002-of-00002.safetensors' };
+    await writeFile(join(source(), 'model.safetensors.index.json'), JSON.stringify({ weight_map }));
+    await expect(importSafetensors({ source: source(), target: join(directory, 'never') })).rejects.toThrow(/names model-00002-of-00002.safetensors, which is missing/);
   });
   test('quantized weights are refused', async () => {
     await expect(damaged(() => {}, { quantization_config: { quant_method: 'gptq' } })).rejects.toThrow(/the weights are quantized/);
@@ -102,6 +145,54 @@ describe('weights that do not fit', () => {
   test('nothing is left of a failed import', async () => {
     await expect(damaged(() => {}, { hidden_size: 'many' })).rejects.toThrow(/hidden_size is "many", expected a whole number/);
     await expect(readFile(join(directory, 'never', 'config.json'))).rejects.toThrow(/ENOENT/);
+  });
+});
+
+describe('embedding and head, as transformers decides', () => {
+  /** The output of the tied model for its first row, with these tensors and settings. */
+  async function logitsOf(name: string, change: (tensors: Map<string, StoredTensor>) => void, config: Record<string, unknown> = {}): Promise<Float32Array> {
+    const source = join(directory, `${name}-source`);
+    await cp(join(fixtures, 'llama-tied'), source, { recursive: true });
+    const tensors = new Map((await readSafetensors(join(source, 'model.safetensors'))).tensors);
+    change(tensors);
+    await writeSafetensors(join(source, 'model.safetensors'), tensors);
+    const json = JSON.parse(await readFile(join(source, 'config.json'), 'utf8'));
+    await writeFile(join(source, 'config.json'), JSON.stringify({ ...json, ...config }));
+    await importSafetensors({ source, target: join(directory, name) });
+    const model = await AutoModelForCausalLM.from_pretrained(join(directory, name));
+    const { feeds } = await expectedOf('decoders/llama-tied');
+    const { logits } = await model({ ...feeds, num_logits_to_keep: new Tensor('int64', [1n], []) });
+    await model.dispose();
+    return logits.data as Float32Array;
+  }
+  const embedding = 'model.embed_tokens.weight';
+  const halved = (tensor: StoredTensor): StoredTensor => ({ ...tensor, data: Float32Array.from(tensor.data as Float32Array, (value) => value / 2) }) as StoredTensor;
+  const tied = (): Promise<Float32Array> => logitsOf('tied', () => {});
+
+  test('a head with the values of the embedding is the embedding', async () => {
+    expect(await logitsOf('same', (tensors) => tensors.set('lm_head.weight', tensors.get(embedding)!))).toEqual(await tied());
+  });
+  test('a head with other values is used, whatever config.json says', async () => {
+    const expected = (await logitsOf('plain', () => {})).map((value) => value / 2);
+    const other = await logitsOf('other', (tensors) => tensors.set('lm_head.weight', halved(tensors.get(embedding)!)));
+    expect(largestDifference(other, expected)).toBeLessThan(1e-5);
+    expect(JSON.parse(await readFile(join(directory, 'other', 'config.json'), 'utf8'))).toMatchObject({ tie_word_embeddings: false });
+  });
+  test('an embedding that is missing is the head', async () => {
+    const moved = (tensors: Map<string, StoredTensor>): void => {
+      tensors.set('lm_head.weight', tensors.get(embedding)!);
+      tensors.delete(embedding);
+    };
+    expect(await logitsOf('moved', moved)).toEqual(await logitsOf('unmoved', () => {}));
+  });
+  test('a decoder that was saved without its head has shorter names', async () => {
+    const shortened = (tensors: Map<string, StoredTensor>): void => {
+      for (const [name, tensor] of [...tensors]) {
+        tensors.delete(name);
+        tensors.set(name.replace('model.', ''), tensor);
+      }
+    };
+    expect(await logitsOf('bare', shortened)).toEqual(await logitsOf('whole', () => {}));
   });
 });
 
@@ -115,6 +206,12 @@ describe('config.json', () => {
     expect(parse({ ...llama, rope_scaling: { type: 'linear', factor: 2 } }).ropeScaling).toEqual({ kind: 'linear', factor: 2 });
     expect(parse({ ...llama, rope_scaling: { type: 'dynamic', factor: 2 } }).ropeScaling).toEqual({ kind: 'none' });
     expect(parse({ ...llama, rope_scaling: null }).ropeScaling).toEqual({ kind: 'none' });
+  });
+
+  test('null is as good as absent, and no number of key heads is that of the heads', () => {
+    const nothing = { hidden_act: null, head_dim: null, rope_theta: null, rope_parameters: null, layer_types: null, attention_bias: null, tie_word_embeddings: null, rms_norm_eps: null, max_position_embeddings: null };
+    expect(parse({ ...llama, ...nothing, num_key_value_heads: null })).toEqual(parse(llama));
+    expect(parse({ ...llama, model_type: 'mistral', num_key_value_heads: null }).keyValueHeads).toBe(4);
   });
 
   test('defaults are those of Hugging Face', () => {

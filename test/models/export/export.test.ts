@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AutoModelForCausalLM, AutoTokenizer, Tensor, env, type PreTrainedModel } from '@huggingface/transformers';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -7,6 +7,8 @@ import { exportCheckpoint, floatsOf, readSafetensors, writeSafetensors, type Exp
 import { quantizeMatrix } from '../../../src/models/export/quantize.ts';
 import { float32Tensor, floatValues, numberValues, parameterNames, readModel, writeModel, type Model, type Tensor as OnnxTensor } from '../../../src/onnx/index.ts';
 import { normal } from '../../../src/util/random.ts';
+import { processMark } from '../../../src/util/process-mark.ts';
+import { goneMark } from '../../util/marks.ts';
 import { decoders, expectedOf, fixtures, forkDecoder, largestDifference, type Expected } from '../support/decoders.ts';
 import { createProject, draft, type Project } from '../support/tiny.ts';
 
@@ -213,6 +215,27 @@ describe('LoRA', () => {
     return model;
   }
 
+  test.each([['llama-tied', true], ['llama3-biases', false]] as const)('an adapter on the head is merged into a head: %s (tied: %s)', async (name, tied) => {
+    const model = await forkDecoder(project, name, { train: { ...train, targets: ['lm_head'] } });
+    const config = JSON.parse(await readFile(join(model.record.baseDirectory, 'config.json'), 'utf8')) as { hidden_size: number; vocab_size: number; tie_word_embeddings: boolean };
+    expect(config.tie_word_embeddings).toBe(tied);
+    const tensor = (shape: readonly [number, number], seed: number): StoredTensor => ({ dtype: 'F32', shape, data: Float32Array.from({ length: shape[0] * shape[1] }, (_, at) => 0.3 * normal([seed], at)) });
+    const adapters = new Map([['lm_head.lora_A', tensor([config.hidden_size, 3], 1)], ['lm_head.lora_B', tensor([3, config.vocab_size], 2)]]);
+    await model.commit(draft(1, null), { promote: true, write: (directory) => writeSafetensors(join(directory, 'weights.safetensors'), adapters) });
+    const expected = await expectedOf(`decoders/${name}`);
+    const graph = await AutoModelForCausalLM.from_pretrained(await exported(model));
+    const logits = await logitsOf(graph, expected);
+    expect(largestDifference(logits, expected.logits)).toBeGreaterThan(0.1);
+    await graph.dispose();
+
+    const weights = await exported(model, { format: 'safetensors', directory: join(project.directory, 'weights') });
+    expect(JSON.parse(await readFile(join(weights, 'config.json'), 'utf8'))).toMatchObject({ tie_word_embeddings: false });
+    await project.store.fork({ source: './weights', slug: 'again' });
+    const again = await AutoModelForCausalLM.from_pretrained((await project.store.model('again')).record.baseDirectory);
+    expect(largestDifference(await logitsOf(again, expected), logits)).toBeLessThan(2e-5);
+    await again.dispose();
+  });
+
   test('merged into the weights, it computes and decodes as PEFT does', async () => {
     const expected = await expectedOf('peft');
     const model = await AutoModelForCausalLM.from_pretrained(await exported(await adapted()));
@@ -233,6 +256,50 @@ describe('LoRA', () => {
     expect(base).toBe(join(project.directory, 'llama-tied'));
     expect(saved).toMatchObject({ ...rest, target_modules: expect.arrayContaining(rest.target_modules) });
     expect(rest.target_modules).toEqual(['down_proj', 'q_proj', 'v_proj']);
+  });
+
+  describe('names a base that holds the weights it was trained on', () => {
+    const nameOf = async (directory: string): Promise<string> => (JSON.parse(await readFile(join(directory, 'adapter_config.json'), 'utf8')) as { base_model_name_or_path: string }).base_model_name_or_path;
+    const trainAdapter = async (model: StoredModel): Promise<void> => {
+      const [name, [rows, columns]] = ['model.layers.0.self_attn.q_proj', readModel(join(model.record.baseDirectory, 'onnx', 'model.onnx')).initializers.get('model.layers.0.self_attn.q_proj.weight')!.dims as [number, number]];
+      const tensor = (shape: [number, number]): StoredTensor => ({ dtype: 'F32', shape, data: Float32Array.from({ length: shape[0] * shape[1] }, (_, at) => normal([5], at)) });
+      await model.commit(draft(1, null), { promote: true, write: (directory) => writeSafetensors(join(directory, 'weights.safetensors'), new Map([[`${name}.lora_A`, tensor([rows, 3])], [`${name}.lora_B`, tensor([3, columns])]])) });
+    };
+
+    test('a checkpoint of another model is written beside the adapter', async () => {
+      const weights = await trainAll(await forkDecoder(project, 'llama-tied'));
+      await project.store.fork({ source: 'llama-tied', slug: 'adapter', train });
+      const model = await project.store.model('adapter');
+      expect(model.record.base).toBe('llama-tied@step-000001');
+      await trainAdapter(model);
+      const directory = await exported(model, { format: 'peft' });
+      expect(await nameOf(directory)).toBe(join(directory, 'base'));
+      const base = await readSafetensors(join(directory, 'base', 'model.safetensors'));
+      expect(base.tensors.get('model.norm.weight')!.data).toEqual(weights.get('model.norm.weight'));
+      expect((await readdir(join(directory, 'base'))).sort()).toEqual((await readdir(await exported(model, { format: 'safetensors', directory: join(project.directory, 'whole') }))).filter((name) => name !== 'rlrun-export.json').sort());
+      // A fork of the fork stands on the same weights.
+      await project.store.fork({ source: 'adapter', slug: 'again' });
+      expect((await project.store.model('again')).record.base).toBe('llama-tied@step-000001');
+    });
+
+    test('a built-in base is written beside the adapter', async () => {
+      await project.store.fork({ source: 'builtin:tiny', slug: 'tiny', train: { ...train, targets: ['q_proj'] } });
+      const model = await project.store.model('tiny');
+      await trainAdapter(model);
+      const directory = await exported(model, { format: 'peft' });
+      expect(await nameOf(directory)).toBe(join(directory, 'base'));
+      expect(existsSync(join(directory, 'base', 'model.safetensors'))).toBe(true);
+      expect((await AutoTokenizer.from_pretrained(directory)).encode('1+2')).toHaveLength(4);
+    });
+
+    test('a directory whose weights are others by now is not named', async () => {
+      const model = await adapted();
+      const path = join(project.directory, 'llama-tied', 'model.safetensors');
+      const { tensors } = await readSafetensors(path);
+      await writeSafetensors(path, new Map([...tensors].map(([name, { shape }]) => [name, { dtype: 'F32', shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) }])));
+      const directory = await exported(model, { format: 'peft' });
+      expect(await nameOf(directory)).toBe(join(directory, 'base'));
+    });
   });
 
   test('a fork that trains all weights starts from the merged ones', async () => {
@@ -266,20 +333,83 @@ describe('LoRA', () => {
 });
 
 describe('where it goes', () => {
-  test('an existing directory is replaced only on request, and only if it is a model', async () => {
+  const hidden = async () => (await readdir(project.directory)).filter((name) => name.startsWith('.') && name !== '.rlrun');
+
+  test('an earlier export is replaced on request, and says what it is', async () => {
     const model = await forkDecoder(project, 'llama-tied');
-    await exported(model);
-    await writeFile(join(out(), 'old'), '');
+    await exported(model, { dtype: 'fp16' });
+    await mkdir(join(out(), 'empty', 'folders'), { recursive: true });
     await expect(exported(model)).rejects.toMatchObject({ kind: 'conflict', message: `${out()} exists already` });
     await exported(model, { replace: true });
-    expect(existsSync(join(out(), 'old'))).toBe(false);
+    expect(await readdir(join(out(), 'onnx'))).toEqual(['model.onnx']);
+    expect(JSON.parse(await readFile(join(out(), 'rlrun-export.json'), 'utf8'))).toMatchObject({ model: 'llama-tied', checkpoint: null, format: 'transformers.js', dtype: 'fp32', files: { 'onnx/model.onnx': { bytes: expect.any(Number) } } });
+    expect(await hidden()).toEqual([]);
+  });
 
+  test('what a person made, added or changed is never replaced', async () => {
+    const model = await forkDecoder(project, 'llama-tied');
     const mine = join(project.directory, 'mine');
     await mkdir(mine);
-    await writeFile(join(mine, 'thesis.txt'), '');
-    await expect(exported(model, { directory: mine, replace: true })).rejects.toMatchObject({ kind: 'conflict' });
-    expect(await readdir(mine)).toEqual(['thesis.txt']);
-    expect((await readdir(project.directory)).filter((name) => name.startsWith('.') && name !== '.rlrun')).toEqual([]);
+    await writeFile(join(mine, 'config.json'), '{}');
+    await expect(exported(model, { directory: mine, replace: true })).rejects.toMatchObject({ kind: 'conflict', message: `${mine} exists and was not made by an export of rlrun, so it is not replaced` });
+    expect(await readdir(mine)).toEqual(['config.json']);
+
+    await exported(model);
+    await mkdir(join(out(), 'notes'));
+    await writeFile(join(out(), 'notes', 'mine.txt'), 'mine');
+    await writeFile(join(out(), 'config.json'), '{}');
+    await expect(exported(model, { replace: true })).rejects.toThrow(`${out()} holds what the export did not write (config.json, notes/mine.txt), so it is not replaced`);
+    expect(await readFile(join(out(), 'notes', 'mine.txt'), 'utf8')).toBe('mine');
+    expect(await hidden()).toEqual([]);
+  });
+
+  test('a listing that names files elsewhere takes none of them away', async () => {
+    const model = await forkDecoder(project, 'llama-tied');
+    await exported(model);
+    await writeFile(join(project.directory, 'mine.txt'), 'mine');
+    const path = join(out(), 'rlrun-export.json');
+    const listing = JSON.parse(await readFile(path, 'utf8')) as { files: Record<string, unknown> };
+    await writeFile(path, JSON.stringify({ ...listing, files: { ...listing.files, '../mine.txt': { bytes: 4 } } }));
+    await exported(model, { replace: true });
+    expect(await readFile(join(project.directory, 'mine.txt'), 'utf8')).toBe('mine');
+  });
+
+  test('nothing goes where models live, or where what must stay lies', async () => {
+    const model = await forkDecoder(project, 'llama-tied');
+    await exported(model);
+    await project.store.fork({ source: './out', slug: 'second' });
+    await symlink(project.root, join(project.directory, 'link'));
+    const refused = async (directory: string, keep: string[] = []): Promise<void> => {
+      await expect(exported(model, { directory, keep, replace: true })).rejects.toMatchObject({ kind: 'conflict' });
+    };
+    const before = (await readdir(project.directory, { recursive: true })).sort();
+    for (const part of ['', 'models', 'models/new', 'jobs/new', 'bases', 'hub/new']) await refused(join(project.root, part));
+    await refused(join(project.directory, 'link'));
+    await refused(join(project.directory, 'link', 'models', 'new'));
+    await refused(project.directory);
+    // Its own base, another's, and inside of one.
+    await refused(join(project.directory, 'llama-tied'));
+    await refused(out());
+    await refused(join(out(), 'onnx', 'new'));
+    await refused(join(project.directory, 'free'), [join(project.directory, 'free', 'work')]);
+    expect((await readdir(project.directory, { recursive: true })).sort()).toEqual(before);
+  });
+
+  test('what killed exports left is swept by the next, and one that was moved aside gets its place back', async () => {
+    const model = await forkDecoder(project, 'llama-tied');
+    await exported(model);
+    const gone = goneMark().replace(/\.\w+$/, '');
+    const beside = (name: string): string => join(project.directory, name);
+    await rename(out(), beside(`.out.${gone}-1.old`));
+    await mkdir(beside(`.out.${gone}-2.tmp`));
+    await mkdir(beside(`.other.${processMark()}-0.tmp`));
+    await exported(model, { directory: beside('third') });
+    expect(await readdir(join(out(), 'onnx'))).toEqual(['model.onnx']);
+    expect(await hidden()).toEqual([`.other.${processMark()}-0.tmp`]);
+    // The new one was there already: what lies aside is only the old one.
+    await cp(out(), beside(`.out.${gone}-3.old`), { recursive: true });
+    await exported(model, { replace: true });
+    expect(await hidden()).toEqual([`.other.${processMark()}-0.tmp`]);
   });
 
   test('quantized Hugging Face weights are refused', async () => {

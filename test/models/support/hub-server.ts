@@ -10,8 +10,8 @@ export interface HubServer extends AsyncDisposable {
   requests: string[];
   /** Byte ranges that were asked for, by file: null for a whole file. Probes of one byte are left out. */
   ranges: Map<string, (string | null)[]>;
-  /** What goes wrong, by file. Changed by the test at any time. */
-  faults: { cutAfter: Map<string, number>; corrupt: Set<string>; status: Map<string, number>; ignoreRange: boolean };
+  /** What goes wrong, by file; `answer` may take any request over. Changed by the test at any time. */
+  faults: { cutAfter: Map<string, number>; corrupt: Set<string>; status: Map<string, number>; ignoreRange: boolean; answer: ((request: IncomingMessage, response: ServerResponse) => boolean) | null };
 }
 
 export interface HubRepository {
@@ -34,7 +34,7 @@ export async function startHub(repository: HubRepository): Promise<HubServer> {
   const hub: Pick<HubServer, 'requests' | 'ranges' | 'faults'> = {
     requests: [],
     ranges: new Map(),
-    faults: { cutAfter: new Map(), corrupt: new Set(), status: new Map(), ignoreRange: false },
+    faults: { cutAfter: new Map(), corrupt: new Set(), status: new Map(), ignoreRange: false, answer: null },
   };
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
@@ -44,6 +44,7 @@ export async function startHub(repository: HubRepository): Promise<HubServer> {
     const json = (value: unknown, status = 200): void => {
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
     };
+    if (hub.faults.answer?.(request, response)) return;
     if (repository.token !== undefined && request.headers.authorization !== `Bearer ${repository.token}`) return json({ error: 'Access to model is restricted' }, 401);
     const info = /^\/api\/models\/([^/]+\/[^/]+)\/revision\/(.+)$/.exec(path);
     if (info !== null) {

@@ -5,7 +5,7 @@
 import { rankOf, type Value } from '../../builder.ts';
 import { floatAttribute, intAttribute } from '../../ir.ts';
 import { parseEinsum } from '../../shapes/einsum.ts';
-import { expandLike, refuse, reshapeLike, x, type GradientContext, type GradientRule } from '../context.ts';
+import { expandLike, refuse, reshapeLike, sumToShape, x, type GradientContext, type GradientRule } from '../context.ts';
 
 const swapLast = (rank: number): number[] => [...Array.from({ length: rank - 2 }, (_, axis) => axis), rank - 1, rank - 2];
 
@@ -58,17 +58,18 @@ const gemm: GradientRule = (c, dy) => {
 /** The gradient of one term is the contraction of the result's gradient with all other terms. */
 const einsum: GradientRule = (c, dy) => {
   const { b } = c;
-  const { terms, result } = parseEinsum(c.node);
+  const { terms, result } = parseEinsum(c.node, c.node.inputs.map((_, index) => rankOf(x(c, index))));
   return terms.map((term, index) => () => {
     if (new Set(term).size < term.length) refuse(c, `the repeated axis in "${term}" (a diagonal) has no rule`);
     const others = terms.flatMap((other, at) => (at === index ? [] : [{ term: other, value: x(c, at) }]));
     const known = new Set([...result, ...others.flatMap((other) => [...other.term])]);
     const kept = [...term].filter((letter) => known.has(letter)).join('');
     const product = b.einsum(`${[result, ...others.map((other) => other.term)].join(',')}->${kept}`, dy, ...others.map(({ value }) => value));
-    if (kept === term) return product;
+    // A term may be 1 long where the others are longer, under an ellipsis above all.
+    if (kept === term) return sumToShape(b, product, x(c, index));
     // An axis that this term alone had was summed away: its gradient is the same all along it.
     const missing = [...term].flatMap((letter, axis) => (known.has(letter) ? [] : [axis]));
-    return expandLike(b, b.unsqueeze(product, missing), x(c, index));
+    return sumToShape(b, expandLike(b, b.unsqueeze(product, missing), x(c, index)), x(c, index));
   });
 };
 

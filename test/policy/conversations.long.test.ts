@@ -1,0 +1,3 @@
+import { heldSideBySide } from './conversations.ts';
+
+heldSideBySide({ scenarios: 60 });
