@@ -76,7 +76,7 @@ describe('a conversation', () => {
   const terminal = () => {
     const stdin = Object.assign(new PassThrough(), { isTTY: false, setRawMode: () => stdin });
     const told: string[] = [];
-    const io = { stdin, stderr: new PassThrough(), signal: new AbortController().signal, say: (text: string) => void told.push(text), paint: (_: unknown, text: string) => text };
+    const io = { stdin, lineEditor: new PassThrough(), signal: new AbortController().signal, say: (text: string) => void told.push(text), tell: (text: string) => void told.push(text), paint: (_: unknown, text: string) => text };
     return { io: io as unknown as Io, stdin, told };
   };
 
