@@ -30,8 +30,11 @@ async function rollOutOne(attempt: Attempt, context: RolloutContext & { surround
     ...scene, composer, signal,
     promptTokenIds: prepared.tokenIds,
     ...{ maxSteps: settings.maxSteps, maxTokens: settings.maxTokens, maxToolCharacters: settings.maxToolCharacters, contextLength: agent.contextLength },
-    sample: (promptTokenIds, { maxTokens, drawn }) => asked.ask({ ...sampleRequest(attempt, promptTokenIds, context), maxTokens, drawn }),
+    // What shares a run with a conversation depends on how long others take: its tokens must not.
+    sample: (promptTokenIds, { maxTokens, drawn }) => asked.ask({ ...sampleRequest(attempt, promptTokenIds, context), maxTokens, drawn, keep: true, exact: true }),
   });
+  const last = end.turns.at(-1);
+  if (last) context.sampler.release([...last.promptTokenIds, ...last.outputTokenIds]);
   signal.throwIfAborted();
   const { error } = end;
   return ended({ ...end, prompt: prepared.prompt, ...(error ? { error: { ...error, message: `task ${task.id}: ${error.message}` } } : {}) });

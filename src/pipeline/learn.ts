@@ -28,7 +28,20 @@ export async function learnFromGroups(groups: readonly Group[], options: LearnOp
   const { loss } = train;
   if (!groups.some((group) => isLearnable(group, loss))) return nothingToLearn(groups);
   const batches = shareOut(groups, train.updates).map((share) => trainingBatch(share, { loss, temperature: agent.temperature }));
-  return learn(batches, loss, options, loop);
+  return learn(loop.surroundings ? await rescored(batches, loop) : batches, loss, options, loop);
+}
+
+/**
+ * The same batches with the log-probabilities that the trainer gives the tokens, before any update. Those of the sampler depend in their last
+ * bits on what was decoded beside a conversation, and that on how long its environment took: a run would not repeat.
+ */
+async function rescored(batches: readonly TrainingBatch[], { engine, signal }: Loop): Promise<TrainingBatch[]> {
+  const own: TrainingBatch[] = [];
+  for (const batch of batches) {
+    const { logprobs } = await engine.trainer.forward(batch, signal);
+    own.push({ ...batch, sequences: batch.sequences.map((sequence, index) => ({ ...sequence, samplingLogprobs: logprobs[index]! })) });
+  }
+  return own;
 }
 
 /** One optimizer update per batch. A refused update undoes the ones before it, so that a step happens whole or not at all. */

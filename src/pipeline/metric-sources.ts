@@ -20,6 +20,8 @@ export type RolloutMetric =
   | 'rollouts/error_ratio'
   | 'rollouts/abstained_ratio'
   | `errors/${RolloutError['type']}`
+  | `tools/${'call_frequency' | 'failure_frequency' | 'malformed_frequency'}`
+  | `turns/${'mean' | 'max' | 'max_steps_ratio' | 'environment_seconds'}`
   | 'sampling_logprob_mean'
   | 'num_tokens';
 

@@ -29,6 +29,7 @@ export function rolloutMetrics(groups: readonly Group[]): MetricsFrom<'rollouts'
     'rollouts/error_ratio': share(rollouts.filter(hasFailed).length, rollouts.length),
     'rollouts/abstained_ratio': share(rollouts.filter(isAbstained).length, rollouts.length),
     ...errorMetrics(rollouts),
+    ...conversationMetrics(rollouts),
     sampling_logprob_mean: mean(logprobs),
     num_tokens: sum(lengths),
   }).metrics;
@@ -56,6 +57,25 @@ function subscoreMetrics(rollouts: readonly Rollout[]): MetricsOf<`rewards/${str
   };
   for (const rollout of rollouts) collect(rollout.subscores, 'rewards');
   return Object.fromEntries([...values].map(([path, parts]) => [`${path}/mean`, mean(parts)]));
+}
+
+/** Of agents that take turns. Calls are counted a rollout, failures a call, as TRL does. */
+function conversationMetrics(rollouts: readonly Rollout[]): MetricsFrom<'rollouts'> {
+  const talks = rollouts.flatMap((rollout) => (rollout.conversation ? [{ ...rollout.conversation, rollout }] : []));
+  if (talks.length === 0) return {};
+  const messages = talks.flatMap((talk) => talk.messages);
+  const calls = sum(messages.map(({ toolCalls = [] }) => toolCalls.length));
+  const malformed = messages.filter(({ failure }) => failure === 'malformed').length;
+  const turns = talks.map(({ rollout }) => rollout.turns.length);
+  return {
+    'turns/mean': mean(turns),
+    'turns/max': Math.max(...turns),
+    'turns/max_steps_ratio': talks.filter(({ rollout }) => rollout.stopReason === 'max_steps').length / talks.length,
+    'turns/environment_seconds': mean(talks.map(({ environmentMs }) => environmentMs)) / 1000,
+    'tools/call_frequency': calls / talks.length,
+    'tools/failure_frequency': calls === 0 ? 0 : messages.filter(({ role, failure }) => role === 'tool' && failure !== undefined && failure !== 'malformed').length / calls,
+    'tools/malformed_frequency': malformed / sum(turns),
+  };
 }
 
 /** `errors/<type>`: the share of all rollouts that failed this way. */

@@ -21,7 +21,7 @@ export function placeTransport(open: OpenPlace): Transport {
     },
     async send(message) {
       if (ended) throw new Error(`the MCP server ${ended.message}`);
-      place!.send(message as never);
+      place!.send([message as never]);
     },
     async close() {
       await place?.kill();
