@@ -1,6 +1,6 @@
 /**
  * The rooms of the house, from the top down: a room imports only rooms below it, and only through their index. Checked on the
- * compiled files, where only the imports that really happen are left.
+ * compiled files, where only the imports that really happen are left; that there are no circles also with type-only imports (scripts/lint-imports.ts).
  */
 const rooms = ['cli', 'tui|report|server', 'pipeline', 'config', 'agents|environments|runtimes|rewards|tasks', 'policy', 'models', 'onnx'];
 

@@ -44,6 +44,8 @@ function nameTypesByDefinition(value: unknown, name?: string): void {
   }
   // Conditions (args by taskset) and `x-` keys have no counterpart in a type, and a reference is a name.
   for (const keyword of ['markdownDescription', 'default', 'examples', 'patternProperties', 'allOf']) delete part[keyword];
+  // The kinds that an editor offers, which each kind of the union says of itself.
+  if (part['discriminator'] !== undefined) delete part['properties'];
   if (typeof part['$ref'] === 'string') for (const keyword of Object.keys(part)) if (keyword !== '$ref') delete part[keyword];
   for (const [key, child] of Object.entries(part)) {
     if (key === '$defs') for (const [definition, inner] of Object.entries(child as Json)) nameTypesByDefinition(inner, definition);

@@ -120,8 +120,8 @@ function boundsText(schema: Schema): string {
 }
 
 function defaultText(schema: Schema): string {
-  if (schema.default === undefined) return '';
-  return `\`${flow(schema.default)}\``;
+  const value = schema.default ?? schema['x-default'];
+  return value === undefined ? '' : `\`${flow(value)}\``;
 }
 
 function example(path: string | undefined, schema: Schema): string {

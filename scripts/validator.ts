@@ -8,7 +8,7 @@ import standalone from 'ajv/dist/standalone/index.js';
 type Json = Record<string, unknown>;
 
 /** What only people and editors read; `default` is filled in by our own code, which remembers that it did. */
-const annotations = ['title', 'description', 'markdownDescription', 'examples', 'default', 'tsType', 'x-expected', 'x-suggest', 'x-hint'];
+const annotations = ['title', 'description', 'markdownDescription', 'examples', 'default', 'x-default', 'tsType', 'x-expected', 'x-suggest', 'x-hint'];
 /** Below these stand names of keys, which may be called like a keyword. */
 const maps = ['properties', 'patternProperties', '$defs'];
 

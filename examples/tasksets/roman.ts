@@ -6,6 +6,8 @@
  * The default export is a list of tasks, or a function that makes them, as here. rlrun shuffles and splits them with the
  * pipeline's seed, so that no prompt is on both sides.
  */
+import type { TaskRow } from 'rlrun';
+
 const SYMBOLS: [number, string][] = [
   [1000, 'M'],
   [900, 'CM'],
@@ -34,6 +36,6 @@ export function roman(number: number): string {
   return text;
 }
 
-export default function* tasks({ largest = 1000 }: { largest?: number }): Generator<{ prompt: string; answer: string }> {
+export default function* tasks({ largest = 1000 }: { largest?: number }): Generator<TaskRow> {
   for (let number = 1; number <= largest; number++) yield { prompt: `${roman(number)}=`, answer: String(number) };
 }

@@ -1,42 +1,11 @@
 import type { AgentSettings } from '../config/types.ts';
 import type { RolloutError } from '../events.ts';
-import type { Tool } from '../environments/types.ts';
 import type { Tokenizer } from '../policy/types.ts';
 import type { ChatMessage, Task } from '../tasks/types.ts';
 import { chatComposers } from './chat-composer.ts';
 import { completionComposer } from './completion-composer.ts';
-import type { Composer } from './composer.ts';
 import { begunOnce } from './beginning.ts';
-
-/** A task as the model gets it: text for people and graders, ids for the model. */
-export type Prepared =
-  | { ok: true; prompt: string; tokenIds: number[] }
-  /** `promptTokens` of a prompt that is too long. */
-  | { ok: false; error: RolloutError; promptTokens?: number };
-
-/** How the model acts on a task: which ids it is given, and what its output means as text. Holds no state between rollouts. */
-export interface Agent {
-  prepare(task: Task): Prepared;
-  /** The completion: output ids as text, without the stop token, ending before the first stop string. */
-  decode(outputTokenIds: readonly number[]): string;
-  /** Any of these ends an answer: the tokenizer's own, and those that `agent.stop` names by their text. */
-  readonly stopTokenIds: readonly number[];
-  /** And any of these, once the answer's text contains it. */
-  readonly stopStrings: readonly string[];
-  /** For conversations in which these tools may be called. */
-  composer(tools: readonly Tool[]): Composer;
-  /** Tokens that a conversation may have. */
-  readonly contextLength: number;
-  /** What a demonstration ends with: the model is to learn where an answer is over. */
-  readonly answerEnd: readonly number[];
-}
-
-export interface AgentOptions {
-  settings: AgentSettings;
-  tokenizer: Tokenizer;
-  /** Tokens that prompt and completion may have together. */
-  contextLength: number;
-}
+import type { Agent, AgentOptions, Prepared } from './types.ts';
 
 interface Prompt {
   text: string;

@@ -3,11 +3,10 @@ import type { Tool } from '../environments/types.ts';
 import type { Message, ToolCall } from '../events.ts';
 import type { TemplateMessage } from '../policy/types.ts';
 import type { Task } from '../tasks/types.ts';
-import type { Agent, AgentOptions, Prepared } from './agent.ts';
-import type { Composed, Composer } from './composer.ts';
 import { formatOf, toolFormats, type ToolFormatName } from './formats/index.ts';
 import { apartFromReasoning } from './reasoning.ts';
 import { conversationTemplate } from './template.ts';
+import type { Agent, AgentOptions, Composed, Composer, Prepared } from './types.ts';
 
 export interface ChatComposerOptions extends AgentOptions {
   agent: Pick<Agent, 'stopTokenIds' | 'stopStrings'>;

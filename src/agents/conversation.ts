@@ -13,7 +13,7 @@ import type { Episode, Tool, ToolSession } from '../environments/types.ts';
 import type { Conversation, Message, Rollout, RolloutError, ToolCall, Turn } from '../events.ts';
 import type { Sample } from '../policy/types.ts';
 import type { Verdict } from '../runtimes/index.ts';
-import type { Composer, ReadAnswer } from './composer.ts';
+import type { Composer, ReadAnswer } from './types.ts';
 
 export interface ConversationParts {
   composer: Composer;

@@ -1,5 +1,5 @@
 /** What a half-typed command line may go on with: commands and flags from the table, models, checkpoints and jobs from the project. */
-import type { CommandSpec } from './commands.ts';
+import type { CommandSpec } from './types.ts';
 import { completionScripts } from './completion-scripts.ts';
 import { type FlagSpec, type Value, flagSpecs } from './flags.ts';
 import type { Io } from './io.ts';

@@ -1,25 +1,5 @@
 /** The table of commands: parsing, help, completion and the lazy loading of code all come from it. */
-import type { Exit } from './exit-codes.ts';
-import type { Flag, Flags, Value } from './flags.ts';
-import type { Io } from './io.ts';
-
-export interface Invocation {
-  args: readonly string[];
-  flags: Partial<Flags>;
-  io: Io;
-}
-
-export type Handler = (invocation: Invocation) => Promise<Exit>;
-
-export interface CommandSpec {
-  summary: string;
-  /** As commander reads them. */
-  args?: readonly { syntax: string; description: string; value?: Value }[];
-  flags: readonly Flag[];
-  examples?: readonly string[];
-  /** Nothing but the table is loaded before a command is chosen. */
-  load: () => Promise<Handler>;
-}
+import type { CommandSpec, Handler } from './types.ts';
 
 const pipeline = { syntax: '<pipeline>', description: 'a pipeline file (YAML)', value: 'pipeline' } as const;
 const model = { syntax: '<model>', description: 'the slug of a model', value: 'model' } as const;
@@ -30,6 +10,7 @@ export const commands = {
     args: [pipeline],
     flags: ['setMany', 'resume', 'watch', 'from', 'device', 'threads', 'seed', 'dryRun', 'tui', 'json', 'verbose', 'quiet'],
     examples: ['rlrun pipelines/arith.yaml', 'rlrun pipelines/arith.yaml --set train.learning_rate=3e-4 --seed 8', 'rlrun pipelines/arith.yaml --resume'],
+    usesStore: true,
     load: async () => (await import('./commands/run.ts')).run,
   },
   check: {
@@ -44,11 +25,13 @@ export const commands = {
     args: [pipeline],
     flags: ['setMany', 'checkpoint', 'split', 'tasks', 'samples', 'device', 'threads', 'seed', 'json', 'quiet'],
     examples: ['rlrun eval pipelines/arith.yaml --samples 8', 'rlrun eval pipelines/arith.yaml --checkpoint base'],
+    usesStore: true,
     load: async () => (await import('./commands/eval.ts')).evaluateModel,
   },
   'models list': {
     summary: 'models and the bases that they can be forked from',
     flags: ['json', 'quiet'],
+    usesStore: true,
     load: async () => (await import('./commands/models.ts')).list,
   },
   'models fork': {
@@ -56,12 +39,14 @@ export const commands = {
     args: [{ syntax: '<source>', description: 'builtin:…, hub:org/name, ./dir, slug or slug@checkpoint', value: 'source' }],
     flags: ['name', 'ifNotExists', 'dryRun', 'json', 'quiet'],
     examples: ['rlrun models fork builtin:arith-tiny --name arith-rl'],
+    usesStore: true,
     load: async () => (await import('./commands/models.ts')).fork,
   },
   'models checkpoints': {
     summary: 'the tree of checkpoints, with the head marked',
     args: [model],
     flags: ['json', 'quiet'],
+    usesStore: true,
     load: async () => (await import('./commands/models.ts')).checkpoints,
   },
   'models head': {
@@ -69,12 +54,14 @@ export const commands = {
     args: [model],
     flags: ['set', 'dryRun', 'json'],
     examples: ['rlrun models head arith-rl --set step-000020'],
+    usesStore: true,
     load: async () => (await import('./commands/models.ts')).head,
   },
   'models diff': {
     summary: 'how far the weights of two checkpoints are apart',
     args: [model, { syntax: '<from>', description: 'a checkpoint, or "base"', value: 'checkpoint' }, { syntax: '[to]', description: 'a checkpoint; the head by default', value: 'checkpoint' }],
     flags: ['limit', 'json'],
+    usesStore: true,
     load: async () => (await import('./commands/models.ts')).diff,
   },
   'models export': {
@@ -82,18 +69,21 @@ export const commands = {
     args: [model],
     flags: ['out', 'checkpoint', 'format', 'dtype', 'force', 'json'],
     examples: ['rlrun models export arith-rl --out ./arith-rl-q8 --dtype q8'],
+    usesStore: true,
     load: async () => (await import('./commands/models.ts')).exportModel,
   },
   'models prune': {
     summary: 'delete the weights of older checkpoints; their places in the tree stay',
     args: [model],
     flags: ['keep', 'dryRun', 'json'],
+    usesStore: true,
     load: async () => (await import('./commands/models.ts')).prune,
   },
   jobs: {
     summary: 'the jobs so far, or one of them',
     args: [{ syntax: '[job]', description: 'the id of a job, or "latest"', value: 'job' }],
     flags: ['limit', 'json'],
+    usesStore: true,
     load: async () => (await import('./commands/jobs.ts')).jobs,
   },
   trace: {
@@ -101,13 +91,15 @@ export const commands = {
     args: [{ syntax: '<id>', description: 'a rollout (of the latest job), or JOB/ROLLOUT', value: 'rollout' }],
     flags: ['json'],
     examples: ['rlrun trace 000012-0003-001'],
+    usesStore: true,
     load: async () => (await import('./commands/trace.ts')).trace,
   },
   sample: {
     summary: 'let a model answer, token by token',
-    args: [model, { syntax: '<prompt>', description: 'the text to go on from' }],
-    flags: ['chat', 'checkpoint', 'temperature', 'maxTokens', 'seed', 'device', 'threads', 'json'],
-    examples: ['rlrun sample arith-rl "27+15="', 'rlrun sample countdown "Reach 46 with the numbers 3, 7, 25 and + - * /." --chat'],
+    args: [model, { syntax: '[prompt]', description: 'the text to go on from; "-" reads it from stdin. Without one, a terminal is asked for lines' }],
+    flags: ['chat', 'system', 'checkpoint', 'temperature', 'maxTokens', 'seed', 'device', 'threads', 'json'],
+    examples: ['rlrun sample arith-rl "27+15="', 'rlrun sample countdown "Reach 46 with the numbers 3, 7, 25 and + - * /." --chat', 'rlrun sample countdown --chat --system "Answer with the expression alone."'],
+    usesStore: true,
     load: async () => (await import('./commands/sample.ts')).sample,
   },
   report: {
@@ -115,6 +107,7 @@ export const commands = {
     args: [{ syntax: '<jobs...>', description: 'ids of jobs, or "latest"', value: 'job' }],
     flags: ['out', 'tensorboard', 'json'],
     examples: ['rlrun report latest', 'rlrun report JOB-A JOB-B --out compare.html'],
+    usesStore: true,
     load: async () => (await import('./commands/report.ts')).report,
   },
   losses: {

@@ -24,6 +24,7 @@ export interface Flags {
   set: string;
   setMany: string[];
   split: 'train' | 'eval';
+  system: string;
   tasks: number;
   temperature: number;
   tensorboard: string;
@@ -83,6 +84,7 @@ export const flagSpecs: { readonly [F in Flag]: FlagSpec } = {
   set: { syntax: '--set <id>', description: 'move the head to this checkpoint; "base" for the model as it was forked', value: 'checkpoint' },
   setMany: { syntax: '--set <path=value>', description: 'override a value of the pipeline; may be repeated', repeatable: true, value: 'setting' },
   split: { syntax: '--split <split>', description: 'which tasks, eval by default', choices: ['train', 'eval'] },
+  system: { syntax: '--system <text>', description: 'the first message of the chat; with --chat' },
   tasks: { syntax: '--tasks <n>', description: 'how many tasks; all by default, `eval.tasks` of the held-out ones', number: count },
   temperature: { syntax: '-t, --temperature <t>', description: 'how much chance there is in an answer; 0 by default, which is greedy', number: { from: 0, to: 10 } },
   tensorboard: { syntax: '--tensorboard <dir>', description: 'write TensorBoard event files as well', value: 'folder' },

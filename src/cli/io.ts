@@ -14,6 +14,8 @@ export interface Io {
   stdin: NodeJS.ReadStream;
   /** The stream itself, for a full screen, which cleans what it draws. */
   screen: NodeJS.WriteStream;
+  /** The stream itself, for reading lines: what it shows is what the user types. */
+  lineEditor: NodeJS.WriteStream;
   env: NodeJS.ProcessEnv;
   cwd: string;
   /** Arguments after `rlrun`. */
@@ -75,6 +77,7 @@ export function createIo(process: NodeJS.Process, { quiet = false } = {}): Proce
     stderr,
     stdin: process.stdin,
     screen: stdout,
+    lineEditor: stderr,
     env: process.env,
     cwd: process.cwd(),
     argv: process.argv.slice(2),

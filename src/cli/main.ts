@@ -1,10 +1,8 @@
 /** From a process to an exit code. */
-import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { firstWords } from './commands.ts';
+import { commandLineOf } from './command-line.ts';
 import { CommandError, exitCodes, exitOf } from './exit-codes.ts';
 import { type Io, createIo } from './io.ts';
-import { packageVersion } from './paths.ts';
+import { ownRoot, packageVersion, rootOf, shorten } from './paths.ts';
 import { wordsOfSystemError } from '../util/system-errors.ts';
 import { parse } from './program.ts';
 
@@ -18,29 +16,22 @@ export async function runFromProcess(): Promise<void> {
 
 export async function main(argv: readonly string[], io: Io): Promise<number> {
   try {
-    const parsed = await parse(withRun(argv, io), {
+    const parsed = await parse(commandLineOf(argv, io), {
       version: packageVersion(),
       out: (text) => io.print(text),
       err: (text) => io.tell(text),
       columns: Math.min(100, io.stdout.columns ?? 100),
     });
     if (parsed.kind === 'told') return parsed.code;
-    const { load, args, flags } = parsed.chosen;
+    const { load, args, flags, usesStore } = parsed.chosen;
+    const store = rootOf(io);
+    if (usesStore && store !== ownRoot(io)) io.say(io.paint('dim', `models and jobs are in ${shorten(store, io)}`));
     const handler = await load();
     return exitCodes[await handler({ args, flags, io })].code;
   } catch (error) {
     if (io.signal.aborted && (error as Error | null)?.name === 'AbortError') return exitCodes.ok.code;
     return exitCodes[tell(error, io, argv)].code;
   }
-}
-
-/** `rlrun pipelines/arith.yaml` means `rlrun run pipelines/arith.yaml`; flags may come first. */
-function withRun(argv: readonly string[], io: Pick<Io, 'cwd'>): readonly string[] {
-  const looksLikeFile = (word: string) => !word.startsWith('-') && (/[./\\]/.test(word) || existsSync(resolve(io.cwd, word)));
-  const [first] = argv;
-  if (first === undefined || firstWords().includes(first)) return argv;
-  const isRun = first.startsWith('-') ? argv.some(looksLikeFile) && !argv.some((word) => firstWords().includes(word)) : looksLikeFile(first);
-  return isRun ? ['run', ...argv] : argv;
 }
 
 /** What the operating system says, in words. */

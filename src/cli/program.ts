@@ -1,14 +1,16 @@
 /** The command table as a commander program. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { type CommandName, type CommandSpec, type Handler, type Invocation, commands, groupSummaries } from './commands.ts';
+import { type CommandName, commands, groupSummaries } from './commands.ts';
 import { exitCodes } from './exit-codes.ts';
 import { type Flag, type Flags, type NumberSpec, flagSpecs } from './flags.ts';
+import type { CommandSpec, Handler, Invocation } from './types.ts';
 
 export interface Chosen {
   name: CommandName;
   load: () => Promise<Handler>;
   args: Invocation['args'];
   flags: Partial<Flags>;
+  usesStore: boolean;
 }
 
 export type Parsed = { kind: 'command'; chosen: Chosen } | { kind: 'told'; code: number };
@@ -43,7 +45,7 @@ export async function parse(argv: readonly string[], { version, out, err, column
     for (const flag of spec.flags) command.addOption(optionOf(flag));
     if (spec.examples) command.addHelpText('after', `\nExamples:\n${spec.examples.map((example) => `  ${example}`).join('\n')}`);
     command.action(() => {
-      chosen = { name: name as CommandName, load: spec.load, args: command.args, flags: flagsOf(command, spec.flags) };
+      chosen = { name: name as CommandName, load: spec.load, args: command.args, flags: flagsOf(command, spec.flags), usesStore: spec.usesStore ?? false };
     });
     parent.addCommand(command);
   }
@@ -55,10 +57,19 @@ export async function parse(argv: readonly string[], { version, out, err, column
     await program.parseAsync(argv, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
+    if (error.code === 'commander.unknownOption') err(await settingMeant(error.message));
     const isHelp = error.exitCode === 0 || error.code === 'commander.help';
     return { kind: 'told', code: isHelp ? exitCodes.ok.code : exitCodes.usage.code };
   }
   return chosen ? { kind: 'command', chosen } : { kind: 'told', code: exitCodes.usage.code };
+}
+
+/** `--steps 3` for `--set steps=3`. */
+async function settingMeant(message: string): Promise<string> {
+  const [, name] = /'--([\w-]+)/.exec(message) ?? [];
+  const { keyPlaces } = await import('../config/index.ts');
+  const path = keyPlaces().get((name ?? '').replaceAll('-', '_'))?.[0];
+  return path === undefined ? '' : `(a setting of the pipeline is written --set ${path}=…)\n`;
 }
 
 function describe(command: Command, { out, err, columns, help }: Omit<ParseOptions, 'version'> & { help: string }): Command {

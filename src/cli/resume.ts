@@ -1,15 +1,23 @@
 /** Going on with a job that was interrupted: which one, and by what command. */
-import { type Secrets, HIDDEN, concealer, concealSet, diffPipelines } from '../config/index.ts';
-import { type StoredJob, readResolved, scanJobs } from '../pipeline/index.ts';
+import { type ResolvedPipeline, type Secrets, HIDDEN, concealer, concealSet, diffPipelines } from '../config/index.ts';
+import { type Materials, type StoredJob, readResolved, scanJobs } from '../pipeline/index.ts';
 import { quoted } from '../util/words.ts';
 import { CommandError } from './exit-codes.ts';
-import type { Prepared } from './workbench.ts';
+
+/** What has to be as it was. */
+interface Resumable {
+  pipeline: ResolvedPipeline;
+  /** The same without secrets, and what they are. */
+  shown: ResolvedPipeline;
+  secrets: Secrets;
+  materials: Materials;
+}
 
 /**
  * The last job of this pipeline, if it can be resumed: it was interrupted, and nothing that it is made of has changed since. `file` is the
  * pipeline's as the user wrote it, in the command `argv`.
  */
-export async function interruptedJob({ pipeline, shown, secrets, materials }: Pick<Prepared, 'pipeline' | 'shown' | 'secrets' | 'materials'>, { root, file, argv }: { root: string; file: string; argv: readonly string[] }): Promise<StoredJob> {
+export async function interruptedJob({ pipeline, shown, secrets, materials }: Resumable, { root, file, argv }: { root: string; file: string; argv: readonly string[] }): Promise<StoredJob> {
   const begin = command(toldArgv(argv, secrets).filter((word) => word !== '--resume'));
   const { jobs, problems } = await scanJobs(root);
   const last = jobs.find((job) => job.file === pipeline.file && job.model === pipeline.model.name);

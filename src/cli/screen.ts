@@ -1,6 +1,6 @@
 /** Who hears of a job: programs (JSON lines), a full screen, or a plain log. Decided once. */
 import type { JobControls, JobEvent } from '../events.ts';
-import type { Invocation } from './commands.ts';
+import type { Invocation } from './types.ts';
 import { isInteractive } from './io.ts';
 import { shorten } from './paths.ts';
 import { createPlainLog } from './plain.ts';

@@ -21,10 +21,12 @@ import {
 } from '../pipeline/index.ts';
 import { jobPrints } from '../runtimes/index.ts';
 import { readRegularFile } from '../util/regular-file.ts';
-import type { Invocation } from './commands.ts';
+import { quoted } from '../util/words.ts';
+import type { Invocation } from './types.ts';
 import { exitOfDiagnostics, readMaterials, setsOf, tellDiagnostics } from './commands/load.ts';
 import { CommandError, type Exit } from './exit-codes.ts';
 import { foldersToKeep, rootOf } from './paths.ts';
+import { isUseless, proveRewards } from './proof.ts';
 import { resumeCommand, toldArgv } from './resume.ts';
 import { sealOf } from './seal.ts';
 import { storeOf } from './store.ts';
@@ -149,6 +151,7 @@ export class Workbench implements AsyncDisposable {
     const materials = this.sealed(prepared);
     const argv = toldArgv(io.argv, secrets);
     const around = surroundings(argv, io.cwd);
+    if (!resume) await this.refuseIfNothingIsJudged(prepared);
     const { model, engine, tokenizer } = await this.open(prepared);
     for (const [index, { kind }] of pipeline.stages.entries()) if (kind === 'sft' || kind === 'grpo') this.refuseIfNoPromptFits(prepared, index, 'train');
     await using _ = await model.lock(`a job of ${pipeline.name}`);
@@ -165,6 +168,14 @@ export class Workbench implements AsyncDisposable {
       resumeCommand: resumeCommand(argv),
     });
     return { kind: 'ran', ...started };
+  }
+
+  /** A reward that has no verdict on any task teaches nothing. Of the built-in ones that is known at once; the user's own are asked by the first evaluation. */
+  private async refuseIfNothingIsJudged({ pipeline, materials, placeOf }: Prepared): Promise<void> {
+    for await (const proof of proveRewards(pipeline, { materials, signal: this.options.panel.signal, builtInOnly: true })) {
+      if (!isUseless(proof)) continue;
+      throw new CommandError('usage', `${placeOf(proof.stage, 'reward')}: no task gets a verdict: ${proof.messages[0]}`, `rlrun check ${quoted(this.invocation.args[0] ?? '')} tells more.`);
+    }
   }
 
   /** The materials with hashes that may be written down. */

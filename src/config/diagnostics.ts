@@ -58,6 +58,7 @@ export const diagnosticCodes = {
   'own-source': { severity: 'error', meaning: 'a model that is forked from itself' },
   'export-mismatch': { severity: 'error', meaning: 'an export that cannot be made from this model' },
   // What a taskset, a reward or a runtime says when it is loaded
+  'unsuited-tasks': { severity: 'warning', meaning: 'tasks that the model cannot read, or cannot answer in so many tokens; a chat template that does not tell it that it is its turn' },
   'not-loaded': { severity: 'error', meaning: 'a taskset, a grader or an export that refuses its settings or its file' },
   // Configuration without effect, or not what its name says
   'no-effect': { severity: 'warning', meaning: 'a setting that changes nothing as the others stand' },

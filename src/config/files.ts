@@ -155,11 +155,15 @@ async function readText(name: string, path: string, { fileSystem, report, onFile
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT' || code === 'ENOTDIR') {
-      const meant = nearest(basename(path), await fileSystem.list(dirname(path)));
+      const there = await fileSystem.list(dirname(path));
+      // `rlrun run arith` beside an arith.yaml.
+      const meant = there.find((file) => file === `${basename(path)}.yaml` || file === `${basename(path)}.yml`) ?? nearest(basename(path), there);
       const fix = meant !== undefined ? `did you mean "${meant}"?` : asked.source.path === path ? 'rlrun init writes a commented pipeline to start from' : undefined;
       report(diagnose('file-not-found', `there is no file ${name}`, asked, { fix }));
-    } else if (error instanceof NotAFile && code !== 'EISDIR') report(diagnose('file-unreadable', `${name} ${error.what}`, asked));
-    else if (code === 'EISDIR') report(diagnose('file-unreadable', `${name} is a directory, not a file`, asked));
+    } else if (code === 'EISDIR') {
+      const inside = (await fileSystem.list(path)).filter((file) => /\.ya?ml$/.test(file)).sort();
+      report(diagnose('file-unreadable', `${name} is a directory, not a file`, asked, { fix: inside.length === 0 || asked.source.path !== path ? undefined : `did you mean "${join(name, inside[0]!)}"?` }));
+    } else if (error instanceof NotAFile) report(diagnose('file-unreadable', `${name} ${error.what}`, asked));
     else if (code !== undefined) report(diagnose('file-unreadable', `${name} cannot be read (${code})`, asked));
     else throw error;
     return undefined;

@@ -10,3 +10,4 @@ export { diffPipelines, hashPipeline, listSettings } from './compare.ts';
 export { describeOrigin, printResolved } from './resolved.ts';
 export { HIDDEN, concealer, concealSet, type Secrets } from './secrets.ts';
 export { keyPlaces } from './schema.ts';
+export { contextLength } from './context-length.ts';

@@ -1,7 +1,7 @@
 /** @file What other rooms found wrong with a taskset or a reward, shown like every other problem of the file. */
 import { relative } from 'node:path';
 import type { LoadError } from '../util/load-error.ts';
-import { diagnose, type Diagnostic } from './diagnostics.ts';
+import { diagnose, type Diagnostic, type DiagnosticCode } from './diagnostics.ts';
 import { disk, type FileSystem } from './files.ts';
 import type { ResolvedDocument } from './resolve.ts';
 import type { Location } from './source.ts';
@@ -11,6 +11,7 @@ export interface LoadProblem {
   origins: ResolvedDocument;
   /** `error.key` is a path inside a stage: `taskset.args.digits`, `reward.0.pattern`. */
   error: LoadError;
+  code?: DiagnosticCode;
   /** Index of the stage whose settings were loaded. */
   stage?: number;
   /** What names of files are relative to, where they lie below it. */
@@ -19,18 +20,18 @@ export interface LoadProblem {
 }
 
 /** At the line of the user's code if that is to blame, else at the setting; then the setting is the related place. */
-export async function diagnoseLoadError({ origins, error, stage = 0, directory = '.', fileSystem = disk }: LoadProblem): Promise<Diagnostic> {
+export async function diagnoseLoadError({ origins, error, code = 'not-loaded', stage = 0, directory = '.', fileSystem = disk }: LoadProblem): Promise<Diagnostic> {
   const setting = settingPlace(origins, { stage, key: error.key ?? '' });
   const options = { fix: error.fix.replace(/\.$/, '') };
   const message = error.message.replace(/\.$/, '');
-  if (error.at === null) return diagnose('not-loaded', message, setting, options);
-  const code = await placeInFile(error.at, { directory, fileSystem });
-  return diagnose('not-loaded', message, code, { ...options, related: [{ message: 'the file is named here', at: setting }] });
+  if (error.at === null) return diagnose(code, message, setting, options);
+  const place = await placeInFile(error.at, { directory, fileSystem });
+  return diagnose(code, message, place, { ...options, related: [{ message: 'the file is named here', at: setting }] });
 }
 
 /** Where a stage's setting was written, or what it would belong to. `key` is a path: `agent.max_tokens`. */
 export function settingPlace(origins: ResolvedDocument, { stage, key }: { stage: number; key: string }): Location {
-  const tree = origins.stages[stage];
+  const tree = /^model\b/.test(key) ? origins.root : origins.stages[stage];
   const path: Path = key.split('.').filter((part) => part !== '').map((part) => (/^\d+$/.test(part) ? Number(part) : part));
   return (tree === undefined ? null : nearestPlace(tree, existing(tree, path))) ?? { source: origins.source, start: 0, end: 1 };
 }

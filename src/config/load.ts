@@ -1,9 +1,10 @@
 /** @file The front door: a file name → a pipeline that runs, or every reason why it does not. */
 import { resolve } from 'node:path';
+import { contextLength } from './context-length.ts';
 import { sortDiagnostics, type Diagnostic } from './diagnostics.ts';
 import { disk, readFiles, type FileSystem } from './files.ts';
 import { toPipeline } from './pipeline.ts';
-import { resolveDocument, type ResolvedDocument } from './resolve.ts';
+import { forkOf, resolveDocument, type ResolvedDocument } from './resolve.ts';
 import { prune, sectionOf } from './prune.ts';
 import { checkRules } from './rules/index.ts';
 import { concealer, markSecrets, secretsIn, shownPipeline, type Secrets } from './secrets.ts';
@@ -72,7 +73,8 @@ export async function loadPipeline({ file, sets = [], env = {}, directory = '.',
   // Contradictions are looked for in what is valid, unless too little of it is left to make a pipeline.
   const sound = prune(tree, invalid.map(({ path }) => path));
   if (validate(sound, start).length > 0) return failed();
-  const origins = resolveDocument(sound, read.source);
+  const context = await contextLength(forkOf(sound, read.source), { pipelineFile: path, fileSystem });
+  const origins = resolveDocument(sound, { source: read.source, contextLength: context?.length ?? null });
   const apart = origins.own.flatMap((stage) => validateTogether(sound, stage, start));
   diagnostics.push(...apart.map(({ diagnostic }) => diagnostic));
   if (apart.length > 0) return failed();

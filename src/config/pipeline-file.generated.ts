@@ -296,7 +296,7 @@ export interface Agent {
     [k: string]: unknown;
   };
   /**
-   * Tokens an answer may have. Longer ones are cut and count as truncated. Prompt and answer together must fit into the context of the model.
+   * Tokens an answer may have. Longer ones are cut and count as truncated. Prompt and answer together must fit into the context of the model: by default no more than half of it.
    */
   max_tokens?: number;
   /**

@@ -24,7 +24,13 @@ export interface ResolvedDocument {
 const stageSettings = ['group', 'batch', 'taskset', 'agent', 'tools', 'reward', 'runtime', 'train', 'eval', 'promote', 'guard'] as const;
 const rootSettings = ['name', 'seed', 'model', 'watch'] as const;
 
-export function resolveDocument(tree: MapNode, source: Source): ResolvedDocument {
+export interface ResolveOptions {
+  source: Source;
+  /** Of the model, where it is known. */
+  contextLength: number | null;
+}
+
+export function resolveDocument(tree: MapNode, { source, contextLength }: ResolveOptions): ResolvedDocument {
   const name = basename(source.name, extname(source.name)).toLowerCase().replace(/[^a-z0-9._-]+/g, '-').replace(/^[^a-z0-9]+/, '').slice(0, 64);
   let root = fill(pick(tree, rootSettings), rootSettings);
   root = orElse(root, 'name', fromPlain(name || 'pipeline', { kind: 'derived', from: 'the file name' }));
@@ -34,8 +40,11 @@ export function resolveDocument(tree: MapNode, source: Source): ResolvedDocument
   // Filled once more, for the order of the schema, which derived values were added behind.
   root = fill(withEntry(root, 'model', absolutePaths(named, [['fork']], source)), rootSettings);
   const own = ownSettings(tree);
-  return { source, root, own, stages: resolveStages({ tree, own, source, seed: child(root, 'seed')! }) };
+  return { source, root, own, stages: resolveStages({ tree, own, source, seed: child(root, 'seed')!, contextLength }) };
 }
+
+/** `model.fork`, its path absolute. */
+export const forkOf = (tree: MapNode, source: Source): string => textAt(absolutePaths(section(tree, 'model'), [['fork']], source), 'fork') ?? '';
 
 /** The list of stages; a number of steps is short for one of them. */
 function ownSettings(tree: MapNode): MapNode[] {
@@ -45,20 +54,21 @@ function ownSettings(tree: MapNode): MapNode[] {
   return [withEntry(only, 'steps', steps, tree.entries.get('steps')?.key ?? null)];
 }
 
-function resolveStages({ tree, own, source, seed }: { tree: MapNode; own: readonly MapNode[]; source: Source; seed: ConfigNode }): MapNode[] {
-  const inherited = pick(tree, stageSettings);
+function resolveStages({ tree, own, ...inherited }: ResolveOptions & { tree: MapNode; own: readonly MapNode[]; seed: ConfigNode }): MapNode[] {
+  const shared = pick(tree, stageSettings);
   const names = own.flatMap((stage) => textAt(stage, 'name') ?? []);
   return own.map((stage) => {
     const name = textAt(stage, 'name') ?? unusedName(textAt(stage, 'kind') ?? 'stage', names);
     names.push(name);
-    return resolveStage({ inherited, own: stage, name, source, seed });
+    return resolveStage({ ...inherited, inherited: shared, own: stage, name });
   });
 }
 
-function resolveStage({ inherited, own, name, source, seed }: { inherited: MapNode; own: MapNode; name: string; source: Source; seed: ConfigNode }): MapNode {
+function resolveStage({ inherited, own, name, source, seed, contextLength }: ResolveOptions & { inherited: MapNode; own: MapNode; name: string; seed: ConfigNode }): MapNode {
   const kind = textAt(own, 'kind');
   const merged = mergeMaps(inherited, pick(own, stageSettings));
   let stage = fill(merged, stageSettings);
+  stage = withEntry(stage, 'agent', resolveAgent(section(stage, 'agent'), contextLength));
   stage = withEntry(stage, 'train', resolveTrain(stage, kind === 'sft'));
   stage = withEntry(stage, 'eval', orElse(section(stage, 'eval'), 'tasks', derive(nodeAt(stage, ['taskset', 'split', 'eval']), 'taskset.split.eval')));
   stage = withEntry(stage, 'taskset', orElse(section(stage, 'taskset'), 'seed', derive(seed, 'seed')));
@@ -81,6 +91,14 @@ function branchOfStage(kind: string): Schema {
   const stage = schemaFor({ $ref: '#/$defs/Stage' }, fromPlain({ kind }, { kind: 'default' }));
   const { kind: _, name: __, ...properties } = stage.properties ?? {};
   return { type: 'object', properties };
+}
+
+/** Half of a small context is for the answer, unless somebody says otherwise. */
+function resolveAgent(agent: MapNode, contextLength: number | null): MapNode {
+  const limit = child(agent, 'max_tokens');
+  if (contextLength === null || limit?.type !== 'scalar' || limit.origin.kind !== 'default') return agent;
+  const half = Math.max(1, Math.floor(contextLength / 2));
+  return half >= Number(limit.value) ? agent : withEntry(agent, 'max_tokens', fromPlain(half, { kind: 'derived', from: "the model's context" }));
 }
 
 /** The loss with all of its fields, and the advantages that its preset asks for unless the user did. */

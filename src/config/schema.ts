@@ -15,6 +15,8 @@ export interface Schema {
   readonly enum?: readonly unknown[];
   readonly const?: unknown;
   readonly default?: unknown;
+  /** A default of null: yaml-language-server ends its completions at the first `default: null` that it meets. */
+  readonly 'x-default'?: null;
   readonly examples?: readonly unknown[];
   readonly discriminator?: { readonly propertyName: string };
   readonly oneOf?: readonly Schema[];
@@ -110,7 +112,8 @@ export function fillDefaults(node: ConfigNode, schema: Schema): ConfigNode {
 
 function defaultOf(property: Schema): ConfigNode | undefined {
   const schema = schemaFor(property);
-  if (schema.default !== undefined) return fromPlain(schema.default, { kind: 'default' });
+  const value = schema.default ?? schema['x-default'];
+  if (value !== undefined) return fromPlain(value, { kind: 'default' });
   const isSection = schema.properties !== undefined && schema.required === undefined;
   return isSection ? fromPlain({}, { kind: 'default' }) : undefined;
 }

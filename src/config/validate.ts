@@ -153,6 +153,18 @@ function tagsOf(root: ConfigNode, path: Path, tag: string): unknown[] {
   return (union?.oneOf ?? []).map((branch) => schemaFor(branch).properties?.[tag]?.const);
 }
 
+/** A text where a map belongs is mostly the map's main value: `model: builtin:arith-tiny`, `reward: f1`. */
+function spelledOut(wanted: readonly string[], value: string, schema: Schema | undefined): string | undefined {
+  if (wanted.includes('array') && schema?.items !== undefined) {
+    const item = spelledOut(['object'], value, schemaFor(schema.items));
+    return item === undefined ? undefined : `[${item}]`;
+  }
+  const key = schema?.discriminator?.propertyName ?? (schema?.properties?.['kind'] === undefined ? schema?.required?.[0] : 'kind');
+  if (key === undefined || !wanted.includes('object')) return undefined;
+  const kinds = schema?.oneOf?.map((branch) => schemaFor(branch).properties?.[key]?.const) ?? schema?.properties?.[key]?.enum;
+  return kinds === undefined || kinds.includes(value) ? `{ ${key}: ${bare(value)} }` : undefined;
+}
+
 const typeNames: Readonly<Record<string, string>> = {
   string: 'a text', number: 'a number', integer: 'a whole number', boolean: 'true or false', array: 'a list', object: 'a map', null: 'null',
 };
@@ -161,6 +173,8 @@ function typeHint(wanted: readonly string[], value: unknown, schema: Schema | un
   if (schema?.['x-hint'] !== undefined) return schema['x-hint'];
   if (value === null) return wanted.includes('object') ? 'remove it, or write {}' : 'remove it to get the default';
   if (wanted.includes('object') && Array.isArray(value)) return 'write its keys without "- "';
+  const inFull = typeof value === 'string' ? spelledOut(wanted, value, schema) : undefined;
+  if (inFull !== undefined) return `write ${inFull}`;
   const wantsNumber = wanted.includes('number') || wanted.includes('integer');
   if (wantsNumber && typeof value === 'string') {
     const text = value.trim();

@@ -2,9 +2,8 @@
 import { failure, openUserCode, type Outcome, type Pool, type UserCode } from '../runtimes/index.ts';
 import { workerUrl } from '../util/worker-url.ts';
 import { gaveOtherPrompt, notOver, stepTimes, summed } from './judging.ts';
-import type { OpenedEnvironment, OpenEnvironmentOptions } from './open.ts';
 import type { PlayCall } from './template.worker.ts';
-import type { Answer, Environment, Episode, Reply, TemplateTask } from './types.ts';
+import type { Answer, Environment, Episode, OpenedEnvironment, OpenEnvironmentOptions, Reply, TemplateTask } from './types.ts';
 import type { Yielded } from './yields.ts';
 
 export async function openModule(options: OpenEnvironmentOptions): Promise<OpenedEnvironment> {

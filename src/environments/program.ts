@@ -4,8 +4,7 @@ import { readFileSync } from 'node:fs';
 import { type Call, failure, type Outcome, PlaceError, Pool, programFiles, programPlace, readVerdict, type Verdict } from '../runtimes/index.ts';
 import { userEnvironment } from '../util/user-environment.ts';
 import { gaveOtherPrompt, notOver, stepTimes, summed } from './judging.ts';
-import type { OpenedEnvironment, OpenEnvironmentOptions } from './open.ts';
-import type { Answer, Environment, Episode, Reply, TemplateTask, Tool } from './types.ts';
+import type { Answer, Environment, Episode, OpenedEnvironment, OpenEnvironmentOptions, Reply, TemplateTask, Tool } from './types.ts';
 import { readYield, type Yielded } from './yields.ts';
 
 type Runtime = OpenEnvironmentOptions['runtime'];

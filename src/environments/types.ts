@@ -1,6 +1,7 @@
 /** What answers an agent: tools that it may call, and an environment that replies to what it says, up to a verdict. */
+import type { RuntimeSettings } from '../config/types.ts';
 import type { Message, ToolCall } from '../events.ts';
-import type { Outcome, Verdict } from '../runtimes/index.ts';
+import type { Failure, Outcome, Verdict } from '../runtimes/index.ts';
 import type { Task } from '../tasks/types.ts';
 
 /** A tool as the chat template is told of it. `parameters` is a JSON Schema of an object. */
@@ -72,3 +73,13 @@ export interface Environment extends AsyncDisposable {
   readonly files: readonly string[];
   readonly hash: string;
 }
+
+export interface OpenEnvironmentOptions {
+  /** The absolute path of a module that exports `templates`; `runtime` is whatever `runtime:` names. */
+  source: string;
+  runtime: RuntimeSettings;
+  onOutput?: ((text: string) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export type OpenedEnvironment = { ok: true; environment: Environment } | { ok: false; failure: Failure; files: readonly string[] };

@@ -69,7 +69,7 @@ export async function loadRuntime(): Promise<void> {
 const advice: Readonly<Record<Device, string>> = {
   cpu: '',
   webgpu: 'WebGPU needs a Vulkan, Metal or Direct3D 12 driver; use device: cpu on this machine',
-  cuda: 'CUDA needs an NVIDIA driver, CUDA 12, cuDNN 9 and onnxruntime-node installed with its install script allowed; use device: cpu or webgpu',
+  cuda: 'CUDA needs an NVIDIA driver, CUDA 12, cuDNN 9 and the files that onnxruntime-node downloads for it (README, Limits); use device: cpu or webgpu',
 };
 
 /** Device-specific forms, where a measurement asked for them. */

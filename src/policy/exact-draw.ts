@@ -10,7 +10,7 @@
  * token of the block. The second noise does not depend on the first, so the same numbers will do for all blocks.
  */
 import { OnnxError, dimsOf, int, type Builder, type Value } from '../onnx/index.ts';
-import type { Drawn, Kept } from './sampling-graph.ts';
+import type { Drawn, Kept } from './drawn.ts';
 
 /** Gumbel noise, float32: (N, blocks) and (N, tokens of a block), as `noiseShape` has them. */
 export const NOISE_INPUTS = { block: 'block_noise', token: 'token_noise' } as const;

@@ -5,6 +5,7 @@
  * be repeated; the token is found by inverting the cumulative distribution.
  */
 import { Builder, dimsOf, int, type Model, type Value } from '../onnx/index.ts';
+import type { Drawn, Filter, Kept } from './drawn.ts';
 import { drawExactly, NOISE_INPUTS } from './exact-draw.ts';
 
 /** Inputs that the sampling heads add; N rows to draw for. Float32 (N, 1) unless said otherwise. */
@@ -51,21 +52,10 @@ export function samplingGraph(decoder: Model, { filtered, exact = false }: HeadO
   return b.build();
 }
 
-export interface Drawn {
-  token: Value;
-  logprob: Value;
-}
-
 interface Draw {
   /** Logits at the temperature, less their maximum: (N, V). */
   shifted: Value;
   uniform: Value;
-}
-
-interface Filter {
-  topK: Value;
-  topP: Value;
-  candidates: Value;
 }
 
 function draw(b: Builder, { shifted, uniform, greedy }: Draw & { greedy: Value }): Drawn {
@@ -98,21 +88,6 @@ function invert(b: Builder, mass: Value, threshold: Value): Value {
 function countBelow(b: Builder, cumulative: Value, threshold: Value, last: number | null): Value {
   const count = b.cast(b.sum(b.indicator(b.lessOrEqual(cumulative, threshold), threshold), [1], { keepDims: true }), 'int64');
   return last === null ? count : b.min(count, last);
-}
-
-/** The likeliest tokens, sorted; what a filter left of them. */
-export interface Kept {
-  /** (N, candidates), the likeliest first: their logits less the maximum, and their ids. */
-  sorted: Value;
-  order: Value;
-  /** (N, candidates): the share of the tokens before, among the top k. */
-  before: Value;
-  /** (N, candidates): exp of the logits, 0 where a token is filtered out. */
-  mass: Value;
-  total: Value;
-  /** (N, 1), int64: the place of the last kept one. */
-  last: Value;
-  filter: Filter;
 }
 
 /** Keeps the top k tokens, and of these the smallest set whose mass reaches p (the most likely one always). */

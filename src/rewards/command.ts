@@ -1,6 +1,5 @@
 import { callPrints, type Failure, invalid, keepTail, loadChild, readVerdict, seconds, type Verdict, watchMemory } from '../runtimes/index.ts';
-import type { SettingsOf } from './graders.ts';
-import type { ScoreRequest } from './types.ts';
+import type { ScoreRequest, SettingsOf } from './types.ts';
 
 const { startChild } = await loadChild();
 

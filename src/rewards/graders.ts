@@ -10,7 +10,7 @@ import { goldNumber, isClose, lastNumber } from './numbers.ts';
 import { sameText } from './same-text.ts';
 import { holds } from './search.ts';
 import { similarity } from './similarity.ts';
-import type { ScoreRequest } from './types.ts';
+import type { RewardKind, ScoreRequest, SettingsOf } from './types.ts';
 import { whenAll } from './when-all.ts';
 import { f1 } from './words.ts';
 
@@ -21,10 +21,6 @@ export interface Grader {
   readonly refuses?: (answer: string) => string | null;
 }
 export type LoadedGrader = Loaded<'grader', Grader>;
-
-export type RewardKind = RewardSettings['kind'];
-/** The settings of one kind; kinds that share a shape are told apart by the intersection. */
-export type SettingsOf<K extends RewardKind> = RewardSettings & { readonly kind: K };
 
 /** Comparing two repetitive texts can take this product of their lengths hundreds of times over; above it, it leaves the main thread. */
 const INLINE_COMPARISONS = 250_000;

@@ -1,5 +1,10 @@
+import type { RewardSettings } from '../config/types.ts';
 import type { Conversation, RolloutError, StopReason, Subscore } from '../events.ts';
 import type { Task } from '../tasks/types.ts';
+
+export type RewardKind = RewardSettings['kind'];
+/** The settings of one kind; kinds that share a shape are told apart by the intersection. */
+export type SettingsOf<K extends RewardKind> = RewardSettings & { readonly kind: K };
 
 /** What a grader sees. */
 export interface ScoreRequest {

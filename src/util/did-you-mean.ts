@@ -4,5 +4,5 @@ import { closest, distance } from 'fastest-levenshtein';
 export function didYouMean(given: string, known: readonly string[]): string {
   if (known.length === 0) return '';
   const nearest = closest(given.toLowerCase(), known as string[]);
-  return distance(given.toLowerCase(), nearest.toLowerCase()) <= Math.max(1, Math.floor(given.length / 3)) ? `Did you mean "${nearest}"? ` : '';
+  return distance(given.toLowerCase(), nearest.toLowerCase()) <= Math.max(given.length > 4 ? 2 : 1, Math.floor(given.length / 3)) ? `Did you mean "${nearest}"? ` : '';
 }

@@ -1,4 +1,4 @@
-import { readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -490,6 +490,27 @@ test('sample --chat sends the prompt through the template of the model, if it ha
   const idsOf = async (...args: string[]) => parse((await folder.run('sample', 'chatty', ...args, '--json')).stdout)[0]!['promptTokenIds'] as number[];
   const [chat, text] = [await idsOf('1+2', '--chat'), await idsOf('1+2=')];
   expect(chat).toEqual(text.slice(1));
+});
+
+test('sample reads its prompt from stdin, in a folder below the project as well, and begins a chat with a system message', async () => {
+  await using folder = await workspace();
+  await writeTinyProject(folder.cwd);
+  const file = join(folder.cwd, 'tiny', 'tokenizer_config.json');
+  await writeFile(file, JSON.stringify({ ...(JSON.parse(await readFile(file, 'utf8')) as object), chat_template: '{% for message in messages %}{{ message.content }}{% endfor %}=' }));
+  await folder.run('models', 'fork', './tiny', '--name', 'chatty');
+  const inside = join(folder.cwd, 'notes');
+  await mkdir(inside);
+  const promptIds = async (args: string[], input?: string) => {
+    const { stdout, stderr } = await folder.start(['sample', 'chatty', ...args, '--json'], { cwd: inside, ...(input === undefined ? {} : { input }) });
+    expect(String(stderr)).toBe(`models and jobs are in ${await realpath(folder.cwd)}/.rlrun\n`);
+    return parse(String(stdout))[0]!['promptTokenIds'];
+  };
+  const wanted = await promptIds(['1+2=']);
+  expect(await promptIds(['-'], '1+2=\n')).toEqual(wanted);
+  expect(await promptIds([], '1+2=')).toEqual(wanted);
+  expect(await promptIds(['2', '--chat', '--system', '1+'])).toEqual((wanted as number[]).slice(1));
+  expect(await folder.run('sample', 'chatty', '2', '--system', '1+')).toMatchObject({ exitCode: 2, stderr: 'error: A system message needs a chat.\n  Add --chat, or put its text at the beginning of the prompt.\n' });
+  expect((await folder.start(['jobs'], { cwd: inside })).exitCode).toBe(0);
 });
 
 test('a model without a chat template cannot chat, and that is said before the job begins', async () => {

@@ -32,9 +32,11 @@ describe('rlrun', () => {
   });
 
   test.each([
-    [['chekc', 'x.yaml'], 2, "error: unknown command 'chekc'\n(Did you mean check?)\n"],
+    [['chekc', 'x.yaml'], 2, 'error: There is no command "chekc".\n  Did you mean "check"? rlrun --help shows what there is.\n'],
     [['check', '--resovled', 'x.yaml'], 2, "error: unknown option '--resovled'\n(Did you mean --resolved?)\n"],
     [['x.yaml', '--sed', '3'], 2, "error: unknown option '--sed'\n(Did you mean one of --seed, --set?)\n"],
+    [['x.yaml', '--learning-rate', '1'], 2, '(a setting of the pipeline is written --set train.learning_rate=…)\n'],
+    [['train', 'x.yaml'], 2, 'error: There is no command "train".\n  Did you mean: rlrun run x.yaml\n  rlrun --help shows what there is.\n'],
     [['x.yaml', '--seed', 'three'], 2, "error: option '--seed <n>' argument 'three' is invalid. It takes a whole number, 0 or more.\n"],
     [['sample', 'x', '1+1=', '--max-tokens', '0'], 2, "argument '0' is invalid. It takes a whole number, 1 or more.\n"],
     [['sample', 'x', '1+1=', '-t', '-1'], 2, "argument '-1' is invalid. It takes a number, from 0 to 10.\n"],

@@ -38,3 +38,12 @@ note: the file is named here
   |                                ^^^^^^^^^^^^`);
   });
 });
+
+test('what does not suit the model is a warning at its setting, also at one of the model', async () => {
+  const { origins } = await loaded({ 'pipeline.yaml': needed });
+  const { error } = loadFailure('the tokenizer does not know ä.', 'Write ae.', { key: 'model.fork' });
+  expect(formatDiagnostic(await diagnoseLoadError({ origins, error, code: 'unsuited-tasks', directory: '/project' }))).toBe(`warning[unsuited-tasks]: the tokenizer does not know ä
+  --> pipeline.yaml:1:16
+1 | model: { fork: hub:org/tiny }
+  |                ^^^^^^^^^^^^ Write ae`);
+});

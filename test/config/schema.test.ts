@@ -11,12 +11,13 @@ type Json = Record<string, unknown>;
 const schema = JSON.parse(readFileSync(new URL('schemas/pipeline.schema.json', root), 'utf8')) as Json & { $defs: Record<string, Json> };
 
 const strict = new Ajv2020({ allErrors: true, strict: true, strictRequired: false, discriminator: true, allowUnionTypes: true });
-strict.addVocabulary(['markdownDescription', 'tsType', 'x-expected', 'x-suggest', 'x-hint']);
+strict.addVocabulary(['markdownDescription', 'tsType', 'x-default', 'x-expected', 'x-suggest', 'x-hint']);
 
 /** Every schema of a key, with its JSON pointer: the properties of the top level and of every definition, nested ones too. */
 function keys(part: Json = schema, path = ''): { path: string; property: Json; isNeeded: boolean }[] {
   const required = (part['required'] ?? []) as string[];
-  const own = Object.entries((part['properties'] ?? {}) as Record<string, Json>).flatMap(([key, property]) => [
+  // The kinds of a union are listed for editors; each kind explains its own.
+  const own = part['oneOf'] !== undefined ? [] : Object.entries((part['properties'] ?? {}) as Record<string, Json>).flatMap(([key, property]) => [
     { path: `${path}/properties/${key}`, property, isNeeded: required.includes(key) },
     ...keys(property, `${path}/properties/${key}`),
   ]);
@@ -43,7 +44,7 @@ describe('every key is explained where editors look', () => {
     expect(description).toBe(withoutMarkup(markdownDescription));
     if (property['enum'] === undefined) expect(examples.length).toBeGreaterThan(0);
     // A default is a value, or is said in words, or there is none because the key is needed or is a section of its own.
-    const says = property['default'] !== undefined || /Default:/.test(description);
+    const says = property['default'] !== undefined || property['x-default'] !== undefined || /Default:/.test(description);
     expect(says || isNeeded || property['const'] !== undefined || property['properties'] !== undefined || property['type'] === 'object').toBe(true);
   });
 });
@@ -51,14 +52,14 @@ describe('every key is explained where editors look', () => {
 test('examples and defaults are valid themselves', () => {
   const wrong = documented.flatMap(({ path, property }) => {
     const validate = strict.getSchema(`pipeline#${path}`)!;
-    const values = [...((property['examples'] ?? []) as unknown[]), ...(property['default'] === undefined ? [] : [property['default']])];
+    const values = [...((property['examples'] ?? []) as unknown[]), ...['default', 'x-default'].flatMap((key) => (property[key] === undefined ? [] : [property[key]]))];
     return values.filter((value) => !validate(value)).map((value) => `${path}: ${JSON.stringify(value)}`);
   });
   expect(wrong).toEqual([]);
 });
 
 test('every map refuses unknown keys', () => {
-  const open = documented.filter(({ property }) => property['properties'] !== undefined && property['additionalProperties'] !== false).map(({ path }) => path);
+  const open = documented.filter(({ property }) => property['properties'] !== undefined && property['oneOf'] === undefined && property['additionalProperties'] !== false).map(({ path }) => path);
   expect(open).toEqual([]);
 });
 

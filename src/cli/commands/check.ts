@@ -1,17 +1,14 @@
-/** `rlrun check`: everything about a pipeline that can be proved without a model. */
-import { type ResolvedPipeline, printResolved } from '../../config/index.ts';
-import { type Materials, promptText } from '../../pipeline/index.ts';
-import { type ProofFault, type RewardProof, proveReward } from '../../rewards/index.ts';
-import type { Task } from '../../tasks/index.ts';
-import type { Handler } from '../commands.ts';
+/** `rlrun check`: everything about a pipeline that can be proved without running its model. */
+import { printResolved } from '../../config/index.ts';
+import type { ProofFault, RewardProof } from '../../rewards/index.ts';
+import type { Handler } from '../types.ts';
 import { count } from '../../util/words.ts';
-import { clip, linesOf, oneLine } from '../text.ts';
+import { isSilent, proveRewards } from '../proof.ts';
+import { modelProblems, readerOf } from '../suits.ts';
+import { linesOf } from '../text.ts';
 import { readMaterials, readPipeline, tellDiagnostics } from './load.ts';
 
-/** A reward that is wrong is wrong almost everywhere. */
-const TASKS_PROVED = 8;
 const FAULTS_SHOWN = 3;
-const PROMPT_WIDTH = 80;
 
 export const check: Handler = async (invocation) => {
   const { args: [file = ''], flags, io } = invocation;
@@ -23,53 +20,33 @@ export const check: Handler = async (invocation) => {
     else io.print(printResolved(origins, { style: (text) => io.paint('dim', text, 'stdout') }));
   }
   const onOutput = (text: string) => linesOf(text).forEach((line) => io.say(io.paint('dim', `  ${line}`)));
+  // Beside the tasks and rewards, some of which start a worker.
+  const model = readerOf(pipeline, io);
   const loaded = await readMaterials(read.loaded, { io, ...(flags.verbose ? { onOutput } : {}), signal: io.signal });
   if (!loaded.ok) {
     tellDiagnostics(loaded, invocation);
     return 'usage';
   }
   await using materials = loaded.materials;
+  const problems = await modelProblems(read.loaded, { model: await model, materials, directory: io.cwd });
+  tellDiagnostics({ ok: true, diagnostics: problems }, invocation);
+  if (problems.some(({ severity }) => severity === 'error')) return 'usage';
 
   if (!flags.json && !flags.resolved) io.say(`${file} is valid: ${count(pipeline.stages.length, 'stage')}, model ${pipeline.model.name} from ${pipeline.model.fork}`);
   let isSound = true;
-  for (const { taskset, scorer, name } of differentStages(pipeline, materials)) {
-    // An answer may be wrong in a single task, far behind the first ones.
-    const refused = [...taskset.train.slice(TASKS_PROVED), ...taskset.eval.slice(1)].filter((task) => scorer.refuses(task) !== null);
-    const tasks = [...taskset.train.slice(0, TASKS_PROVED), ...taskset.eval.slice(0, 1), ...refused.slice(0, FAULTS_SHOWN)];
-    const proofs = await proveReward({ scorer, tasks, signal: io.signal });
-    const wrong = proofs.filter(({ faults }) => faults.some(isWrong)).length;
-    // A run with rewards that say nothing at all would end at its first measurement.
-    const isSilent = proofs.length > 0 && proofs.every(({ gold, empty, faults }) => gold === null && empty === null && faults.some(({ kind }) => kind === 'abstained'));
-    isSound &&= wrong === 0 && !isSilent;
+  for await (const proof of proveRewards(pipeline, { materials, signal: io.signal })) {
+    const { name, taskset, proofs, wrong, messages } = proof;
+    isSound &&= wrong === 0 && !isSilent(proof);
     if (flags.json) io.json({ type: 'proof', stage: name, taskset: taskset.name, train: taskset.train.length, eval: taskset.eval.length, proofs });
     else if (!flags.resolved) {
       io.say(`${name}: ${taskset.name}, ${count(taskset.train.length, 'task')} to learn from, ${taskset.eval.length} held out`);
-      io.say(`${name}: rewards ${isSilent ? io.paint('red', 'give no verdict (null) on any task that was tried') : wrong === 0 ? describe(proofs) : io.paint('red', `fail on ${count(wrong, 'task')} of ${proofs.length}`)}`);
+      io.say(`${name}: rewards ${isSilent(proof) ? io.paint('red', 'give no verdict (null) on any task that was tried') : wrong === 0 ? describe(proofs) : io.paint('red', `fail on ${count(wrong, 'task')} of ${proofs.length}`)}`);
     }
-    const messages = faultMessages(proofs, tasks);
     for (const message of messages.slice(0, FAULTS_SHOWN)) io.tell(`${io.paint('red', 'error')}: ${message}`);
     if (messages.length > FAULTS_SHOWN) io.tell(`… and ${messages.length - FAULTS_SHOWN} more`);
   }
   return isSound ? 'ok' : 'usage';
 };
-
-/** A task without an answer leaves a gap in the proof, and so does a reward that abstains; that is no fault of it. */
-const isWrong = ({ kind }: RewardProof['faults'][number]): boolean => kind !== 'no_answer' && kind !== 'abstained';
-
-/** The first stage of each pair of tasks and rewards; an export has neither. */
-function differentStages(pipeline: ResolvedPipeline, materials: Materials) {
-  const stages = pipeline.stages.flatMap(({ name, kind }, index) => (kind === 'export' ? [] : [{ name, ...materials.stages[index]! }]));
-  return [...Map.groupBy(stages, ({ taskset, scorer }) => `${taskset.hash}/${scorer.hash}`).values()].map(([first]) => first!);
-}
-
-/** What is wrong in the same words with several tasks is said once, of the first. */
-function faultMessages(proofs: readonly RewardProof[], tasks: readonly Task[]): string[] {
-  const faults = proofs.flatMap(({ taskId, faults }, index) => faults.filter(isWrong).map(({ message }) => ({ message, words: message.replaceAll(taskId, '…'), task: tasks[index]! })));
-  return [...Map.groupBy(faults, ({ words }) => words).values()].map(([first, ...others]) => {
-    const { message, task } = first!;
-    return `${message}${others.length > 0 ? ` (and the same on ${count(others.length, 'other task')})` : ''}\n  its prompt: ${clip(oneLine(promptText(task)), PROMPT_WIDTH)}`;
-  });
-}
 
 /** What was proved, on how many tasks. */
 function describe(proofs: readonly RewardProof[]): string {

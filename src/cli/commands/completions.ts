@@ -1,5 +1,5 @@
 /** `rlrun completions SHELL`: what the shell sources. Given the words so far, which is what that script does: what the last one may become. */
-import type { CommandSpec, Handler } from '../commands.ts';
+import type { CommandSpec, Handler } from '../types.ts';
 import { candidatesFor } from '../candidates.ts';
 import { completionScripts } from '../completion-scripts.ts';
 import { CommandError } from '../exit-codes.ts';

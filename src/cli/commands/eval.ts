@@ -2,7 +2,7 @@
 import { createAgent } from '../../agents/index.ts';
 import { createControls, evaluate } from '../../pipeline/index.ts';
 import { count, formatScore } from '../../util/words.ts';
-import type { Handler } from '../commands.ts';
+import type { Handler } from '../types.ts';
 import { CommandError } from '../exit-codes.ts';
 import { oneLine, table } from '../text.ts';
 import { Workbench } from '../workbench.ts';

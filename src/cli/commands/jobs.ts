@@ -4,7 +4,7 @@ import { formatDuration, sparkline } from '../../plot/index.ts';
 import { type StoredJob, lastRollouts, ranFor, readJobMetrics, scanJobs, stepsDone } from '../../pipeline/index.ts';
 import { evaluations, heldOut } from '../../util/held-out.ts';
 import { formatScore } from '../../util/words.ts';
-import type { Handler, Invocation } from '../commands.ts';
+import type { Handler, Invocation } from '../types.ts';
 import type { Exit } from '../exit-codes.ts';
 import { rootOf, shorten } from '../paths.ts';
 import { namedJob } from '../stored-jobs.ts';

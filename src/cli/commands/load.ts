@@ -1,7 +1,7 @@
 /** Reading a pipeline for a command: its problems are printed, and decide the exit code. */
 import { type LoadResult, type Style, concealer, diagnoseLoadError, formatDiagnostics, loadPipeline, positionOf } from '../../config/index.ts';
 import { type Materials, type MaterialsOptions, loadMaterials, refusedExport } from '../../pipeline/index.ts';
-import type { Invocation } from '../commands.ts';
+import type { Invocation } from '../types.ts';
 import type { Exit } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
 import { foldersToKeep, rootOf } from '../paths.ts';

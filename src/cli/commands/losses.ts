@@ -1,6 +1,6 @@
 /** `rlrun losses`: every name that `train.loss` knows, and what it stands for. */
 import { lossPresets } from '../../config/index.ts';
-import type { Handler } from '../commands.ts';
+import type { Handler } from '../types.ts';
 import { table } from '../text.ts';
 
 export const losses: Handler = async ({ flags, io }) => {

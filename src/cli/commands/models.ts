@@ -4,7 +4,7 @@ import { type CheckpointNode, type ModelError, type StoredCheckpoint, type Store
 import { formatBytes, formatNumber } from '../../plot/index.ts';
 import { expandHome } from '../../util/home.ts';
 import { count, formatScore } from '../../util/words.ts';
-import type { Handler } from '../commands.ts';
+import type { Handler } from '../types.ts';
 import { CommandError } from '../exit-codes.ts';
 import { foldersToKeep, shorten } from '../paths.ts';
 import { storeOf } from '../store.ts';

@@ -6,7 +6,7 @@ import { formatBytes } from '../../plot/index.ts';
 import { isReport, writeReport, writeTensorboard } from '../../report/index.ts';
 import { expandHome } from '../../util/home.ts';
 import { makeFolder } from '../../util/make-folder.ts';
-import type { Handler } from '../commands.ts';
+import type { Handler } from '../types.ts';
 import { CommandError } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
 import { shorten } from '../paths.ts';

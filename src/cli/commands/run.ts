@@ -1,7 +1,7 @@
 /** `rlrun PIPELINE`: run a pipeline, resume an interrupted job, or stay and watch. */
 import type { Emit } from '../../events.ts';
 import { createControls } from '../../pipeline/index.ts';
-import type { Handler, Invocation } from '../commands.ts';
+import type { Handler, Invocation } from '../types.ts';
 import { type Exit, exitOf } from '../exit-codes.ts';
 import { type Screen, createScreen } from '../screen.ts';
 import { runSession } from '../session.ts';

@@ -4,7 +4,7 @@ import { findRollout } from '../../pipeline/index.ts';
 import { bar, formatPercent, formatSigned } from '../../plot/index.ts';
 import { tokenTextsOf } from '../../report/index.ts';
 import { count } from '../../util/words.ts';
-import type { Handler } from '../commands.ts';
+import type { Handler } from '../types.ts';
 import { CommandError } from '../exit-codes.ts';
 import { decoderOf, namedJob } from '../stored-jobs.ts';
 import { clip, oneLine, table } from '../text.ts';

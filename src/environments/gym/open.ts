@@ -7,7 +7,7 @@ import { failure, isProgram, type Outcome, programFiles, seconds } from '../../r
 import { type Program, startProgram } from '../hosts/program.ts';
 import { queued } from '../hosts/queued.ts';
 import { userEnvironment } from '../../util/user-environment.ts';
-import type { OpenedEnvironment, OpenEnvironmentOptions } from '../open.ts';
+import type { OpenedEnvironment, OpenEnvironmentOptions } from '../types.ts';
 import { GymEnvironment, type GymParts } from './environment.ts';
 import { actionField } from './fields.ts';
 import { ask, httpSession } from './http.ts';

@@ -5,7 +5,7 @@ import { inDocker } from '../hosts/docker.ts';
 import { startHost } from '../hosts/started.ts';
 import type { HostSource } from '../hosts/types.ts';
 import { userEnvironment } from '../../util/user-environment.ts';
-import type { OpenedEnvironment, OpenEnvironmentOptions } from '../open.ts';
+import type { OpenedEnvironment, OpenEnvironmentOptions } from '../types.ts';
 import { openHudEnvironment } from './environment.ts';
 
 type HudHome = Extract<EnvironmentHome, { kind: 'hud' | 'tcp' | 'docker' }>;

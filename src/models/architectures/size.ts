@@ -1,9 +1,8 @@
 /** @file How large a decoder is, by arithmetic alone: a shape that no memory holds has to be refused before anything is made of it. */
 import { totalmem } from 'node:os';
 import { ModelError } from '../errors.ts';
-import type { DecoderConfig } from './config.ts';
 
-type Shape = Omit<DecoderConfig, 'windows'>;
+type Shape = Record<'hiddenSize' | 'intermediateSize' | 'vocabularySize' | 'layers' | 'heads' | 'keyValueHeads' | 'headSize' | 'contextLength', number> & { tiedEmbeddings: boolean };
 
 /** Biases and norms are left out: matrices decide. */
 export function decoderSize({ hiddenSize, intermediateSize, vocabularySize, layers, heads, keyValueHeads, headSize, tiedEmbeddings, contextLength }: Shape): { weights: number; tables: number } {

@@ -17,6 +17,9 @@ export interface ShapeContext {
   readonly inputs: readonly (Inferred | undefined)[];
 }
 
+/** Types of all outputs, in order; an absent one may be left out at the end. */
+export type ShapeRule = (context: ShapeContext) => readonly Inferred[];
+
 export function fail({ node, inputs }: ShapeContext, problem: string): never {
   const types = inputs.map((input) => (input === undefined ? '–' : describeType(input))).join(', ');
   throw new OnnxError(`${describeNode(node)}: ${problem}; inputs: ${types}`);

@@ -1,8 +1,7 @@
 /** @file Shape rules of ONNX Runtime's own operators (`com.microsoft`), as far as language models use them. */
 import { addDims, divideDims, multiplyDims, opaqueDim } from '../dims.ts';
 import { intAttribute, type Dim, type Shape } from '../ir.ts';
-import { broadcastShapes, countAttribute, fail, has, input, like, shapeOf, type Inferred, type ShapeContext } from './context.ts';
-import type { ShapeRule } from './rules.ts';
+import { broadcastShapes, countAttribute, fail, has, input, like, shapeOf, type Inferred, type ShapeContext, type ShapeRule } from './context.ts';
 
 const same: ShapeRule = (c) => [like(input(c, 0))];
 

@@ -2,9 +2,8 @@
 import { addDims, divideDims, multiplyDims, opaqueDim, productOf } from '../dims.ts';
 import { intAttribute, intsAttribute, type Dim, type Shape } from '../ir.ts';
 import {
-  attributeAxis, broadcastShapes, fail, has, input, integers, normalizeAxis, rankFrom, reshaped, shapeOf, sliceLength, type ShapeContext,
+  attributeAxis, broadcastShapes, fail, has, input, integers, normalizeAxis, rankFrom, reshaped, shapeOf, sliceLength, type ShapeContext, type ShapeRule,
 } from './context.ts';
-import type { ShapeRule } from './rules.ts';
 
 const concat: ShapeRule = (c) => {
   const { dataType } = input(c, 0);

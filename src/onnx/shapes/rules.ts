@@ -9,14 +9,11 @@ import { dataTypeOf } from '../proto.ts';
 import { BITS, numberValues } from '../tensor.ts';
 import {
   UNKNOWN, attributeAxis, broadcastAll, broadcastShapes, countAttribute, fail, has, input, integers, like, normalizeAxis, places, rankFrom, shapeOf, zipContent,
-  type Inferred, type ShapeContext,
+  type Inferred, type ShapeContext, type ShapeRule,
 } from './context.ts';
 import { contribRules } from './contrib.ts';
 import { einsumShape } from './einsum.ts';
 import { layoutShapes, unknownDims } from './layout.ts';
-
-/** Types of all outputs, in order; an absent one may be left out at the end. */
-export type ShapeRule = (context: ShapeContext) => readonly Inferred[];
 
 const same: ShapeRule = (c) => [like(input(c, 0))];
 const sameWithContent: ShapeRule = (c) => [input(c, 0)];

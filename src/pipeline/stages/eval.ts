@@ -1,5 +1,5 @@
 /** A measurement of the head between stages: one line in the metrics, no step. */
-import type { StageRunner } from './index.ts';
+import type { StageRunner } from './types.ts';
 
 export const runEvalStage: StageRunner = async (session, index) => {
   const { pipeline } = session.options;

@@ -1,5 +1,5 @@
 /** Bakes the head into a directory that other tools load. */
-import type { StageRunner } from './index.ts';
+import type { StageRunner } from './types.ts';
 
 export const runExportStage: StageRunner = async (session, index) => {
   const { pipeline, exportModel, emit } = session.options;

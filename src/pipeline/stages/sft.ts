@@ -7,7 +7,7 @@ import { type Loop, type StepPlace, startStopwatch } from '../loop.ts';
 import { type StepOptions, type StepResult, promote } from '../promote.ts';
 import { tasksOfStep } from '../schedule.ts';
 import type { Task } from '../../tasks/types.ts';
-import type { StageRunner } from './index.ts';
+import type { StageRunner } from './types.ts';
 import { runTrainingStage } from './train.ts';
 
 /** Mean over all answer tokens of the batch, so that long answers weigh no less per token. */

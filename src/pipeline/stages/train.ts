@@ -8,7 +8,7 @@ import type { BegunRollouts } from '../rollout.ts';
 import { learningRate } from '../schedule.ts';
 import type { Session } from '../session.ts';
 import { createWarner } from '../warnings.ts';
-import type { StageEnd } from './index.ts';
+import type { StageEnd } from './types.ts';
 
 export interface TrainingStep {
   run: (place: StepPlace, options: StepOptions, loop: Loop) => Promise<StepResult>;
