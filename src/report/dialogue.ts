@@ -1,5 +1,5 @@
 /** @file A conversation as people read it: who said what, and which model call drew it. */
-import type { Conversation, Message, Rollout, ToolCall, Turn } from '../events.ts';
+import type { Conversation, Message, Rollout, Turn } from '../events.ts';
 
 /** A message; an answer with the model call that drew it. */
 export interface Said {
@@ -12,8 +12,6 @@ export function dialogueOf({ messages }: Conversation, turns: Rollout['turns']):
   let answers = 0;
   return messages.map((message) => ({ message, turn: message.role === 'assistant' ? (turns[answers++] ?? null) : null }));
 }
-
-export const callText = ({ name, arguments: given }: ToolCall): string => `${name} ${JSON.stringify(given)}`;
 
 /** Who speaks: of a tool its name, and why it has no result. */
 export const speakerOf = ({ role, name, failure }: Message): string =>

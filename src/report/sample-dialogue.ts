@@ -1,6 +1,7 @@
 /** @file A conversation cut to a page's measure. A list of hundreds of messages is shown by its ends. */
 import type { Conversation, Message, Rollout } from '../events.ts';
-import { callText, dialogueOf, speakerOf } from './dialogue.ts';
+import { callText } from '../util/words.ts';
+import { dialogueOf, speakerOf } from './dialogue.ts';
 import { clip, shorten, visible, visibleLine } from './html.ts';
 
 /** A message as the page shows it. */

@@ -1,7 +1,7 @@
 /** Turn by turn what was said: the model's answer, what the tools and the environment replied. Texts keep their lines. */
 import type { Conversation, Message, Rollout } from '../../events.ts';
-import { type Said, callText, dialogueOf, speakerOf } from '../../report/index.ts';
-import { count } from '../../util/words.ts';
+import { type Said, dialogueOf, speakerOf } from '../../report/index.ts';
+import { callText, count } from '../../util/words.ts';
 import { linesOf } from '../text.ts';
 
 type Dim = (text: string) => string;
