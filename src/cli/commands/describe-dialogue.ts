@@ -9,15 +9,14 @@ type Dim = (text: string) => string;
 export function describeDialogue(conversation: Conversation, turns: Rollout['turns'], dim: Dim): string {
   let answers = 0;
   return dialogueOf(conversation, turns)
-    .map((said) => {
+    .flatMap((said) => {
       const lines = messageLines(said.message, dim);
       return said.message.role === 'assistant' ? ['', headline(said, ++answers), ...lines] : lines;
     })
-    .flat()
     .join('\n');
 }
 
-/** What was drawn is what is trained on: the rest of the prompt of a turn was said by others. */
+/** What was drawn is what is trained on: everything else was said by others. */
 function headline({ message, turn }: Said, answer: number): string {
   const tokens = turn ? [`${count(turn.promptTokenIds.length, 'prompt token')}, ${turn.outputTokenIds.length} drawn`] : [];
   return `turn ${answer}: ${[...tokens, ...(message.heard ? ['heard by the environment'] : [])].join(', ')}`;
@@ -25,7 +24,7 @@ function headline({ message, turn }: Said, answer: number): string {
 
 function messageLines(message: Message, dim: Dim): string[] {
   const { role, content, reasoning, toolCalls = [] } = message;
-  if (role !== 'assistant') return spoken(role === 'tool' ? speakerOf(message) : role, content);
+  if (role !== 'assistant') return spoken(speakerOf(message), content);
   return [
     ...(reasoning ? spoken('reasoning', reasoning).map(dim) : []),
     ...(content !== '' || toolCalls.length === 0 ? spoken(role, content) : []),
