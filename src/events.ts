@@ -218,6 +218,8 @@ export interface EventData {
     groupId: string;
     index: number;
     completion: string;
+    /** Of agents that take turns: the last messages, calls among their texts, all of it cut short. */
+    messages?: Pick<Message, 'role' | 'content'>[];
     status: RolloutStatus;
     stopReason: StopReason;
     reward: number | null;

@@ -1,6 +1,7 @@
 /** What the world hears of a step's rollouts while they happen. */
-import type { Rollout } from '../events.ts';
+import type { EventData, Message, Rollout } from '../events.ts';
 import type { Task } from '../tasks/types.ts';
+import { callText } from '../util/words.ts';
 import { type Group, outputTokens } from './groups.ts';
 import type { Loop } from './loop.ts';
 import type { Attempt } from './attempt.ts';
@@ -12,6 +13,16 @@ const PROGRESS_EVERY_MS = 100;
 
 /** A prompt for the eye: the text, or the last message of a conversation. */
 export const promptText = ({ prompt }: Task): string => (typeof prompt === 'string' ? prompt : (prompt.at(-1)?.content ?? ''));
+
+/** What the eye can take in of a conversation; a step may hold thousands of them. */
+const BRIEF = { messages: 16, characters: 240 };
+
+export function briefly(messages: readonly Message[]): NonNullable<EventData['rollout-finished']['messages']> {
+  return messages.slice(-BRIEF.messages).map(({ role, content, toolCalls = [] }) => {
+    const text = [content, ...toolCalls.map(callText)].filter((part) => part !== '').join(' ');
+    return { role, content: text.length <= BRIEF.characters ? text : `${text.slice(0, BRIEF.characters).toWellFormed()}…` };
+  });
+}
 
 export function reportTasks(step: number, attempts: readonly Attempt[], { emit, stage }: World): void {
   const byGroup = Map.groupBy(attempts, (attempt) => attempt.groupId);
@@ -36,8 +47,8 @@ export function reportRollouts(step: number, attempts: readonly Attempt[], { emi
     },
     scored(rollout: Rollout) {
       finished++;
-      const { id, taskId, groupId, completion, status, stopReason, reward, subscores, error = null } = rollout;
-      const facts = { id, taskId, groupId, completion, status, stopReason, reward, subscores, error };
+      const { id, taskId, groupId, completion, status, stopReason, reward, subscores, error = null, conversation } = rollout;
+      const facts = { id, taskId, groupId, completion, ...(conversation ? { messages: briefly(conversation.messages) } : {}), status, stopReason, reward, subscores, error };
       emit('rollout-finished', { step, index: index.get(id) ?? 0, tokens: outputTokens(rollout), ...facts });
       if (finished === attempts.length || clock() - lastReport >= PROGRESS_EVERY_MS) progress();
     },

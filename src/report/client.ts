@@ -109,6 +109,7 @@ for (const rollout of rollouts) rollout.addEventListener('toggle', () => {
     token.className = 'p' + (chance > 0.9 ? 0 : chance > 0.5 ? 1 : chance > 0.1 ? 2 : chance > 0.01 ? 3 : 4);
     token.title = (chance * 100).toPrecision(3) + '% (log-probability ' + tokens.p[i] + ')';
     token.textContent = text === '' ? '∅' : text.replaceAll('\n', '⏎\n');
+    if (i > 0 && tokens.s.includes(i)) line.append('\n');
     line.append(token);
   });
   const title = document.createElement('h4');

@@ -60,6 +60,13 @@ export function clip(text: string, length: number): string {
   return `${kept}…`;
 }
 
+/** A text that is longer loses its middle. */
+export function shorten(text: string, length: number): string {
+  if (text.length <= length) return visible(text);
+  const half = Math.floor(length / 2);
+  return `${visible(text.slice(0, half))}\n⟨ ${(text.length - 2 * half).toLocaleString('en-US')} characters left out ⟩\n${visible(text.slice(-half))}`;
+}
+
 /** Data for the page's script: `<` is written as \u003c, so that no text can end the block. */
 export const jsonBlock = (id: string, value: unknown): Html =>
   trusted(`<script type="application/json" id="${id}">${JSON.stringify(value).replaceAll('<', '\\u003c')}</script>`);

@@ -4,6 +4,7 @@ import { formatNumber, formatSigned, rewardColor } from '../plot/index.ts';
 import { count } from '../util/words.ts';
 import { type Html, clip, html, visible, visibleLine } from './html.ts';
 import type { ReportJob } from './read-job.ts';
+import { renderDialogue } from './render-dialogue.ts';
 import { type Sample, type StepSamples, type Why, spread } from './samples.ts';
 
 /** About the most that the rollouts of all jobs may add to the page. */
@@ -12,8 +13,8 @@ const MAX_MATES = 16;
 
 const names: { readonly [W in Why]: string } = { best: 'best', worst: 'worst', failed: 'no verdict', truncated: 'truncated', random: 'by chance' };
 
-/** What the script needs to shade the tokens of a rollout: their texts and log-probabilities. */
-export type TokenData = Record<string, { t: string[]; p: number[] }>;
+/** What the script needs to shade the tokens of a rollout: their texts and log-probabilities, and where turns begin. */
+export type TokenData = Record<string, { t: string[]; p: number[]; s: number[] }>;
 
 export interface JobSamples {
   job: ReportJob;
@@ -82,16 +83,16 @@ ${items.map(({ markup }) => markup)}</details>`;
 }
 
 function renderSample(sample: Sample, { job, step, range }: { job: number; step: number; range: Range }): Rendered['items'][number] {
-  const { id, taskId, why, prompt, completion, reward, advantage, stopReason, error, tokenCount } = sample;
+  const { id, taskId, why, prompt, completion, reward, advantage, stopReason, error, tokenCount, turnCount, dialogue } = sample;
   const key = `${job}/${id}`;
   const share = reward === null ? 0 : (reward - range.low) / (range.high - range.low);
   const markup = html`<details class="rollout" data-job="${job}" data-step="${step}" data-why="${why.join(' ')}" data-reward="${reward ?? ''}" data-task="${visibleLine(taskId)}" data-id="${key}">
 <summary><span class="reward">${reward === null ? '–' : formatNumber(reward)}</span>${meter(share, reward === null)}<span class="why">${why.map((reason) => html`<i class="${reason}">${names[reason]}</i>`)}</span><span class="texts"><bdi>${clip(visibleLine(prompt), 120)}</bdi><span class="arrow"> → </span><bdi class="answer">${completion === '' ? '(empty)' : clip(visibleLine(completion), 160)}</bdi></span></summary>
-<div class="body"><div class="text"><h4>Prompt</h4><pre dir="auto">${prompt}</pre></div><div class="text"><h4>Completion</h4><pre dir="auto" class="completion">${completion}</pre></div>
-<dl><dt>task</dt><dd>${visibleLine(taskId)}</dd><dt>advantage</dt><dd>${advantage === null ? 'none' : formatSigned(advantage)}</dd><dt>tokens</dt><dd>${tokenCount}, ended by ${stopReason.replaceAll('_', ' ')}</dd>${error && html`<dt>error</dt><dd class="bad">${error.phase}, ${error.type.replaceAll('_', ' ')}: ${visible(clip(error.message, 2000))}</dd>`}<dt>trace</dt><dd><code>${id}</code></dd></dl>
+<div class="body"><div class="text${dialogue && ' whole'}"><h4>Prompt</h4><pre dir="auto">${prompt}</pre></div>${dialogue ? renderDialogue(dialogue) : html`<div class="text"><h4>Completion</h4><pre dir="auto" class="completion">${completion}</pre></div>`}
+<dl><dt>task</dt><dd>${visibleLine(taskId)}</dd><dt>advantage</dt><dd>${advantage === null ? 'none' : formatSigned(advantage)}</dd><dt>tokens</dt><dd>${tokenCount}${dialogue && ` drawn in ${count(turnCount, 'turn')}`}, ended by ${stopReason.replaceAll('_', ' ')}</dd>${dialogue?.verdict && html`<dt>environment</dt><dd>${dialogue.verdict}</dd>`}${error && html`<dt>error</dt><dd class="bad">${error.phase}, ${error.type.replaceAll('_', ' ')}: ${visible(clip(error.message, 2000))}</dd>`}<dt>trace</dt><dd><code>${id}</code></dd></dl>
 ${sample.subscores.length > 0 && html`<table class="subscores"><thead><tr><th>part</th><th>score</th><th>weight</th></tr></thead><tbody>${subscoreRows(sample.subscores, 0)}</tbody></table>`}${sample.group.length > 1 && renderGroup(sample, range)}</div></details>
 `;
-  const tokens: TokenData = sample.tokens ? { [key]: { t: sample.tokens.texts, p: sample.tokens.logprobs.map((logprob) => Number(logprob.toFixed(3))) } } : {};
+  const tokens: TokenData = sample.tokens ? { [key]: { t: sample.tokens.texts, p: sample.tokens.logprobs.map((logprob) => Number(logprob.toFixed(3))), s: sample.tokens.turns } } : {};
   return { sample, markup, tokens };
 }
 

@@ -2,7 +2,8 @@
 import type { Rollout, RolloutError, StopReason, Subscore } from '../events.ts';
 import { openJobFiles } from '../pipeline/index.ts';
 import { permutation } from '../util/random.ts';
-import { clip, visible, visibleLine } from './html.ts';
+import { clip, shorten, visible, visibleLine } from './html.ts';
+import { type SampledDialogue, sampleDialogue } from './sample-dialogue.ts';
 
 export type Why = 'best' | 'worst' | 'failed' | 'truncated' | 'random';
 
@@ -13,6 +14,7 @@ export interface Sample {
   why: Why[];
   prompt: string;
   completion: string;
+  dialogue: SampledDialogue | null;
   reward: number | null;
   advantage: number | null;
   /** Its whole group, in order, each answer in a line; this one is at `place`. */
@@ -22,8 +24,9 @@ export interface Sample {
   error: RolloutError | null;
   subscores: Subscore[];
   tokenCount: number;
-  /** Null when they are not known as texts. `logprobs`: natural logs, as sampled. */
-  tokens: { texts: string[]; logprobs: number[] } | null;
+  turnCount: number;
+  /** Null when they are not known as texts. `logprobs`: natural logs, as sampled; `turns`: where each turn begins. */
+  tokens: { texts: string[]; logprobs: number[]; turns: number[] } | null;
 }
 
 export interface StepSamples {
@@ -45,7 +48,6 @@ export interface SampleOptions {
 
 const MAX_STEPS = 120;
 const RANDOM = 3;
-/** Longer texts lose their middle. */
 const MAX_CHARACTERS = 6000;
 const MAX_TOKENS = 1000;
 const MAX_ANSWER = 100;
@@ -62,7 +64,8 @@ export async function sampleRollouts(directory: string, { tokenTexts, maxSteps =
 }
 
 const isRollout = (rollout: Rollout | null): rollout is Rollout =>
-  [rollout?.id, rollout?.taskId, rollout?.prompt, rollout?.completion].every((text) => typeof text === 'string') && Array.isArray(rollout?.turns) && Array.isArray(rollout.subscores);
+  [rollout?.id, rollout?.taskId, rollout?.prompt, rollout?.completion].every((text) => typeof text === 'string') && Array.isArray(rollout?.turns) && Array.isArray(rollout.subscores) &&
+  (rollout.conversation === undefined || Array.isArray(rollout.conversation.messages));
 
 /** At most `count` of the items, evenly spread, with both ends. */
 export function spread<T>(items: readonly T[], count: number): T[] {
@@ -87,24 +90,29 @@ function choose(rollouts: readonly Rollout[], step: number, random: number): [Ro
 function toSample(rollout: Rollout, why: Why[], all: readonly Rollout[], tokenTexts: TokenTexts | null): Sample {
   const { id, taskId, groupId, prompt, completion, reward, advantage = null, stopReason, error = null, subscores, turns } = rollout;
   const group = all.filter((other) => other.groupId === groupId);
-  const ids = turns.flatMap((turn) => turn.outputTokenIds);
-  const logprobs = turns.flatMap((turn) => turn.outputLogprobs);
-  const shown = ids.slice(0, MAX_TOKENS);
+  const tokenCount = turns.reduce((sum, { outputTokenIds }) => sum + outputTokenIds.length, 0);
   return {
     ...{ id, taskId, why, reward, advantage, stopReason, error, subscores },
-    prompt: shorten(prompt),
-    completion: shorten(completion),
+    prompt: shorten(prompt, MAX_CHARACTERS),
+    completion: shorten(completion, MAX_CHARACTERS),
+    dialogue: rollout.conversation ? sampleDialogue(rollout.conversation, turns) : null,
     group: group.map((other) => ({ reward: other.reward, advantage: other.advantage ?? null, answer: clip(visibleLine(other.completion), MAX_ANSWER) })),
     place: group.indexOf(rollout),
-    tokenCount: ids.length,
-    tokens: tokenTexts && ids.length > 0 ? { texts: tokenTexts(shown).map(visible), logprobs: logprobs.slice(0, MAX_TOKENS) } : null,
+    ...{ tokenCount, turnCount: turns.length },
+    tokens: tokenTexts && tokenCount > 0 ? shownTokens(turns, tokenTexts) : null,
   };
 }
 
-function shorten(text: string): string {
-  if (text.length <= MAX_CHARACTERS) return visible(text);
-  const half = MAX_CHARACTERS / 2;
-  return `${visible(text.slice(0, half))}\n⟨ ${(text.length - 2 * half).toLocaleString('en-US')} characters left out ⟩\n${visible(text.slice(-half))}`;
+function shownTokens(turns: Rollout['turns'], tokenTexts: TokenTexts): NonNullable<Sample['tokens']> {
+  const shown: NonNullable<Sample['tokens']> = { texts: [], logprobs: [], turns: [] };
+  for (const { outputTokenIds, outputLogprobs } of turns) {
+    const room = MAX_TOKENS - shown.texts.length;
+    if (room === 0) break;
+    shown.turns.push(shown.texts.length);
+    shown.texts.push(...tokenTexts(outputTokenIds.slice(0, room)).map(visible));
+    shown.logprobs.push(...outputLogprobs.slice(0, room));
+  }
+  return shown;
 }
 
 /** Texts by a tokenizer's `decode`. A token that is only part of a character has its text where the character is complete. */

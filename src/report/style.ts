@@ -13,7 +13,7 @@ export const style = `
 * { box-sizing: border-box; }
 html { font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", sans-serif; background: var(--page); color: var(--ink); -webkit-text-size-adjust: 100%; }
 body { max-width: 1128px; margin: 0 auto; padding: 40px 24px 80px; font-variant-numeric: tabular-nums; overflow-wrap: break-word; }
-h1, h2, h3, h4, p, dl, dd, figure, table, ul { margin: 0; }
+h1, h2, h3, h4, h5, p, dl, dd, figure, table, ul { margin: 0; }
 h2 { font-size: 1.3rem; font-weight: 600; letter-spacing: -.01em; margin: 64px 0 4px; padding-top: 20px; border-top: 1px solid var(--line); }
 h3 { font-size: 1rem; font-weight: 600; margin: 36px 0 4px; }
 h4 { font-size: .78rem; font-weight: 500; color: var(--soft); margin-bottom: 4px; }
@@ -118,6 +118,8 @@ details.step > summary { padding: 9px 0; } details.step > summary b { font-weigh
 .subscores { align-self: start; } .subscores td + td, .subscores th + th { text-align: right; width: 5em; padding-right: 4px; }
 .body dl { grid-row: span 2; } .mates td, .mates th { padding: 2px 14px 2px 0; border: 0; white-space: nowrap; } .mates .meter { width: 40px; } .mates .texts { max-width: 0; width: 100%; } .own .n:first-child::before { content: '▸ '; } .own td { font-weight: 600; } .own .texts { color: var(--ink); }
 .tokens span { padding: 1px; margin-right: 1px; border-radius: 2px; box-shadow: inset 0 0 0 .5px var(--line); } ${[0, 14, 30, 48, 68].map((share, level) => `.tokens .p${level} { background: color-mix(in srgb, var(--held) ${share}%, transparent); }`).join(' ')}
+.dialogue { list-style: none; margin: 0; padding: 0; display: grid; gap: 8px; } .dialogue li { padding-left: 12px; border-left: 3px solid var(--line); } .dialogue .drawn { border-color: var(--held); }
+h5 { margin-bottom: 2px; font-size: .82rem; font-weight: 600; } h5.bad { color: var(--bad); } .dialogue pre { min-height: 0; margin-bottom: 4px; } .dialogue .told pre { background: var(--code); } .dialogue .call { border-style: dashed; } .dialogue .reasoning { color: var(--soft); font-style: italic; }
 .tree { min-width: 640px; margin: 14px 0 6px; } svg .link { stroke: var(--soft); opacity: .55; stroke-width: 1.3; } .node { stroke: var(--page); stroke-width: 1; } .node.unknown { fill: var(--soft); } .head { fill: none; stroke: var(--ink); stroke-width: 1.6; } svg text.best { fill: var(--held); font-size: 12px; }
 .checkpoints td:first-child { color: var(--held); width: 7em; white-space: nowrap; } .aside { color: var(--soft); }
 .fold { border-bottom: 1px solid var(--line); } .fold > summary { padding: 9px 0; font-weight: 600; } .fold > pre { margin: 0 0 16px; padding: 14px; background: var(--code); border-radius: 6px; overflow-x: auto; } .fold > :not(summary) { margin-bottom: 18px; }

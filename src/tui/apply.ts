@@ -71,8 +71,8 @@ const appliers: { readonly [K in EventType]: Apply<K> } = {
   'rollout-finished': (state, event) => {
     const group = findGroup(state, event.step, event.groupId);
     if (!group) return;
-    const { id, index, completion, stopReason, reward, subscores, tokens, error } = event;
-    group.rollouts[index] = { id, completion: cut(completion), stopReason, reward, subscores, tokens, error, advantage: null };
+    const { id, index, completion, messages = null, stopReason, reward, subscores, tokens, error } = event;
+    group.rollouts[index] = { id, completion: cut(completion), messages, stopReason, reward, subscores, tokens, error, advantage: null };
     if (reward !== null) {
       state.rewardRange[0] = Math.min(state.rewardRange[0], reward);
       state.rewardRange[1] = Math.max(state.rewardRange[1], reward);

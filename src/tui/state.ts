@@ -7,6 +7,7 @@ import type {
   CheckpointSummary,
   EventData,
   JobStatus,
+  Message,
   Metrics,
   Phase,
   PhaseTimes,
@@ -23,6 +24,8 @@ import { History } from './history.ts';
 export interface RolloutView {
   id: string;
   completion: string;
+  /** Of agents that take turns. */
+  messages: Pick<Message, 'role' | 'content'>[] | null;
   stopReason: StopReason;
   reward: number | null;
   subscores: Subscore[];

@@ -9,5 +9,8 @@ export const formatScore = (value: number | null | undefined): string => (value 
 /** `a, b, c and 12 more` */
 export const listed = (names: readonly string[], most = 10): string => (names.length <= most ? names.join(', ') : `${names.slice(0, most).join(', ')} and ${names.length - most} more`);
 
+/** The call of a tool: `search {"text":"cats"}` */
+export const callText = (call: { name: string; arguments: unknown }): string => `${call.name} ${JSON.stringify(call.arguments)}`;
+
 /** As a shell reads it. */
 export const quoted = (word: string): string => (/^[\w./:=@,+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);

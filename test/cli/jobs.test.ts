@@ -2,6 +2,7 @@
 import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { Message } from '../../src/events.ts';
 import { held, rollout, row, writeJob } from '../report/support.ts';
 import { build, workspace } from './binary.ts';
 import { writeTinyProject } from './tiny-model.ts';
@@ -166,6 +167,57 @@ Token  Text  Log-probability  Probability
   expect(await folder.run('trace', 'sums/000009-0000-000')).toEqual({ stdout: '', exitCode: 3, stderr: expect.stringMatching(/^error: Job sums-\S+ has no rollout "000009-0000-000"\.\n/) });
   for (const id of ['sums/x', 'sums/../../etc', 'sums/']) expect((await folder.run('trace', id)).exitCode).toBe(3);
   expect(parse((await folder.run('trace', 'sums/000001-0000-001', '--json')).stdout)).toMatchObject([{ v: 1, type: 'rollout', id: '000001-0000-001', error }]);
+});
+
+test('trace shows a conversation turn by turn: who said what, what was called, drawn and heard; words cannot move the cursor', async () => {
+  await using folder = await workspace();
+  const turn = (prompt: number, drawn: number) => ({ promptTokenIds: Array(prompt).fill(1), outputTokenIds: Array(drawn).fill(5), outputLogprobs: Array(drawn).fill(-0.1) });
+  const messages: Message[] = [
+    { role: 'assistant', content: 'Let me look.', reasoning: 'cats?\nno: \u001b[2Jdogs', toolCalls: [{ id: 'c1', name: 'search', arguments: { text: 'a\u001b[2J' } }, { id: 'c2', name: 'find_all', arguments: {} }] },
+    { role: 'tool', content: 'one\r\ntwo\u0007', toolCallId: 'c1', name: 'search' },
+    { role: 'tool', content: 'Error: there is no tool find_all', toolCallId: 'c2', name: 'find_all', failure: 'unknown_tool' },
+    { role: 'assistant', content: 'two', heard: true },
+    { role: 'user', content: 'try again' },
+    { role: 'assistant', content: '', heard: true },
+  ];
+  const verdict = { reward: 0.5, info: { tries: 2 }, subscores: [{ name: 'found', value: 0.5, weight: 1 }] };
+  const conversation = { messages, environmentMs: 12.3, verdict };
+  await writeJob(folder.cwd, { rollouts: { 1: [rollout({ completion: '', stopReason: 'max_steps', turns: [turn(4, 3), turn(12, 1), turn(15, 1)], conversation })] } });
+  const { stdout, stderr, exitCode } = await folder.run('trace', 'sums/000001-0000-000');
+  expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
+  expect(stdout.split('\n\n   Group')[0]).toBe(`000001-0000-000
+  job         sums-20261125-100000-00aa
+  task        train/0, group g0
+  status      completed, max_steps
+  reward      1, advantage +0.50
+              1 × 1  match
+  environment reward 0.5, {"tries":2}
+              0.5 × 1  found
+  turns       3, 5 tokens drawn (only these are trained on), 12ms in tools and environment
+  prompt      1+1=
+
+turn 1: 4 prompt tokens, 3 drawn
+  reasoning   cats?
+              no: dogs
+  assistant   Let me look.
+  call        search {"text":"a\\u001b[2J"}
+  call        find_all {}
+  tool search
+              one
+              two
+  tool find_all, failed: unknown tool
+              Error: there is no tool find_all
+
+turn 2: 12 prompt tokens, 1 drawn, heard by the environment
+  assistant   two
+  user        try again
+
+turn 3: 15 prompt tokens, 1 drawn, heard by the environment
+  assistant   (empty)`);
+  expect(stdout).toContain('\nturn 2: 12 prompt tokens, then\nToken  Text');
+  const coloured = await folder.start(['trace', 'sums/000001-0000-000'], { env: { FORCE_COLOR: '1' } });
+  expect(String(coloured.stdout)).toContain('\u001b[2m  reasoning   cats?\u001b[22m\n');
+  expect(parse((await folder.run('trace', 'sums/000001-0000-000', '--json')).stdout)).toMatchObject([{ type: 'rollout', conversation, completion: '' }]);
 });
 
 test('a job is running while it runs, interrupted after kill -9, and has a report at either time', async () => {

@@ -38,12 +38,11 @@ const shapesOf = (heading: string): Shape[] =>
   });
 
 /** Events: "- `type` (live): Sentence. `{ key: type; … }`" */
-const events: (Shape & { isLive: boolean })[] = [...section('## Events').matchAll(/^- `([a-z-]+)`( \(live\))?: .*`\{ (.*) \}`$/gm)].map(([, type, live, fields]) => ({
-  type: type!,
-  isLive: live !== undefined,
-  keys: ['time', ...[...fields!.replaceAll(/\{[^{}]*\}|\[[^\]]*\]/g, '').matchAll(/(\w+)\??: /g)].map(([, name]) => name!)],
-  optional: [],
-}));
+const events: (Shape & { isLive: boolean })[] = [...section('## Events').matchAll(/^- `([a-z-]+)`( \(live\))?: .*`\{ (.*) \}`$/gm)].map(([, type, live, fields]) => {
+  const names = [...fields!.replaceAll(/\{[^{}]*\}|\[[^\]]*\]/g, '').matchAll(/(\w+)(\??): /g)];
+  const those = (mark: string) => names.filter(([, , optional]) => optional === mark).map(([, name]) => name!);
+  return { type: type!, isLive: live !== undefined, keys: ['time', ...those('')], optional: those('?') };
+});
 
 const fits = ({ keys, optional }: Shape, { v: _, type: __, ...line }: Line): boolean =>
   keys.every((key) => key in line) && Object.keys(line).every((key) => keys.includes(key) || optional.includes(key));

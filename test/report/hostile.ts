@@ -1,5 +1,5 @@
 /** A job in which every text that comes from a model, a user or a file tries to become part of the page. */
-import type { MetricsRow } from '../../src/events.ts';
+import type { Conversation, MetricsRow } from '../../src/events.ts';
 import { event, held, rollout, row, writeJob } from './support.ts';
 
 export const attacks = [
@@ -17,6 +17,18 @@ export const attacks = [
 
 const all = attacks.join(' ');
 
+/** Every place of a conversation in which somebody's words stand. */
+export const hostileConversation = (attack: string): Conversation => ({
+  environmentMs: 1,
+  messages: [
+    { role: 'assistant', content: attack, reasoning: attack, toolCalls: [{ id: attack, name: attack, arguments: { [attack]: all } }] },
+    { role: 'tool', content: attack, toolCallId: attack, name: attack, failure: 'error' },
+    { role: 'user', content: all },
+    { role: 'assistant', content: all, heard: true },
+  ],
+  verdict: { reward: 1, info: { [attack]: all }, subscores: [{ name: attack, value: 1, weight: 1 }] },
+});
+
 export async function writeHostileJob(project: string): Promise<void> {
   const metrics = (reward: number): MetricsRow['metrics'] => ({ reward, within_group_reward_std: 0.1, [`rewards/${all}/mean`]: reward / 2, [all]: reward, entropy: 1 - reward });
   const checkpoint = { id: all, name: all, parent: all, step: 2, meanReward: 0.5, evalReward: 0.5 };
@@ -24,6 +36,7 @@ export async function writeHostileJob(project: string): Promise<void> {
     rollout({
       ...{ id: `000001-0000-00${index}`, taskId: attack, groupId: attack, prompt: all, completion: attack, reward: index / 10, advantage: -0.1 },
       subscores: [{ name: attack, value: 1, weight: 1, children: [{ name: all, value: 0, weight: 1 }] }],
+      ...(index % 2 === 0 ? { conversation: hostileConversation(attack) } : {}),
       ...(index % 3 === 0 ? { error: { phase: 'scoring' as const, type: 'exception' as const, message: all }, reward: null } : {}),
     }),
   );

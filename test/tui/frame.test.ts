@@ -1,7 +1,7 @@
 /* oxlint-disable no-control-regex -- escape sequences are what is tested here */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { JobEvent } from '../../src/events.ts';
+import type { EventData, JobEvent } from '../../src/events.ts';
 import { frame } from '../../src/tui/frame.ts';
 import { lineWidth, toAnsi } from '../../src/tui/line.ts';
 import { initialState } from '../../src/tui/state.ts';
@@ -80,6 +80,47 @@ describe('a frame', () => {
           .map((line) => toAnsi(line, bare))
           .join('');
         expect(text.replace(/\u001b\[[0127;]*m/g, '')).toMatch(/^[\x20-\x7e]*$/);
+      }
+    }
+  });
+});
+
+describe('conversations', () => {
+  const said: NonNullable<EventData['rollout-finished']['messages']> = [
+    { role: 'assistant', content: 'm' },
+    { role: 'user', content: '<' },
+    { role: 'assistant', content: 'search {"text":"c"}' },
+    { role: 'tool', content: `none ${'of these '.repeat(30)}` },
+    { role: 'assistant', content: 'k' },
+  ];
+  const talking = (messages: typeof said) => stateAfter([...untilStep(6, small)].map((event) => (event.type === 'rollout-finished' ? { ...event, messages } : event)));
+
+  test.each([[80, 23], [120, 40]])('at %d × %d the selected one is told role by role, the others in a line', (width, height) => {
+    const text = screenText(modelOf(talking(said), { view: 'groups' }), width, height);
+    expect(text).toMatch(/m → < · search/);
+    const roles = [...text.matchAll(/│ (assistant|user|tool) +(\S+)/g)].map(([, role, word]) => [role, word]);
+    expect(roles).toEqual([['assistant', 'm'], ['user', '<'], ['assistant', 'search'], ['tool', 'none'], ['assistant', 'k']]);
+  });
+
+  test('the overview shows answers with the beginnings of their replies', () => {
+    expect(screenText(modelOf(talking(said)), 80, 23)).toContain('m → < · search {"text":"c"} → none of these of these… · k');
+  });
+
+  test('where there is no room for all of it, the end stands there, and the frame stays as large as its terminal', () => {
+    const long = Array.from({ length: 8 }, () => said).flat();
+    const text = screenText(modelOf(talking(long), { view: 'groups' }), 80, 23);
+    expect(text).toMatch(/│ …\n/);
+    expect(text).toMatch(/│ assistant +k$/m);
+    const evil = '\u001b[2J\u009b31m\r\nnext\t\u202eabc\u0000漢字👩‍👩‍👧 '.repeat(4);
+    for (const messages of [long, [], said.map(({ role }) => ({ role, content: evil }))]) {
+      for (const view of views) {
+        for (const [width, height] of [...sizes, [20, 5], [1, 1]] as const) {
+          const model = modelOf(talking(messages), { view });
+          const lines = frame(model, { width, height });
+          expect(lines.length).toBe(height);
+          for (const line of lines) expect(lineWidth(line)).toBe(width);
+          expect(lines.map((line) => toAnsi(line, model.theme)).join('').replace(/\u001b\[[\d;]*m/g, '')).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e]/);
+        }
       }
     }
   });

@@ -1,13 +1,14 @@
 /** `rlrun trace ID`: one rollout, whole. */
-import type { Rollout, Subscore } from '../../events.ts';
+import type { Conversation, Rollout, Subscore } from '../../events.ts';
 import { findRollout } from '../../pipeline/index.ts';
-import { bar, formatPercent, formatSigned } from '../../plot/index.ts';
+import { bar, formatDuration, formatPercent, formatSigned } from '../../plot/index.ts';
 import { tokenTextsOf } from '../../report/index.ts';
 import { count } from '../../util/words.ts';
 import type { Handler } from '../types.ts';
 import { CommandError } from '../exit-codes.ts';
 import { decoderOf, namedJob } from '../stored-jobs.ts';
 import { clip, oneLine, table } from '../text.ts';
+import { describeDialogue } from './describe-dialogue.ts';
 
 export const trace: Handler = async ({ args: [id = ''], flags, io }) => {
   const [jobId, rolloutId] = id.includes('/') ? (id.split('/', 2) as [string, string]) : ['latest', id];
@@ -19,24 +20,36 @@ export const trace: Handler = async ({ args: [id = ''], flags, io }) => {
     return 'ok';
   }
   const decode = await decoderOf(job, io);
-  io.print(`${describeRollout(found.rollout, job.id)}\n${describeGroup(found.rollout, found.group)}\n${describeTokens(found.rollout, decode && tokenTextsOf(decode))}`);
+  const { conversation, turns } = found.rollout;
+  const dialogue = conversation ? `${describeDialogue(conversation, turns, (text) => io.paint('dim', text, 'stdout'))}\n` : '';
+  io.print(`${describeRollout(found.rollout, job.id)}\n${dialogue}${describeGroup(found.rollout, found.group)}\n${describeTokens(found.rollout, decode && tokenTextsOf(decode))}`);
   return 'ok';
 };
 
 const number = (value: number | null): string => (value === null ? '–' : String(Number(value.toFixed(4))));
 
-function describeRollout({ id, taskId, groupId, status, stopReason, reward, advantage, prompt, completion, error, subscores }: Rollout, job: string): string {
+function describeRollout({ id, taskId, groupId, status, stopReason, reward, advantage, prompt, completion, error, subscores, turns, conversation }: Rollout, job: string): string {
   const facts: [string, string][] = [
     ['job', job],
     ['task', oneLine(`${taskId}, group ${groupId}`)],
     ['status', `${status}, ${stopReason}`],
     ['reward', reward === null ? 'no verdict' : `${number(reward)}${advantage === undefined ? '' : `, advantage ${formatSigned(advantage)}`}`],
     ...subscoreLines(subscores, 0),
+    ...(conversation ? conversationFacts(conversation, turns) : []),
     ...(error ? [['error', `${error.phase}, ${error.type}: ${oneLine(error.message)}`] as [string, string]] : []),
     ['prompt', oneLine(prompt)],
-    ['completion', oneLine(completion)],
+    ...(conversation ? [] : [['completion', oneLine(completion)] as [string, string]]),
   ];
   return [id, ...facts.map(([name, value]) => `  ${name.padEnd(12)}${value}`)].join('\n');
+}
+
+/** What the environment itself says of it, which need not be the reward; and how much of what was said the model drew. */
+function conversationFacts({ verdict, environmentMs }: Conversation, turns: Rollout['turns']): [string, string][] {
+  const drawn = turns.reduce((sum, { outputTokenIds }) => sum + outputTokenIds.length, 0);
+  return [
+    ...(verdict ? [['environment', `reward ${number(verdict.reward)}${verdict.info ? `, ${oneLine(JSON.stringify(verdict.info))}` : ''}`] as [string, string], ...subscoreLines(verdict.subscores ?? [], 0)] : []),
+    ['turns', `${turns.length}, ${count(drawn, 'token')} drawn (only these are trained on), ${formatDuration(environmentMs)} in tools and environment`],
+  ];
 }
 
 const subscoreLines = (subscores: readonly Subscore[], depth: number): [string, string][] =>

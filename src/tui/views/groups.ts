@@ -5,8 +5,9 @@ import { beside, clean, fitBlock, heading, span, spread, wholeParts, wrap, type 
 import type { Model } from '../model.ts';
 import { spreadCounts, strip } from '../panels/strips.ts';
 import { currentStep, type GroupView, type RolloutView } from '../state.ts';
-import type { Theme } from '../theme.ts';
+import type { Theme, Tone } from '../theme.ts';
 import { shownStep } from '../ui.ts';
+import { dialogueLines } from './dialogue.ts';
 import { rolloutLine } from './sample.ts';
 
 const spreadWords: { readonly [S in GroupView['spread']]: string } = { pending: '', mixed: '', 'all-good': 'all good', 'all-bad': 'all bad', dropped: 'dropped' };
@@ -60,13 +61,13 @@ function groupDetail(group: GroupView, { state, ui, theme }: Model, { width, hei
   const chosen = group.rollouts[Math.min(ui.rollout, group.rollouts.length - 1)] ?? finished[0]?.rollout ?? null;
 
   const room = height - 1 - prompt.length;
-  const listRows = Math.min(group.rollouts.length, Math.max(1, room - 4));
+  const listRows = Math.min(group.rollouts.length, Math.max(1, chosen?.messages ? Math.floor(room / 2) : room - 4));
   const first = Math.max(0, Math.min(ui.rollout - Math.floor(listRows / 2), group.rollouts.length - listRows));
   const list = group.rollouts.slice(first, first + listRows).map((rollout, index): Line => {
     const mark = rollout !== null && rollout === chosen ? span(`${theme.glyph.select} `, 'accent', { bold: true }) : span('  ');
     return rollout === null ? [mark, span(theme.glyph.pending, 'muted')] : [mark, ...rolloutLine(rollout, state.rewardRange, theme)].map((part, at) => (at === 0 && first + index === ui.rollout ? { ...part, bold: true } : part));
   });
-  return fitBlock([heading(title, width, theme), ...prompt, ...list, ...(chosen ? rolloutDetail(chosen, theme, width) : [])], { width, height }, theme.glyph.ellipsis);
+  return fitBlock([heading(title, width, theme), ...prompt, ...list, ...(chosen ? rolloutDetail(chosen, theme, { width, height: room - list.length }) : [])], { width, height }, theme.glyph.ellipsis);
 }
 
 const stopWords: { readonly [S in RolloutView['stopReason']]: string } = {
@@ -77,11 +78,14 @@ const stopWords: { readonly [S in RolloutView['stopReason']]: string } = {
   malformed_tool_call: 'malformed tool call',
 };
 
-function rolloutDetail(rollout: RolloutView, theme: Theme, width: number): Line[] {
-  const { completion, tokens, stopReason, subscores, error } = rollout;
+function rolloutDetail(rollout: RolloutView, theme: Theme, { width, height }: Size): Line[] {
+  const { completion, messages, tokens, stopReason, subscores, error } = rollout;
   const title: Line = [span(count(tokens, 'token'), 'plain', { bold: true }), span(` ${theme.glyph.dot} ${stopWords[stopReason]}`, stopReason === 'done' ? 'muted' : 'warn')];
-  const text = error ? `${error.phase} ${error.type}: ${error.message}` : completion;
-  return [heading(title, width, theme), ...subscoreLines(subscores, theme, ''), ...wrap(clean(text, theme), width).map((part): Line => [span(part, error ? 'bad' : 'plain')])];
+  const wrapped = (text: string, tone: Tone): Line[] => wrap(clean(text, theme), width).map((part) => [span(part, tone)]);
+  const head = [heading(title, width, theme), ...subscoreLines(subscores, theme, ''), ...(error ? wrapped(`${error.phase} ${error.type}: ${error.message}`, 'bad') : [])];
+  // What was said before something failed tells why it did.
+  if (messages) return [...head, ...dialogueLines(messages, theme, { width, height: height - head.length })];
+  return error ? head : [...head, ...wrapped(completion, 'plain')];
 }
 
 function subscoreLines(subscores: readonly Subscore[], theme: Theme, indent: string): Line[] {

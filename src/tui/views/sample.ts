@@ -4,6 +4,7 @@ import type { Model } from '../model.ts';
 import { rewardCell } from '../panels/strips.ts';
 import type { DashboardState, GroupView, RolloutView } from '../state.ts';
 import type { Theme } from '../theme.ts';
+import { dialogueLine } from './dialogue.ts';
 
 /** Groups whose attempts differ, the newest first: they say what the job learns from. Without any, the newest finished one. */
 export function tellingGroups({ steps }: DashboardState): GroupView[] {
@@ -30,20 +31,20 @@ export function samplePanel({ state, theme }: Model, { width, height }: Size): L
 
 /** Attempts that came out the same are one line with their number. */
 function distinct(group: GroupView): { rollout: RolloutView; count: number }[] {
-  const same = Map.groupBy(group.rollouts.filter((rollout) => rollout !== null), ({ completion, reward }) => `${reward} ${completion}`);
+  const same = Map.groupBy(group.rollouts.filter((rollout) => rollout !== null), ({ completion, messages, reward }) => JSON.stringify([reward, messages ?? completion]));
   return [...same.values()].map((rollouts) => ({ rollout: rollouts[0]!, count: rollouts.length }));
 }
 
-/** Reward, sign and size of the advantage, the text. */
+/** Reward, sign and size of the advantage, the text or what was said. */
 export function rolloutLine(rollout: RolloutView, range: readonly [number, number], theme: Theme): Span[] {
-  const { reward, advantage, error, completion } = rollout;
+  const { reward, advantage, error, completion, messages } = rollout;
   const cell = rewardCell(rollout, range, theme, false);
   const value = reward === null ? (error ? 'error' : '–') : formatNumber(reward);
   return [
     cell,
     span(` ${value.padStart(5)} `, cell.tone ?? 'plain', { bold: true }),
     ...advantageMark(advantage, theme),
-    error ? span(clean(`${error.phase} ${error.type}: ${error.message}`, theme), 'bad') : span(clean(completion, theme)),
+    ...(error ? [span(clean(`${error.phase} ${error.type}: ${error.message}`, theme), 'bad')] : messages ? dialogueLine(messages, theme) : [span(clean(completion, theme))]),
   ];
 }
 
