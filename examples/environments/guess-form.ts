@@ -13,8 +13,8 @@ function draw(below: number): number {
   return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
 }
 
-const demonstrations = new Map<string, string>();
-for (let index = 0; index < 30_000; index++) {
+const demonstrations: { slug: string; prompt: string; answer: string }[] = [];
+for (let index = 0; index < 16_000; index++) {
   const width = 5 + draw(3);
   const row = letters.slice(draw(letters.length - width + 1)).slice(0, width);
   const pick = (): string => row[draw(width)]!;
@@ -22,7 +22,7 @@ for (let index = 0; index < 30_000; index++) {
   const guesses = Array.from({ length: draw(3) }, pick).filter((guess) => guess !== hidden);
   const hints = guesses.map((guess) => `${guess}<eos>${guess < hidden ? '>' : '<'}`);
   const possible = [...row].filter((letter) => guesses.every((guess) => letter !== guess && letter > guess === hidden > guess));
-  demonstrations.set(`${row[0]}-${row.at(-1)}:${hints.join('')}`, draw(2) === 0 ? pick() : possible[draw(possible.length)]!);
+  demonstrations.push({ slug: String(index), prompt: `${row[0]}-${row.at(-1)}:${hints.join('')}`, answer: draw(2) === 0 ? pick() : possible[draw(possible.length)]! });
 }
 
-export default [...demonstrations].map(([prompt, answer]) => ({ prompt, answer }));
+export default demonstrations;
