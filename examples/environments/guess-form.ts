@@ -1,8 +1,8 @@
 /**
- * How the game of guess.ts is played, as demonstrations for an sft stage, by somebody who listens to the hints half of the time and never thinks
- * of halving. They teach the form; to win is left to practice.
+ * How the game of guess.ts is played, as demonstrations for an sft stage, by somebody who looks half of the time at what is left, else at the
+ * whole row, and never thinks of halving. They teach the form; to win is left to practice.
  */
-const letters = 'abcdefghijklmnopqrstuvwxyz';
+import { letters, without } from './guess.ts';
 
 /** Whole numbers below `below` that look random and are the same in every run (mulberry32). */
 let state = 0;
@@ -13,16 +13,22 @@ function draw(below: number): number {
   return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
 }
 
-const demonstrations = new Map<string, string>();
-for (let index = 0; index < 30_000; index++) {
+const pick = (from: string): string => from[draw(from.length)]!;
+const said = (left: string): string => `${left[0]}-${left.at(-1)}:`;
+
+const demonstrations: { slug: string; prompt: string; answer: string }[] = [];
+while (demonstrations.length < 12_000) {
   const width = 5 + draw(3);
   const row = letters.slice(draw(letters.length - width + 1)).slice(0, width);
-  const pick = (): string => row[draw(width)]!;
-  const hidden = pick();
-  const guesses = Array.from({ length: draw(3) }, pick).filter((guess) => guess !== hidden);
-  const hints = guesses.map((guess) => `${guess}<eos>${guess < hidden ? '>' : '<'}`);
-  const possible = [...row].filter((letter) => guesses.every((guess) => letter !== guess && letter > guess === hidden > guess));
-  demonstrations.set(`${row[0]}-${row.at(-1)}:${hints.join('')}`, draw(2) === 0 ? pick() : possible[draw(possible.length)]!);
+  const hidden = pick(row);
+  let [left, prompt] = [row, said(row)];
+  for (let tried = 1; tried <= 3; tried++) {
+    const guess = pick(draw(2) === 0 ? left : row);
+    demonstrations.push({ slug: String(demonstrations.length), prompt, answer: guess });
+    if (guess === hidden) break;
+    left = without(left, { guess, hidden });
+    prompt += `${guess}<eos>${said(left)}`;
+  }
 }
 
-export default [...demonstrations].map(([prompt, answer]) => ({ prompt, answer }));
+export default demonstrations.slice(0, 12_000);

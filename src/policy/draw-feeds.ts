@@ -27,7 +27,7 @@ export function drawFeeds(drafts: readonly Draft[], { session, vocabularySize }:
   const isExact = session.inputNames.includes(NOISE_INPUTS.token);
   const feeds = {
     [SAMPLING_INPUTS.inverseTemperature]: column(({ request: { temperature } }) => (temperature === 0 ? 1 : 1 / temperature)),
-    ...(isExact ? noiseFeeds(drafts, vocabularySize) : { [SAMPLING_INPUTS.uniform]: column(({ request, tokenIds }) => uniformFloat32(request.key, (request.drawn ?? 0) + tokenIds.length)) }),
+    ...(isExact ? noiseFeeds(drafts, vocabularySize) : { [SAMPLING_INPUTS.uniform]: column((draft) => uniformFloat32(draft.request.key, placeInStream(draft))) }),
   };
   if (!session.inputNames.includes(SAMPLING_INPUTS.candidates)) return { ...feeds, [SAMPLING_INPUTS.greedy]: column(({ request }) => (request.temperature === 0 ? 1 : 0)) };
   const kept = ({ request: { topK } }: Draft): number => (topK === 0 ? vocabularySize : Math.min(topK, vocabularySize));
@@ -41,11 +41,14 @@ export function drawFeeds(drafts: readonly Draft[], { session, vocabularySize }:
   };
 }
 
+/** A draft goes on in its stream where the earlier answers of its rollout ended. */
+const placeInStream = ({ request, tokenIds }: Draft): number => (request.drawn ?? 0) + tokenIds.length;
+
 function noiseFeeds(drafts: readonly Draft[], vocabularySize: number): Record<string, HostTensor> {
   const { blocks, width } = noiseShape(vocabularySize), noise = new Float32Array(blocks + width);
   const block = new Float32Array(drafts.length * blocks), token = new Float32Array(drafts.length * width);
-  drafts.forEach(({ request, tokenIds }, row) => {
-    gumbels(request.key, tokenIds.length, noise);
+  drafts.forEach((draft, row) => {
+    gumbels(draft.request.key, placeInStream(draft), noise);
     block.set(noise.subarray(0, blocks), row * blocks);
     token.set(noise.subarray(blocks), row * width);
   });

@@ -1,10 +1,10 @@
-import { existsSync } from 'node:fs';
-import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { uniform } from '../../src/util/random.ts';
 import { build, workspace } from './binary.ts';
-import { writeTinyProject } from './tiny-model.ts';
+import { jobsOf, outcome } from './outcome.ts';
+import { inTurns, writeTinyProject } from './tiny-model.ts';
 
 beforeAll(() => build(), 180_000);
 
@@ -15,27 +15,9 @@ const STEPS = { sft: 4, grpo: 16 };
 const kinds: Record<string, (text: string) => string> = {
   'a full job': (text) => text,
   'a LoRA job': (text) => text.replace('threads: 1', 'threads: 1, train: { method: lora, rank: 4, alpha: 8 }'),
+  'a job in turns': (text) => inTurns(text),
   'an sft job': (text) => text.replace(/sft, steps: 4/, 'sft, steps: 40').replace(/ {2}- \{ kind: grpo.*\n/, ''),
 };
-
-/** Those that got as far as saying what they are: a job that is killed before that leaves an empty directory. */
-async function jobsOf(cwd: string): Promise<string[]> {
-  const jobs = join(cwd, '.rlrun', 'jobs');
-  const names = await readdir(jobs).catch(() => []);
-  return names.filter((name) => existsSync(join(jobs, name, 'meta.json')));
-}
-
-/** Every checkpoint's weights and moments, and the metrics without times. */
-async function outcome(cwd: string) {
-  const checkpoints = join(cwd, '.rlrun', 'models', 'tiny-rl', 'checkpoints');
-  const names = (await readdir(checkpoints)).sort();
-  const files = await Promise.all(names.flatMap((name) => ['weights.safetensors', 'optimizer.safetensors'].map((file) => readFile(join(checkpoints, name, file), 'base64'))));
-  const [job] = await jobsOf(cwd);
-  const rows = (await readFile(join(cwd, '.rlrun', 'jobs', job!, 'metrics.jsonl'), 'utf8')).trim().split('\n').map((line) => JSON.parse(line) as { step: number; kind: string; metrics: Record<string, number> });
-  const metrics = rows.map(({ step, kind, metrics }) => [step, kind, Object.entries(metrics).filter(([name]) => !/^time\/|_time$|per_second$/.test(name))]);
-  const head = (await readFile(join(cwd, '.rlrun', 'models', 'tiny-rl', 'head'), 'utf8')).trim().split(' ').at(-1);
-  return { names, files, metrics, head };
-}
 
 const kills = Math.ceil(KILLS / Object.keys(kinds).length);
 

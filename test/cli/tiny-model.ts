@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { arithmeticCharacters, characterTokenizer, createRandomModel } from '../../src/models/index.ts';
+import { fromHome } from './binary.ts';
 
 const CONTEXT = 32;
 
@@ -38,3 +39,10 @@ steps:
   await writeFile(join(folder, 'tiny.yaml'), text);
   return text;
 }
+
+/** The same pipeline, playing the game of several turns that ships; `game` is another module of its templates. */
+export const inTurns = (text: string, game = fromHome('examples/environments/guess.ts')): string => text
+  .replace(/taskset: .*/, `taskset: { source: ${game}, split: { train: 40, eval: 10 } }`)
+  .replace(/agent: .*/, 'agent: { kind: completion, max_tokens: 2, max_steps: 3, temperature: 1 }')
+  .replace(/reward:\n(?: {2}- .*\n)+/, 'reward: [{ kind: task }]\n')
+  .replace('kind: sft,', `kind: sft, taskset: { source: ${fromHome('examples/environments/guess-form.ts')}, split: { train: 1000, eval: 0 } }, reward: [{ kind: exact_match }],`);

@@ -117,6 +117,85 @@ test.each([
   }
 });
 
+describe('a program that wants every answer', () => {
+  /** Counts down from a number; `says` is the body of its `step`. */
+  async function stepping(says: string, more: Partial<RuntimeSettings> = {}) {
+    const file = join(folder, `stepping-${Math.abs([...says].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) | 0, 7))}.cjs`);
+    writeFileSync(file, `
+      let [left, heard] = [0, []];
+      const reply = (id, result) => process.stdout.write(JSON.stringify({ id, result }) + "\\n");
+      require("readline").createInterface({ input: process.stdin }).on("line", (line) => {
+        const { id, method, params } = JSON.parse(line);
+        if (method === "setup") { [left, heard] = [params.args.turns, []]; return reply(id, { prompt: "go", steps: true }); }
+        if (method === "grade") return reply(id, { reward: 0.5, info: { heard } });
+        heard.push(params.completion);
+        left--;
+        ${says}
+      });`);
+    const opened = await openEnvironment({ source: PROGRAM, runtime: { ...base, command: [process.execPath, file], concurrency: 1, ...more } });
+    if (!opened.ok) throw new Error(opened.failure.message);
+    return opened.environment;
+  }
+  const counting = { template: 'count', args: { turns: 3 }, prompt: 'go' };
+  const { signal } = new AbortController();
+
+  async function begun(environment: Awaited<ReturnType<typeof stepping>>, task = counting) {
+    const episode = await environment.begin(task, signal);
+    if (!episode.ok) throw new Error(episode.failure.message);
+    return episode.value;
+  }
+
+  test('says it in its setup, replies to each, and judges at the end', async () => {
+    await using environment = await stepping('reply(id, left > 0 ? { messages: "left: " + left } : { reward: 1, info: { heard } });');
+    await using episode = await begun(environment);
+    expect(await episode.reply(said('a'), signal)).toMatchObject({ ok: true, value: { done: false, messages: [{ role: 'user', content: 'left: 2' }] } });
+    expect(await episode.reply(said('b'), signal)).toMatchObject({ ok: true, value: { done: false } });
+    const verdict = { ok: true, value: 1, info: { heard: ['a', 'b', 'c'] } };
+    expect(await episode.reply(said('c'), signal)).toEqual({ ok: true, value: { done: true, verdict } });
+  });
+
+  test('may be done and leave the judging to `grade`; what its steps gave is added', async () => {
+    await using environment = await stepping('reply(id, left > 0 ? { messages: "more", reward: 0.25 } : { done: true });');
+    const verdict = { ok: true, value: 1, info: { heard: ['a', 'b', 'c'], steps_reward: 0.5, final_reward: 0.5 } };
+    {
+      await using episode = await begun(environment);
+      for (const answer of ['a', 'b']) expect(await episode.reply(said(answer), signal)).toMatchObject({ ok: true, value: { done: false, reward: 0.25 } });
+      expect(await episode.reply(said('c'), signal)).toEqual({ ok: true, value: { done: true, verdict } });
+    }
+    expect(await environment.grade(counting, ['a', 'b', 'c'].map(said))).toEqual(verdict);
+  });
+
+  test('is worth what its steps gave when the agent has no more turns', async () => {
+    await using environment = await stepping('reply(id, { messages: "more", reward: 0.25 });');
+    await using episode = await begun(environment);
+    await episode.reply(said('a'), signal);
+    expect(await episode.conclude(said('a'), signal)).toEqual({ ok: true, value: { ok: true, value: 0.25, info: { unfinished: true } } });
+  });
+
+  test.each<[string, string, string, RegExp, Partial<RuntimeSettings>?]>([
+    ['dies in a turn', 'process.exit(4);', 'exit', /ended with exit code 4/],
+    ['hangs in a turn', 'return;', 'timeout', /gave no answer within 1\.5 s/, { scoreTimeoutMs: 1500 }],
+    ['says what is neither a turn nor a verdict', 'reply(id, { messages: 7 });', 'invalid_reward', /./],
+  ])('that %s costs its rollout, and the next has a fresh one', async (_name, says, type, message, more) => {
+    await using environment = await stepping(`if (left < 2) { ${says} } else reply(id, { messages: "more" });`, more);
+    {
+      await using episode = await begun(environment);
+      await episode.reply(said('a'), signal);
+      expect(await episode.reply(said('b'), signal)).toMatchObject({ ok: false, failure: { type, message: expect.stringMatching(message) } });
+    }
+    await using next = await begun(environment);
+    expect(await next.reply(said('a'), signal)).toMatchObject({ ok: true, value: { done: false } });
+  });
+
+  test('does not say so and is asked to grade the first answer, as ever', async () => {
+    await using environment = await program('');
+    const episode = await environment.begin(task, signal);
+    if (!episode.ok) throw new Error(episode.failure.message);
+    await using begunOne = episode.value;
+    expect(await begunOne.reply(said('yes'), signal)).toEqual({ ok: true, value: { done: true, verdict: { ok: true, value: 1, info: { word: 'yes' } } } });
+  });
+});
+
 describe('templates', () => {
   test.each([
     ['ends without a second yield', 'yield "p";', 'invalid_reward', /ended without another yield, so it gave no reward/],

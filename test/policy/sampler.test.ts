@@ -85,6 +85,15 @@ describe("a row's text depends on nothing but itself", () => {
     expect(again!.outputTokenIds).toEqual(once!.outputTokenIds);
     expect(other!.outputTokenIds).not.toEqual(once!.outputTokenIds);
   });
+
+  test.each([['plain', {}], ['exact', { exact: true }], ['filtered', { topK: 5 }], ['exact and filtered', { topK: 5, exact: true }]])('a later answer goes on in the stream of its rollout (%s)', async (_, more) => {
+    const key: SampleRequest['key'] = [1, 0, 0, 0], stopTokenIds: number[] = [];
+    const [whole] = await drawAll(engine, [request(0, [1, 9], { key, stopTokenIds, maxTokens: 8, ...more })]);
+    const later = [1, 9, ...whole!.outputTokenIds.slice(0, 3)];
+    const [rest, anew] = await drawAll(engine, [3, 0].map((drawn, index) => request(index, later, { key, stopTokenIds, maxTokens: 5, drawn, ...more })));
+    expect(rest!.outputTokenIds).toEqual(whole!.outputTokenIds.slice(3));
+    expect(anew!.outputTokenIds).not.toEqual(rest!.outputTokenIds);
+  });
 });
 
 describe('work that is done once', () => {
