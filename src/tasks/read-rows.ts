@@ -36,6 +36,7 @@ async function readJsonLines(file: string): Promise<Rows> {
       const value: unknown = JSON.parse(text);
       rows.push({ value, name: `line ${line}`, literal: withLiterals(text, value), split: null });
     } catch (error) {
+      if (error instanceof RangeError) throw error;
       return syntaxFault(file, { line, column: columnOf(error) }, `no JSON value: ${reasonOf(error)}`, 'Write one JSON object per line.');
     }
   }
@@ -47,6 +48,7 @@ function readJson(text: string, file: string): Rows {
   try {
     value = JSON.parse(text);
   } catch (error) {
+    if (error instanceof RangeError) throw error;
     const before = text.slice(0, Number(/at position (\d+)/.exec((error as Error).message)?.[1] ?? 0)).split('\n');
     return syntaxFault(file, { line: before.length, column: before.at(-1)!.length + 1 }, `no JSON: ${reasonOf(error)}`, 'Write an array of objects.');
   }

@@ -10,7 +10,7 @@ beforeAll(() => build(), 180_000);
 
 /** `RLRUN_FLIPS=1000` for a longer look. Every file gets its share. */
 const FLIPS = Number(process.env['RLRUN_FLIPS'] ?? 200);
-const STEPS = { sft: 2, grpo: 6 };
+const STEPS = { sft: 12, grpo: 4 };
 const LAST = 5;
 
 type Folder = Awaited<ReturnType<typeof workspace>>;
