@@ -9,9 +9,9 @@ import { writeTinyProject } from './tiny-model.ts';
 beforeAll(() => build(), 180_000);
 
 /** `RLRUN_FLIPS=1000` for a longer look. Every file gets its share. */
-const FLIPS = Number(process.env['RLRUN_FLIPS'] ?? 200);
+const FLIPS = Number(process.env['RLRUN_FLIPS'] ?? 60);
 const STEPS = { sft: 12, grpo: 4 };
-const LAST = 5;
+const LAST = 14;
 
 type Folder = Awaited<ReturnType<typeof workspace>>;
 
