@@ -6,6 +6,7 @@ import { chatComposers } from './chat-composer.ts';
 import { completionComposer } from './completion-composer.ts';
 import { begunOnce } from './beginning.ts';
 import type { Agent, AgentOptions, Prepared } from './types.ts';
+import { upToStop } from './up-to-stop.ts';
 
 interface Prompt {
   text: string;
@@ -40,9 +41,7 @@ export function createAgent(options: AgentOptions): Agent {
     },
     decode(outputTokenIds) {
       const ended = stopTokens.has(outputTokenIds.at(-1) ?? -1);
-      const text = tokenizer.decode(ended ? outputTokenIds.slice(0, -1) : outputTokenIds);
-      const cuts = stopStrings.map((stop) => text.indexOf(stop)).filter((index) => index >= 0);
-      return cuts.length === 0 ? text : text.slice(0, Math.min(...cuts));
+      return upToStop(tokenizer.decode(ended ? outputTokenIds.slice(0, -1) : outputTokenIds), stopStrings);
     },
   };
   const composers = settings.kind === 'completion' ? () => completionComposer(agent, tokenizer) : chatComposers({

@@ -6,6 +6,7 @@ import type { Task } from '../tasks/types.ts';
 import { formatOf, toolFormats, type ToolFormatName } from './formats/index.ts';
 import { apartFromReasoning } from './reasoning.ts';
 import { conversationTemplate } from './template.ts';
+import { upToStop } from './up-to-stop.ts';
 import type { Agent, AgentOptions, Composed, Composer, Prepared } from './types.ts';
 
 export interface ChatComposerOptions extends AgentOptions {
@@ -74,23 +75,18 @@ function composerOver({ made, format }: Proved, { tokenizer, agent, messagesOf, 
 const callId = (outputTokenIds: readonly number[], index: number): string =>
   (outputTokenIds.reduce((sum, id) => (Math.imul(sum, 31) + id) | 0, index + 1) >>> 0).toString(36).padStart(9, '0').slice(-9);
 
-function upToStop(text: string, stops: readonly string[]): string {
-  const cuts = stops.map((stop) => text.indexOf(stop)).filter((index) => index >= 0);
-  return cuts.length === 0 ? text : text.slice(0, Math.min(...cuts));
-}
-
 /** The format that was named, or the one in which the template writes a call; or why there is none. */
 function formatFor(tools: readonly Tool[], { settings, tokenizer }: Pick<AgentOptions, 'settings' | 'tokenizer'>): ToolFormatName | { message: string } {
   if (settings.toolFormat !== 'auto') return settings.toolFormat;
   const [{ name }] = tools as [Tool];
   const functions = tools.map((tool) => ({ type: 'function', function: tool }));
-  const write = (messages: TemplateMessage[], offered: readonly unknown[] | undefined) => {
-    const written = tokenizer.applyChatTemplate?.(messages, { tools: offered, args: settings.templateArgs, end: 'closed' });
+  const write = (messages: TemplateMessage[]) => {
+    const written = tokenizer.applyChatTemplate?.(messages, { tools: functions, args: settings.templateArgs, end: 'closed' });
     return written?.ok ? written.text : '';
   };
   const question: TemplateMessage = { role: 'user', content: 'question' };
-  const called = write([question, { role: 'assistant', content: '', tool_calls: [{ id: 'call00001', type: 'function', function: { name, arguments: {} } }] }], functions);
-  const told = write([question], functions);
+  const called = write([question, { role: 'assistant', content: '', tool_calls: [{ id: 'call00001', type: 'function', function: { name, arguments: {} } }] }]);
+  const told = write([question]);
   if (!told.includes(name)) return { message: `the chat template does not tell the model of tools; use a model that was made for tools, or name agent.tool_format and describe them in agent.system` };
   return formatOf(called) ?? formatOf(told) ?? { message: `the chat template shows no known way to write a call; name it: agent.tool_format is one of ${Object.keys(toolFormats).join(', ')}` };
 }
